@@ -1,0 +1,397 @@
+"""The commands: each decodes its arguments, calls one use case and prints the answer."""
+
+import re
+from pathlib import Path
+
+import click
+
+from calling_card import __version__
+from calling_card.cli.desk import REFUSED, Desk, fail, of_folder, run, say, settings_from, with_desk
+
+_LIFETIME = re.compile(r"(\d+)([smhd]?)")
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, prog_name="calling-card")
+def commands() -> None:
+    """An OAuth 2.0 / OpenID Connect authorization server whose clients introduce themselves.
+
+    \b
+    Exit codes: 0 done, 1 refused, 2 usage, 3 unreachable.
+    """
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    commands()
+
+
+def lifetime(context: click.Context, parameter: click.Parameter, value: str) -> int:
+    """Seconds of a text like ``7d``, ``12h``, ``30m`` or ``never``."""
+    del context, parameter
+    if value == "never":
+        return 0
+    found = _LIFETIME.fullmatch(value)
+    if not found or int(found[1]) == 0:
+        raise click.BadParameter("say a number with s, m, h or d, for example 7d, or never")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+@commands.command()
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="TOML file with settings.")
+@click.option("--data", help="Folder of the database and the keyring.  [default: ./calling-card-data]")
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=int, help="Port to listen on.  [default: 8000]")
+@click.option("--issuer", help="Issuer URL.  [default: http://HOST:PORT]")
+@click.option("--dev", is_flag=True, default=None, help="Development on loopback: budgets off, every extension member kept.")
+def serve(config: Path | None, **flags: object) -> None:
+    """Serve until stopped.
+
+    \b
+    Examples:
+      calling-card serve
+      calling-card serve --port 9000 --data /var/lib/calling-card --issuer https://login.example.com
+    """
+    from calling_card.cli.serving import serve as until_stopped
+
+    until_stopped(settings_from(flags, config))
+
+
+@commands.command()
+@click.option("--uses", type=click.IntRange(1), default=1, show_default=True, help="How many clients may register with it.")
+@click.option("--expires", callback=lifetime, default="7d", show_default=True, help="Life: a number with s, m, h, d, or never.")
+@click.option("--scope", help="Scopes the clients may have, space-separated.")
+@click.option("--grant", "grants", multiple=True, help="Grant type the clients may have; repeat for more.")
+@click.option("--redirect-host", "hosts", multiple=True, help="Host that redirect URIs may have; repeat for more.")
+@click.option("--label", default="", help="What it is for, shown in lists and in the audit trail.")
+@with_desk
+def invite(desk: Desk, uses: int, expires: int, scope: str | None, grants: tuple[str, ...], hosts: tuple[str, ...], label: str) -> None:
+    """Make an initial access token: an invitation to register.
+
+    \b
+    Examples:
+      calling-card invite
+      calling-card invite --grant client_credentials --scope "orders:read" --uses 10 --expires 30d --label "warehouse"
+    """
+    from calling_card.usecases.provide import Wanted
+    from calling_card.usecases.provide import invite as invite_use_case
+    from calling_card.wiring import opened, operator_name
+
+    async def work() -> None:
+        wanted = Wanted(uses, expires, scope, grants or None, hosts or None, label, operator_name())
+        async with opened(of_folder(desk)) as ports:
+            made = await invite_use_case(ports, wanted)
+        answer = {
+            "initial_access_token": made.initial_access_token,
+            "id": made.invitation.id.hex(),
+            "uses": made.invitation.uses_left,
+            "expires_at": made.invitation.expires_at,
+        }
+        say(desk, answer, made.initial_access_token)
+
+    run(work())
+
+
+@commands.group()
+def resource() -> None:
+    """Resource servers: the APIs that tokens are for."""
+
+
+@resource.command("add")
+@click.argument("uri")
+@click.option("--scopes", default="", help="Scopes it knows, space-separated.")
+@click.option("--tokens", "form", type=click.Choice(["opaque", "jwt"]), default="opaque", show_default=True, help="Form of its tokens.")
+@click.option("--name", default="", help="Its name.")
+@with_desk
+def resource_add(desk: Desk, uri: str, scopes: str, form: str, name: str) -> None:
+    """Make a resource server known and print the credential it introspects with.
+
+    \b
+    Example:
+      calling-card resource add https://api.example.com --scopes "orders:read orders:write" --tokens jwt
+    """
+    from calling_card.usecases.provide import add_resource
+    from calling_card.wiring import opened
+
+    async def work() -> None:
+        async with opened(of_folder(desk)) as ports:
+            added = await add_resource(ports, uri, " ".join(dict.fromkeys(scopes.split())), form, name)
+        answer = {
+            "resource": added.resource.uri,
+            "tokens": added.resource.tokens,
+            "scope": added.resource.scope,
+            "client_id": added.information["client_id"],
+            "client_secret": added.information["client_secret"],
+        }
+        say(desk, answer, "\n".join(f"{name:14} {value}" for name, value in answer.items()))
+
+    run(work())
+
+
+@resource.command("list")
+@with_desk
+def resource_list(desk: Desk) -> None:
+    """List the resource servers."""
+    from calling_card.usecases.provide import resources
+    from calling_card.wiring import opened
+
+    async def work() -> None:
+        async with opened(of_folder(desk)) as ports:
+            found = await resources(ports)
+        rows = [{"resource": one.uri, "tokens": one.tokens, "scope": one.scope, "client_id": one.client_id} for one in found]
+        say(desk, rows, "\n".join(f"{row['resource']}  {row['tokens']}  {row['client_id']}  {row['scope']}" for row in rows))
+
+    run(work())
+
+
+@commands.group()
+def client() -> None:
+    """Clients that are registered."""
+
+
+@client.command("list")
+@click.option("--after", default="", help="Begin behind this client_id.")
+@click.option("--limit", type=click.IntRange(1, 10000), default=100, show_default=True, help="At most so many.")
+@with_desk
+def client_list(desk: Desk, after: str, limit: int) -> None:
+    """List clients in the order of their client_id."""
+    from calling_card.usecases.operate import clients
+    from calling_card.wiring import opened
+
+    async def work() -> None:
+        async with opened(of_folder(desk)) as ports:
+            rows = await clients(ports, after, limit)
+        text = [f"{row['client_id']}  {row['state']}  {row['client_type']}  {row['created_by']}  {row['client_name']}" for row in rows]
+        say(desk, list(rows), "\n".join(text))
+
+    run(work())
+
+
+@client.command("show")
+@click.argument("client_id")
+@with_desk
+def client_show(desk: Desk, client_id: str) -> None:
+    """Show everything known of a client but its credentials."""
+    import json
+
+    from calling_card.usecases.operate import show
+    from calling_card.wiring import opened
+
+    async def work() -> None:
+        async with opened(of_folder(desk)) as ports:
+            row = await show(ports, client_id)
+        say(desk, row, json.dumps(row, indent=2, ensure_ascii=False))
+
+    run(work())
+
+
+@client.command("suspend")
+@click.argument("client_id")
+@with_desk
+def client_suspend(desk: Desk, client_id: str) -> None:
+    """Stop a client: no tokens, no changes, until it is resumed; its access tokens are dead at once."""
+    from calling_card.usecases.operate import suspend
+    from calling_card.wiring import opened, operator_name
+
+    async def work() -> None:
+        async with opened(of_folder(desk)) as ports:
+            row = await suspend(ports, client_id, operator_name())
+        say(desk, row, f"{client_id} is suspended")
+
+    run(work())
+
+
+@client.command("resume")
+@click.argument("client_id")
+@with_desk
+def client_resume(desk: Desk, client_id: str) -> None:
+    """Let a suspended client act again."""
+    from calling_card.usecases.operate import resume
+    from calling_card.wiring import opened, operator_name
+
+    async def work() -> None:
+        async with opened(of_folder(desk)) as ports:
+            row = await resume(ports, client_id, operator_name())
+        say(desk, row, f"{client_id} is active")
+
+    run(work())
+
+
+@client.command("delete")
+@click.argument("client_id")
+@with_desk
+def client_delete(desk: Desk, client_id: str) -> None:
+    """Delete a client and everything it had."""
+    from calling_card.usecases.operate import delete
+    from calling_card.wiring import opened, operator_name
+
+    async def work() -> None:
+        async with opened(of_folder(desk)) as ports:
+            await delete(ports, client_id, operator_name())
+        say(desk, {"client_id": client_id, "state": "deleted"}, f"{client_id} is gone")
+
+    run(work())
+
+
+@client.command("rotate")
+@click.argument("client_id")
+@click.option("--now", "at_once", is_flag=True, help="After an incident: the old secret and every access token die at once.")
+@with_desk
+def client_rotate(desk: Desk, client_id: str, at_once: bool) -> None:
+    """Give a client a new registration access token and a new secret, printed once."""
+    from calling_card.usecases.operate import rotate
+    from calling_card.wiring import opened, operator_name
+
+    async def work() -> None:
+        async with opened(of_folder(desk)) as ports:
+            made = (await rotate(ports, client_id, operator_name(), at_once=at_once)).information
+        say(desk, made, "\n".join(f"{name:26} {value}" for name, value in made.items()))
+
+    run(work())
+
+
+@commands.group()
+def audit() -> None:
+    """The audit trail."""
+
+
+@audit.command("verify")
+@with_desk
+def audit_verify(desk: Desk) -> None:
+    """Check that no event was altered, removed or put in another place."""
+    from calling_card.keys import heads
+    from calling_card.usecases.audit import verify
+    from calling_card.wiring import HEADS, opened
+
+    async def work() -> None:
+        try:
+            known = heads.read(Path(desk.settings.data) / HEADS)
+        except ValueError:
+            fail(f"{HEADS} is damaged: what was cut from the end of a chain cannot be told", REFUSED)
+        async with opened(of_folder(desk)) as ports:
+            verdict = await verify(ports, known)
+        answer = {"events": verdict.events, "writers": verdict.writers, "broken": list(verdict.broken)}
+        text = "\n".join([f"{verdict.events} events of {verdict.writers} writers hold", *verdict.broken])
+        say(desk, answer, text)
+        if verdict.broken:
+            fail("the audit trail is broken", REFUSED)
+
+    run(work())
+
+
+@audit.command("export")
+@with_desk
+def audit_export(desk: Desk) -> None:
+    """Print every event, one JSON line each."""
+    import json
+
+    from calling_card.usecases.audit import export
+    from calling_card.wiring import opened
+
+    async def work() -> None:
+        async with opened(of_folder(desk)) as ports:
+            async for event in export(ports):
+                line = {
+                    "writer": event.writer.hex(),
+                    "number": event.number,
+                    "at": event.at,
+                    "kind": event.kind,
+                    "client_key": event.client_key.hex(),
+                    "content": json.loads(event.content),
+                    "mac": event.mac.hex(),
+                }
+                click.echo(json.dumps(line, ensure_ascii=False))
+
+    run(work())
+
+
+@commands.group()
+def keys() -> None:
+    """The keyring and the signing keys."""
+
+
+@keys.command("list")
+@with_desk
+def keys_list(desk: Desk) -> None:
+    """List the keys, their states, and how many credentials each still carries."""
+    from calling_card.keys.keyring import FileKeyring
+    from calling_card.wiring import KEYRING, opened
+
+    async def work() -> None:
+        settings = of_folder(desk)
+        async with opened(settings) as ports:
+            carried = await ports.store.generations_by_key()
+            signing = await ports.store.signing_keys()
+        ring = FileKeyring(Path(settings.data) / KEYRING)
+        rows: list[dict[str, object]] = [
+            {"key": key.number, "use": "credentials", "state": key.state, "since": key.since, "carries": carried.get(key.number, 0)}
+            for key in ring.keys
+        ]
+        rows += [{"key": key.kid, "use": "signing", "alg": key.alg, "state": key.state, "since": key.created_at} for key in signing]
+        say(desk, rows, "\n".join("  ".join(str(value) for value in row.values()) for row in rows))
+
+    run(work())
+
+
+@keys.command("rotate")
+@click.option("--signing", is_flag=True, help="Rotate the key that signs tokens instead of the one that makes credentials.")
+@with_desk
+def keys_rotate(desk: Desk, signing: bool) -> None:
+    """Make a new key; the ones before it go on verifying."""
+    import secrets
+
+    from calling_card.keys.keyring import FileKeyring
+    from calling_card.protocol.clients import JSON
+    from calling_card.protocol.events import Event
+    from calling_card.wiring import KEYRING, opened, operator_name, rotate_signing_key
+
+    async def work() -> None:
+        settings = of_folder(desk)
+        async with opened(settings) as ports:
+            if signing:
+                kid = await rotate_signing_key(ports, operator_name())
+                say(desk, {"key": kid, "use": "signing"}, f"{kid} signs from now on")
+                return
+            number = FileKeyring(Path(settings.data) / KEYRING).rotate(secrets.token_bytes, ports.now())
+            body: dict[str, JSON] = {"key": number, "by": operator_name()}
+            await ports.store.record(Event("key_rotated", ports.now(), b"", "operator", body=body))
+            say(desk, {"key": number, "use": "credentials"}, f"key {number} mints from now on")
+
+    run(work())
+
+
+@commands.group()
+def config() -> None:
+    """The settings."""
+
+
+@config.command("check")
+@with_desk
+def config_check(desk: Desk) -> None:
+    """Say whether the settings can be used."""
+    say(desk, {"ok": True, "issuer": desk.settings.issuer}, f"these settings can be used; the issuer is {desk.settings.issuer}")
+
+
+@config.command("print")
+@with_desk
+def config_print(desk: Desk) -> None:
+    """Print the settings in force."""
+    from dataclasses import asdict
+
+    values = asdict(desk.settings)
+    say(desk, values, "\n".join(f"{name} = {value!r}" for name, value in values.items()))
+
+
+@config.command("schema")
+@with_desk
+def config_schema(desk: Desk) -> None:
+    """Print every setting with its type, default, environment variable and meaning."""
+    from dataclasses import asdict
+
+    from calling_card.settings import SETTINGS
+
+    text = [f"{row.name}: {row.type} = {row.default!r}\n    {row.meaning}\n    {row.env}" for row in SETTINGS]
+    say(desk, [asdict(row) for row in SETTINGS], "\n".join(text))
+
+

@@ -1,0 +1,1 @@
+"""The keyring and the signing keys: the only place that sees private key material."""

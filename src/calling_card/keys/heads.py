@@ -1,0 +1,27 @@
+"""The heads of the audit chains, written down beside the keyring: what was cut from the database since then shows (X-58)."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def read(path: Path) -> Mapping[bytes, tuple[int, bytes]]:
+    """Writer to newest event, as last written down; empty when there is no file. Raises `ValueError` when it is damaged."""
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return {bytes.fromhex(writer): (int(number), bytes.fromhex(mac)) for writer, (number, mac) in rows.items()}
+
+
+def write(path: Path, heads: Mapping[bytes, tuple[int, bytes]]) -> None:
+    """Replace the file; heads that are further in it already stay, so that two processes do not undo each other."""
+    kept = dict(read(path))
+    for writer, head in heads.items():
+        if head[0] >= kept.get(writer, (0, b""))[0]:
+            kept[writer] = head
+    fresh = path.with_suffix(f".{os.getpid()}")
+    fresh.write_text(json.dumps({writer.hex(): [number, mac.hex()] for writer, (number, mac) in sorted(kept.items())}), encoding="utf-8")
+    fresh.chmod(0o600)
+    fresh.replace(path)

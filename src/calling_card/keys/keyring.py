@@ -1,0 +1,180 @@
+"""The keyring: numbered keys in a file of mode 0600 beside the database (CREDENTIALS §2)."""
+
+import base64
+import hmac
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from calling_card import faults
+
+HONOURED = ("known", "minting", "verifying")
+"""States in which a key still verifies. ``gone`` and ``burnt`` keys are refused at once."""
+
+
+class KeyringError(Exception):
+    """The keyring cannot be used; the text says why and what would do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of the ring."""
+
+    number: int
+    secret: bytes
+    """32 bytes."""
+    state: str
+    since: int
+    """When it came into this state, seconds since 1970."""
+
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"Key({self.number}, {self.state})"
+
+
+class FileKeyring:
+    """A keyring in a file; another process may rotate it, and the next use here sees that."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the file. Raises `KeyringError` when it is missing, unreadable, or open to others."""
+        self._path = path
+        self._seen: tuple[int, int] = (0, 0)
+        self._keys: dict[int, Key] = {}
+        self._macs: dict[tuple[int, str], bytes] = {}
+        self._seals: dict[tuple[int, str], AESGCMSIV] = {}
+        self._minting = 0
+        self.issuer = ""
+        self._fresh()
+
+    @classmethod
+    def create(cls, path: Path, issuer: str, entropy: Callable[[int], bytes], now: int) -> "FileKeyring":
+        """Make a keyring with one minting key. Raises `KeyringError` when the file exists."""
+        if path.exists():
+            raise KeyringError(f"{path.name} exists already")
+        _write(path, issuer, [Key(1, entropy(32), "minting", now)])
+        return cls(path)
+
+    @property
+    def minting(self) -> int:
+        """Number of the key that new handles and seals are made with."""
+        self._fresh()
+        return self._minting
+
+    @property
+    def keys(self) -> Sequence[Key]:
+        """All keys by number."""
+        self._fresh()
+        return [self._keys[number] for number in sorted(self._keys)]
+
+    def mac(self, number: int, kind: str, message: bytes) -> bytes | None:
+        """HMAC-SHA-256 under the key for (number, kind), 32 bytes; None: that key is not honoured."""
+        self._fresh()
+        key = self._macs.get((number, kind)) or self._derive(number, "mac", kind)
+        if key is None:
+            return None
+        self._macs[number, kind] = key
+        return hmac.digest(key, message, "sha256")
+
+    def seal(self, kind: str, plain: bytes, nonce: bytes) -> bytes:
+        """AES-256-GCM-SIV under the minting key, bound to kind, issuer and key number; ``nonce`` has 12 bytes."""
+        number = self.minting
+        cipher = self._cipher(number, kind)
+        if cipher is None:  # the minting key is honoured by definition
+            raise KeyringError("no minting key")
+        return cipher.encrypt(nonce, plain, self._bound(number, kind))
+
+    def open(self, number: int, kind: str, nonce: bytes, sealed: bytes) -> bytes | None:
+        """The plain bytes, or None: another key, altered, or a key that is not honoured."""
+        self._fresh()
+        cipher = self._cipher(number, kind)
+        if cipher is None:
+            return None
+        try:
+            return cipher.decrypt(nonce, sealed, self._bound(number, kind))
+        except InvalidTag:
+            return None
+
+    def rotate(self, entropy: Callable[[int], bytes], now: int) -> int:
+        """Add a key that mints from now on; the one before it only verifies. Returns the new number."""
+        keys = [replace(key, state="verifying", since=now) if key.state == "minting" else key for key in self.keys]
+        number = max(key.number for key in keys) + 1
+        if number > 0xFFFF:
+            raise KeyringError("a handle has room for 65,535 key numbers")
+        _write(self._path, self.issuer, [*keys, Key(number, entropy(32), "minting", now)])
+        faults.point("keys.rotated")
+        return number
+
+    def _bound(self, number: int, kind: str) -> bytes:
+        return f"{kind}\0{self.issuer}\0{number}".encode()
+
+    def _cipher(self, number: int, kind: str) -> AESGCMSIV | None:
+        cipher = self._seals.get((number, kind))
+        if cipher is None:
+            key = self._derive(number, "seal", kind)
+            if key is None:
+                return None
+            cipher = self._seals[number, kind] = AESGCMSIV(key)
+        return cipher
+
+    def _derive(self, number: int, use: str, kind: str) -> bytes | None:
+        key = self._keys.get(number)
+        if key is None or key.state not in HONOURED:
+            return None
+        return HKDF(SHA256(), 32, None, f"calling-card {use} {kind}".encode()).derive(key.secret)
+
+    def _fresh(self) -> None:
+        """Read the file again if it was replaced: whether a key is honoured is never answered from memory alone."""
+        try:
+            found = os.stat(self._path)
+        except OSError as error:
+            raise KeyringError(f"{self._path.name}: {error.strerror}; restore it, a new one would end every credential") from None
+        if (found.st_ino, found.st_mtime_ns) == self._seen:
+            return
+        if found.st_mode & 0o077:
+            raise KeyringError(f"{self._path.name} can be read by others; chmod 600 it")
+        issuer, keys = _read(self._path)
+        self.issuer = issuer
+        self._keys = {key.number: key for key in keys}
+        self._minting = next(key.number for key in keys if key.state == "minting")
+        self._macs.clear()
+        self._seals.clear()
+        self._seen = (found.st_ino, found.st_mtime_ns)
+
+
+def _read(path: Path) -> tuple[str, list[Key]]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        keys = [Key(row["number"], base64.b64decode(row["secret"]), row["state"], row["since"]) for row in content["keys"]]
+        issuer = content["issuer"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise KeyringError(f"{path.name} is damaged: {type(error).__name__}") from None
+    if [key.state for key in keys].count("minting") != 1 or any(len(key.secret) != 32 for key in keys):
+        raise KeyringError(f"{path.name} is damaged: it needs exactly one minting key of 32 bytes")
+    return issuer, keys
+
+
+def _write(path: Path, issuer: str, keys: Sequence[Key]) -> None:
+    """Replace the file as a whole, durably, never readable by others."""
+    rows: list[Mapping[str, object]] = [
+        {"number": key.number, "secret": base64.b64encode(key.secret).decode(), "state": key.state, "since": key.since} for key in keys
+    ]
+    fresh = path.with_suffix(".new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump({"version": 1, "issuer": issuer, "keys": rows}, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    faults.point("keys.written")
+    fresh.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

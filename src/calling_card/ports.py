@@ -1,0 +1,258 @@
+"""What the use cases need from outside, as protocols, and the frozen bundle that carries them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+from calling_card.protocol.answers import Desk
+from calling_card.protocol.clients import Client
+from calling_card.protocol.events import Event, Recorded
+from calling_card.protocol.ground import Ground
+from calling_card.protocol.policy import Rules
+
+if TYPE_CHECKING:
+    from calling_card.settings import Settings
+
+
+class StoreUnavailable(Exception):
+    """The database cannot take this now (full, read-only, locked, failed); nothing of the work was kept."""
+
+
+class KeyCollision(Exception):
+    """Two clients with different full names fell on one client key; never merged (CREDENTIALS §4)."""
+
+
+class Registration(Enum):
+    """How an attempt to register ended."""
+
+    DONE = "done"
+    SPENT = "spent"
+    """The invitation is unknown, expired or has no use left; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """What an initial access token allows (RFC 7591 §1.2)."""
+
+    id: bytes
+    """16 random bytes."""
+    key: int
+    """Number of the keyring key its handle was made with."""
+    label: str
+    uses_left: int
+    expires_at: int
+    """Seconds since 1970; 0: never."""
+    created_at: int
+    scope: str | None
+    """Space-separated ceiling, or None: as for anonymous clients."""
+    grants: tuple[str, ...] | None
+    """Grant types it may register, or None: as for anonymous clients."""
+    hosts: tuple[str, ...] | None
+    """Hosts that redirect URIs may have, or None: any."""
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A resource server: what its tokens look like and which client asks about them (RFC 8707 §2, RFC 7662 §2.1)."""
+
+    uri: str
+    """Canonical: scheme and host in lower case, no slash for an empty path."""
+    client_key: bytes
+    client_id: str
+    tokens: str
+    """``opaque`` or ``jwt``."""
+    scope: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A signing key as the store sees it: sealed."""
+
+    kid: str
+    alg: str
+    state: str
+    """``known``, ``minting``, ``verifying`` or ``gone``."""
+    created_at: int
+    until: int
+    """Until when a verifying key is still published, seconds since 1970; 0: no end set."""
+    sealed: bytes
+
+
+class Store(Protocol):
+    """Atomic verbs of the domain. When a write returns, it is durable; when it raises, nothing of it is kept."""
+
+    async def client(self, key: bytes) -> Client | None:
+        """The client at this place, whatever its state."""
+        ...
+
+    async def living(self, key: bytes, mark: bytes) -> tuple[Client | None, bool]:
+        """The client, and whether ``mark`` is set for it: one read for one question of authority."""
+        ...
+
+    async def clients(self, after: str, limit: int) -> Sequence[Client]:
+        """At most ``limit`` clients in the order of their client_id, beginning behind ``after``."""
+        ...
+
+    async def register(self, client: Client, event: Event, invitation: bytes | None) -> Registration:
+        """Insert the client with its event and take one use of the invitation, all or nothing.
+
+        Raises `KeyCollision` when the key belongs to another client_id or route.
+        """
+        ...
+
+    async def replace(self, before: Client, after: Client, event: Event | None) -> bool:
+        """Put ``after`` in the place of ``before`` if the row still has its incarnation, epoch, state and generations."""
+        ...
+
+    async def remove(self, client: Client, event: Event, tombstone_until: int) -> bool:
+        """Delete the client with grants, marks, consents and resources, leave a tombstone; False: it was gone already."""
+        ...
+
+    async def revoke(self, client: Client, mark: bytes, expires_at: int, event: Event) -> None:
+        """Mark one token as dead until it would have expired.
+
+        With more than 32 living marks the client's epoch is raised instead and its marks go (CREDENTIALS §3).
+        """
+        ...
+
+    def used(self, client: Client, day: int) -> None:
+        """Remember the day of a use; written at most once a day per client, with some later write."""
+        ...
+
+    async def report(self, event: Event) -> None:
+        """Record something suspicious: at once, then at most one event a minute per client and kind, with a ``count``."""
+        ...
+
+    async def invitation(self, id: bytes) -> Invitation | None:
+        """An initial access token by its id."""
+        ...
+
+    async def invite(self, invitation: Invitation, event: Event) -> None:
+        """Keep a new initial access token."""
+        ...
+
+    async def resource(self, uri: str) -> Resource | None:
+        """A resource server by its canonical URI."""
+        ...
+
+    async def resources(self) -> Sequence[Resource]:
+        """All resource servers, by URI."""
+        ...
+
+    async def add_resource(self, resource: Resource, client: Client, event: Event) -> bool:
+        """Keep a resource server and the client it asks as; False: the URI is taken."""
+        ...
+
+    async def signing_keys(self) -> Sequence[SigningKey]:
+        """All signing keys, oldest first."""
+        ...
+
+    async def put_signing_keys(self, keys: Sequence[SigningKey], event: Event) -> None:
+        """Insert or replace these signing keys in one transaction."""
+        ...
+
+    async def generations_by_key(self) -> Mapping[int, int]:
+        """How many stored credentials each keyring key number still carries."""
+        ...
+
+    async def record(self, event: Event) -> None:
+        """Write an event that goes with no other write."""
+        ...
+
+    async def events(self, writer: bytes, after: int, limit: int) -> Sequence[Recorded]:
+        """A writer's events in the order of their numbers, beginning behind ``after``."""
+        ...
+
+    async def heads(self) -> Mapping[bytes, tuple[int, bytes]]:
+        """Of each writer the newest event: its number and MAC."""
+        ...
+
+    def turn(self, key: bytes) -> AbstractAsyncContextManager[None]:
+        """One at a time per client in this process; other processes meet in compare-and-set."""
+        ...
+
+    async def ready(self) -> bool:
+        """Whether reads and writes would be taken now."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was accepted, then let go of the files."""
+        ...
+
+
+class Keyring(Protocol):
+    """Keys by number; nothing outside sees the keys themselves (CREDENTIALS §2)."""
+
+    @property
+    def minting(self) -> int:
+        """Number of the key that new handles and seals are made with."""
+        ...
+
+    def mac(self, number: int, kind: str, message: bytes) -> bytes | None:
+        """HMAC-SHA-256 under the key for (number, kind), 32 bytes; None: that key is not honoured."""
+        ...
+
+    def seal(self, kind: str, plain: bytes, nonce: bytes) -> bytes:
+        """AES-256-GCM-SIV under the minting key; kind, issuer and key number are bound. ``nonce`` has 12 bytes."""
+        ...
+
+    def open(self, number: int, kind: str, nonce: bytes, sealed: bytes) -> bytes | None:
+        """The plain bytes, or None: another key, altered, or a key that is not honoured."""
+        ...
+
+
+class Signer(Protocol):
+    """Signs and verifies our own JWTs (RFC 7515)."""
+
+    def know(self, keys: Sequence[SigningKey]) -> None:
+        """Take over the stored keys if they changed."""
+        ...
+
+    def sign(self, claims: Mapping[str, object], typ: str) -> str:
+        """A compact JWS under the key that signs now."""
+        ...
+
+    def verify(self, token: str, typ: str) -> Mapping[str, object] | None:
+        """The claims of a JWS that one of our own keys made with this ``typ``; None: not ours or altered."""
+        ...
+
+    def jwks(self) -> Mapping[str, object]:
+        """The public key set (RFC 7517 §5)."""
+        ...
+
+
+class Budget(Protocol):
+    """A rate that something may not exceed."""
+
+    def take(self, cause: str) -> int:
+        """Use up one; 0: granted, otherwise the seconds to wait."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything a use case may touch."""
+
+    settings: "Settings"
+    desk: Desk
+    ground: Ground
+    """What the vocabulary takes and serves."""
+    rules: Rules
+    """The rule set of clients without an invitation."""
+    store: Store
+    keyring: Keyring
+    signer: Signer
+    now: Callable[[], int]
+    """Seconds since 1970."""
+    entropy: Callable[[int], bytes]
+    """Unpredictable bytes, that many."""
+    registrations: Budget
+    """The one budget of registrations without a credential."""
+    failures: Budget
+    """Failed tries with registration access tokens, by source and client."""
+    log: Callable[..., None]
+    """Structured log line: an event name, then keyword values."""

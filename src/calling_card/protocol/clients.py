@@ -1,0 +1,106 @@
+"""What a client is once it is registered: its door, tier, state and generations (RFC 7591 §2, RFC 7592 §3)."""
+
+import hashlib
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import TypeAlias
+
+JSON: TypeAlias = "None | bool | int | float | str | list[JSON] | dict[str, JSON]"
+"""A JSON value after it was read from outside and narrowed."""
+
+Card: TypeAlias = dict[str, JSON]
+"""Client metadata: member name (language tag included) to value, in the order in which it is answered."""
+
+
+class Route(StrEnum):
+    """The name space a client_id lives in (CREDENTIALS §4)."""
+
+    REGISTERED = "registered"
+    CIMD = "cimd"
+    LOOKER = "looker"
+
+
+class Door(StrEnum):
+    """The wire form by which a client came in."""
+
+    RFC7591 = "rfc7591"
+    ADMIN = "admin"
+
+
+class Tier(IntEnum):
+    """How much is known of who stands behind a client; kept for life."""
+
+    ANONYMOUS = 0
+    URL = 1
+    TOKEN = 2
+    VOUCHED = 3
+    ADMIN = 4
+
+
+class State(StrEnum):
+    """Whether a client may act. Deleted clients have no row."""
+
+    ACTIVE = "active"
+    HELD = "held"
+    SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class Generations:
+    """The rotation state of one credential: which generations live, and under which keys (CREDENTIALS §9)."""
+
+    confirmed: int = 1
+    issued: int = 1
+    confirmed_key: int = 1
+    issued_key: int = 1
+    rotated_at: int = 0
+    """Seconds since 1970, the time of the last issue."""
+    overlap_since: int | None = None
+    """When ``confirmed`` was first superseded, seconds since 1970."""
+    put_digest: bytes | None = None
+    """Digest of the last replacement that was applied, for repeated requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One client in force."""
+
+    key: bytes
+    """16 bytes: the place of the client in every table. Never a proof."""
+    route: Route
+    client_id: str
+    incarnation: bytes
+    """8 random bytes drawn at birth, so that a namesake born later never honours old handles."""
+    epoch: int
+    """Raised to end every access token of the client at once."""
+    door: Door
+    tier: Tier
+    state: State
+    owner: str
+    """Who answers for the client inside (an operator's name), or empty."""
+    invitation: bytes | None
+    """Id of the initial access token that let it in."""
+    issued_at: int
+    metadata: bytes
+    """The card in force as compact JSON in UTF-8."""
+    decision: bytes
+    """The reasons of the last policy decision as compact JSON in UTF-8."""
+    rat: Generations
+    secret: Generations | None
+    """None: the client has no secret."""
+    secret_expires_at: int
+    """Seconds since 1970; 0: never."""
+    last_used_day: int
+    """Days since 1970 of the last use that counts."""
+
+
+def client_key(route: Route, client_id: str) -> bytes:
+    """The 16-byte place of a client (CREDENTIALS §4)."""
+    return hashlib.sha256(route.encode() + b"\0" + client_id.encode()).digest()[:16]
+
+
+def created_by(client: Client) -> str:
+    """How the client came to be, in the words of the admin interface: admin, iat or anonymous."""
+    if client.door is Door.ADMIN:
+        return "admin"
+    return "iat" if client.tier >= Tier.TOKEN else "anonymous"

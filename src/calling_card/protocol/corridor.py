@@ -1,0 +1,51 @@
+"""The one corridor behind every door: vocabulary, then policy, then a card in force (DESIGN, "One corridor")."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import msgspec
+
+from calling_card.protocol.clients import JSON, Card, Door, Tier
+from calling_card.protocol.errors import Refusal
+from calling_card.protocol.ground import Ground
+from calling_card.protocol.metadata import Judged, judge
+from calling_card.protocol.policy import Decision, Outcome, Rules, decide
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A card that came through."""
+
+    card: Card
+    reasons: bytes
+    """What was changed and why, as compact JSON; empty when nothing was (R-08, R-75)."""
+    warnings: tuple[str, ...]
+    held: bool
+    """Whether the client waits for approval."""
+
+
+def within(said: Card, scopes: Collection[str]) -> bool:
+    """Whether the card asks for no scope beyond these."""
+    scope = said.get("scope")
+    return not isinstance(scope, str) or all(word in scopes for word in scope.split())
+
+
+def pass_through(said: Card, ground: Ground, rules: Rules, scopes: Collection[str], *, door: Door, tier: Tier, before: Card | None) -> Passed:
+    """What a client may become that says this. Raises `Refusal` naming the first member that cannot be, and all others."""
+    judged = judge(said, ground, scopes=scopes, default_scope=rules.default_scope)
+    decision = decide(door, tier, before, judged.card, rules)
+    refused = tuple(Refusal(reason.no, reason.why) for reason in decision.reasons if reason.outcome is Outcome.REFUSE)
+    if refused:
+        raise Refusal(refused[0].no, refused[0].description, errors=refused)
+    return Passed(decision.card, _reasons(judged, decision), judged.warnings, decision.outcome is Outcome.HOLD)
+
+
+def wants_secret(card: Card) -> bool:
+    """Whether the registered method works with a shared secret (R-41)."""
+    return card.get("token_endpoint_auth_method") in ("client_secret_basic", "client_secret_post", "client_secret_jwt")
+
+
+def _reasons(judged: Judged, decision: Decision) -> bytes:
+    rows: list[JSON] = [[change.member, change.was, change.now, change.why] for change in judged.changes]
+    rows += [[reason.member, reason.was, reason.now, reason.why] for reason in decision.reasons]
+    return msgspec.json.encode(rows) if rows else b""

@@ -1,0 +1,132 @@
+"""Credentials as handles: a prefix, an owner, a generation, and a MAC over them (CREDENTIALS §1).
+
+Nothing here is stored. Whoever holds the keyring can write a handle again; whoever does not can neither make nor read one.
+"""
+
+import base64
+import binascii
+import hmac
+import struct
+from dataclasses import dataclass
+from typing import Protocol
+
+from calling_card.protocol.clients import Client, Generations
+
+VERSION = 1
+_HEAD = struct.Struct(">BBH")
+_GENERATION = struct.Struct(">I")
+
+
+class Macs(Protocol):
+    """What a handle needs of a keyring."""
+
+    @property
+    def minting(self) -> int:
+        """Number of the key that new handles are made with."""
+        ...
+
+    def mac(self, number: int, kind: str, message: bytes) -> bytes | None:
+        """32 bytes, or None when that key is not honoured."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of handle: its prefix and the fixed sizes of its parts, in bytes."""
+
+    name: str
+    prefix: str
+    code: int
+    owner: int
+    mac: int
+    meaning: str
+
+    @property
+    def length(self) -> int:
+        """Characters of a handle of this kind, prefix included."""
+        return len(self.prefix) + (8 * (_HEAD.size + self.owner + _GENERATION.size + self.mac) + 5) // 6
+
+
+CLIENT_SECRET = Kind("client_secret", "cc_secret_", 1, 24, 32, "Authenticates a client at the token endpoint.")
+REGISTRATION_ACCESS_TOKEN = Kind("registration_access_token", "cc_rat_", 2, 24, 32, "Reads, replaces and deletes one registration.")
+INITIAL_ACCESS_TOKEN = Kind("initial_access_token", "cc_iat_", 3, 16, 32, "Lets a client register under what its invitation says.")
+AUTHORIZATION_CODE = Kind("authorization_code", "cc_code_", 4, 32, 16, "Is exchanged once for tokens.")
+REFRESH_TOKEN = Kind("refresh_token", "cc_refresh_", 5, 32, 16, "Gets new access tokens for one grant.")
+
+KINDS = (CLIENT_SECRET, REGISTRATION_ACCESS_TOKEN, INITIAL_ACCESS_TOKEN, AUTHORIZATION_CODE, REFRESH_TOKEN)
+
+ACCESS_TOKEN_PREFIX = "cc_at_"
+"""Prefix of sealed access tokens, which are not handles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """A credential without its MAC: what it says, not that it is right."""
+
+    kind: Kind
+    key: int
+    owner: bytes
+    generation: int
+
+
+def _fields(handle: Handle) -> bytes:
+    return _HEAD.pack(VERSION, handle.kind.code, handle.key) + handle.owner + _GENERATION.pack(handle.generation)
+
+
+def _mac(macs: Macs, issuer: str, handle: Handle, fields: bytes) -> bytes | None:
+    name = issuer.encode()
+    full = macs.mac(handle.key, handle.kind.name, len(name).to_bytes(4, "big") + name + fields)
+    return None if full is None else full[: handle.kind.mac]
+
+
+def write(macs: Macs, issuer: str, handle: Handle) -> str:
+    """The credential as text. Raises `LookupError` when its key is not honoured any more."""
+    fields = _fields(handle)
+    mac = _mac(macs, issuer, handle, fields)
+    if mac is None:
+        raise LookupError(f"key {handle.key} is not honoured")
+    return handle.kind.prefix + base64.urlsafe_b64encode(fields + mac).rstrip(b"=").decode()
+
+
+def read(macs: Macs, issuer: str, kind: Kind, text: str) -> Handle | None:
+    """The handle a text stands for if it is exactly of this kind, canonical, and its MAC is right; else None."""
+    if len(text) != kind.length or not text.startswith(kind.prefix):
+        return None
+    body = text[len(kind.prefix) :].encode("ascii", "replace")
+    try:
+        raw = base64.b64decode(body + b"=" * (-len(body) % 4), altchars=b"-_", validate=True)
+    except binascii.Error:
+        return None
+    if base64.urlsafe_b64encode(raw).rstrip(b"=") != body:
+        return None
+    version, code, key = _HEAD.unpack_from(raw)
+    if version != VERSION or code != kind.code:
+        return None
+    end = _HEAD.size + kind.owner
+    handle = Handle(kind, key, raw[_HEAD.size : end], _GENERATION.unpack_from(raw, end)[0])
+    expected = _mac(macs, issuer, handle, raw[: -kind.mac])
+    if expected is None or not hmac.compare_digest(expected, raw[-kind.mac :]):
+        return None
+    return handle
+
+
+def owner(client: Client) -> bytes:
+    """Client key and incarnation: whom secrets and registration access tokens belong to."""
+    return client.key + client.incarnation
+
+
+def of_client(kind: Kind, client: Client, row: Generations) -> Handle:
+    """The newest credential of this kind that a client has."""
+    return Handle(kind, row.issued_key, owner(client), row.issued)
+
+
+def speaks_for(handle: Handle, row: Generations) -> bool:
+    """Whether the row's key number for this generation is the handle's: an old key cannot speak for a newer key's generation."""
+    if handle.generation == row.issued:
+        return handle.key == row.issued_key
+    return handle.generation != row.confirmed or handle.key == row.confirmed_key
+
+
+def has_secret(client: Client) -> bool:
+    """Whether the client has a secret now. A secret that was taken away leaves its generation behind, under key 0."""
+    return client.secret is not None and client.secret.issued_key != 0

@@ -1,0 +1,542 @@
+"""From what a client said to the card in force: narrowed, completed, checked, each change told (RFC 7591 §2, §3.2.1)."""
+
+import json
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from calling_card.protocol.addresses import (
+    Caller,
+    callback_problem,
+    callback_warnings,
+    host_of,
+    origin_problem,
+    own_host,
+    stays_on_device,
+    web_problem,
+)
+from calling_card.protocol.clients import JSON, Card
+from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.ground import Ground, Limits
+from calling_card.protocol.keysets import keyset_problem
+from calling_card.protocol.languages import is_tag
+from calling_card.protocol.rules import REDIRECT_GRANTS, agree, grants_for, grants_of, is_symmetric, types_for, words
+from calling_card.protocol.syntax import echo
+from calling_card.protocol.vocabulary import MEMBERS, By, Effect, Kind, Member
+from calling_card.protocol.wording import has_control, hidden_problem, suspicions
+
+__all__ = ["Change", "Ground", "Judged", "Limits", "judge", "needs_secret"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One value that is not in force as it was said."""
+
+    member: str
+    was: JSON
+    now: JSON
+    """None: dropped."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The card in force, what became of what was said, and what a reader of the event should look at."""
+
+    card: Card
+    changes: tuple[Change, ...]
+    warnings: tuple[str, ...]
+
+
+class _Stage(IntEnum):
+    """The order in which problems are told."""
+
+    VALUES = 0
+    REDIRECTS = 1
+    AGREEMENT = 2
+
+
+@dataclass(slots=True)
+class _Hearing:
+    """A judgement under way."""
+
+    ground: Ground
+    scopes: Collection[str]
+    default_scope: str
+    card: Card = field(default_factory=dict[str, JSON])
+    changes: list[Change] = field(default_factory=list[Change])
+    warnings: list[str] = field(default_factory=list[str])
+    links: list[tuple[Member, str, str]] = field(default_factory=list[tuple[Member, str, str]])
+    """Links that people see, with the member that said them."""
+    variants: set[str] = field(default_factory=set[str])
+    """Tagged names in lower case."""
+    problems: list[tuple[_Stage, Refusal]] = field(default_factory=list[tuple[_Stage, Refusal]])
+
+    def refuse(self, row: Member, problem: str, *, name: str = "", got: str | None = None, stage: _Stage = _Stage.VALUES) -> None:
+        """Note a problem: which member, what is wrong, which section, and a bit of what was said."""
+        name = name or row.name
+        told = f"{echo(name)}: {problem}"
+        if "section" not in problem:
+            told += f" ({row.section.replace('§', 'section ')})"
+        if got is not None and "#" not in name:
+            told += f", got '{echo(got)}'"
+        self.problems.append((stage, Refusal(row.no, told)))
+
+    def change(self, member: str, was: JSON, now: JSON, why: str) -> None:
+        """Note that something is not in force as it was said."""
+        self.changes.append(Change(member, was, now, why))
+
+
+def judge(said: Mapping[str, JSON], ground: Ground, *, scopes: Collection[str], default_scope: str) -> Judged:
+    """The card in force, complete with defaults; a card that was judged once stays as it is (RFC 7591 §3.2.1).
+
+    Raises `Refusal` with the first problem in the order values, redirect URIs, agreement; its ``errors`` are all of them.
+    """
+    hearing = _Hearing(ground, scopes, default_scope)
+    for name, value in said.items():
+        if value is None:
+            continue
+        row = MEMBERS.get(name)
+        if row is None:
+            _hear_unknown(hearing, name, value)
+        elif name not in _SILENT:
+            _hear(hearing, row, name, value)
+    _settle_lists(hearing)
+    _settle_method(hearing)
+    _settle_type(hearing)
+    _check_callbacks(hearing)
+    _drop_idle(hearing)
+    _fill(hearing)
+    _check_agreements(hearing)
+    _check_hosts(hearing)
+    if hearing.problems:
+        refusals = tuple(refusal for _, refusal in sorted(hearing.problems, key=lambda problem: problem[0]))
+        raise Refusal(refusals[0].no, refusals[0].description, errors=refusals)
+    return Judged(hearing.card, tuple(hearing.changes), tuple(hearing.warnings))
+
+
+def needs_secret(card: Card) -> bool:
+    """Whether a method or an algorithm of a card in force works with a shared secret (OIDC Registration §3.2)."""
+    return any(
+        value.startswith("client_secret_") if MEMBERS[name].kind is Kind.CHOICE else is_symmetric(value)
+        for name, value in card.items()
+        if name in _SECRETIVE and isinstance(value, str)
+    )
+
+
+# ── What was said, member by member ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _hear(hearing: _Hearing, row: Member, name: str, value: JSON) -> None:
+    if row.inert and not hearing.ground.store_inert:
+        hearing.change(name, value, None, "has no effect here and is not kept")
+        return
+    narrowed = _NARROW[row.kind](hearing, row, name, value)
+    if narrowed is not None:
+        hearing.card[name] = narrowed
+
+
+def _hear_unknown(hearing: _Hearing, name: str, value: JSON) -> None:
+    """A variant in some language, an extension member, or something nobody knows (RFC 7591 §2, §2.2)."""
+    base, mark, tag = name.partition("#")
+    row = MEMBERS.get(base)
+    if row is None and _is_extension(base, hearing.ground):
+        row = _EXTENSION
+    if row is None or not row.i18n:
+        if hearing.ground.unknown_refused:
+            hearing.refuse(_EXTENSION, "is not a member this server knows", name=name)
+    elif not mark or _hear_tag(hearing, row, name, tag):
+        _hear(hearing, row, name, value)
+
+
+def _hear_tag(hearing: _Hearing, row: Member, name: str, tag: str) -> bool:
+    """Whether a language tag is good, new and one of not too many."""
+    if not is_tag(tag):
+        if hearing.ground.bad_tag_ignored:
+            hearing.change(echo(name), "", None, "is not well-formed behind the #")
+        else:
+            hearing.refuse(row, "needs a well-formed language tag behind the # (RFC 5646 section 2.1)", name=name)
+        return False
+    folded = name.partition("#")[0] + "#" + tag.lower()
+    if folded in hearing.variants:
+        hearing.refuse(row, "says one language twice in two spellings (RFC 7591 section 2.2)", name=name)
+        return False
+    hearing.variants.add(folded)
+    if len(hearing.variants) > hearing.ground.limits.variants:
+        hearing.refuse(row, f"is one too many: at most {hearing.ground.limits.variants} members may have a language tag", name=name)
+        return False
+    return True
+
+
+def _is_extension(base: str, ground: Ground) -> bool:
+    return base in ground.extensions or ("*" in ground.extensions and _PLAIN_NAME.fullmatch(base) is not None)
+
+
+# ── Kinds: from any JSON value to the one a row asks for ─────────────────────────────────────────────────────────────
+
+
+def _string(hearing: _Hearing, row: Member, name: str, value: JSON) -> str | None:
+    """A string with something in it; an empty one counts as not sent, or is refused (strict)."""
+    if not isinstance(value, str):
+        hearing.refuse(row, "must be a string", name=name)
+        return None
+    if value:
+        return value
+    if hearing.ground.strict:
+        hearing.refuse(row, "must not be empty; leave it out", name=name)
+    return None
+
+
+def _strings(hearing: _Hearing, row: Member, name: str, value: JSON) -> list[str] | None:
+    """An array of strings with something in them, none of them twice; None after a refusal."""
+    if not isinstance(value, list):
+        hearing.refuse(row, "must be an array of strings", name=name)
+        return None
+    items = [item for item in value if isinstance(item, str) and item]
+    if len(items) != len(value):
+        hearing.refuse(row, "must be an array of strings that are not empty", name=name)
+        return None
+    limit = row.limit(hearing.ground.limits) if row.limit else hearing.ground.limits.items
+    once = list(dict.fromkeys(items))
+    if len(once) > limit:
+        hearing.refuse(row, f"has more than {limit} elements", name=name)
+        return None
+    if len(once) != len(items):
+        hearing.change(name, list(items), list(once), "said some values twice")
+    return once
+
+
+def _text_problem(hearing: _Hearing, row: Member, text: str, limit: int) -> str:
+    """What is wrong with one text; what is merely suspicious goes to the warnings."""
+    if len(text) > limit:
+        return f"is longer than {limit} characters"
+    if has_control(text):
+        return "has a control character; leave it out"
+    problem = hidden_problem(text) if row.shown else ""
+    return problem or _rule_problem(hearing, row, text)
+
+
+def _rule_problem(hearing: _Hearing, row: Member, text: str) -> str:
+    for rule in row.rules:
+        problem = rule(text, hearing.ground)
+        if problem:
+            return problem
+    return ""
+
+
+def _text(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
+    text = _string(hearing, row, name, value)
+    if text is None:
+        return None
+    problem = _text_problem(hearing, row, text, row.limit(hearing.ground.limits) if row.limit else hearing.ground.limits.opaque)
+    if problem:
+        hearing.refuse(row, problem, name=name, got=text)
+    elif row.shown:
+        hearing.warnings += [f"{name}: {found}" for found in suspicions(text, own_host(hearing.ground.issuer))]
+    return text
+
+
+def _texts(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
+    items = _strings(hearing, row, name, value)
+    for item in items or ():
+        problem = _text_problem(hearing, row, item, hearing.ground.limits.opaque)
+        if problem:
+            hearing.refuse(row, problem, name=name, got=item)
+    return list(items) if items else None
+
+
+def _url(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
+    url = _string(hearing, row, name, value)
+    if url is None:
+        return None
+    problem = web_problem(url, hearing.ground.limits.url, row.schemes, fragment=row.fragment) or _rule_problem(hearing, row, url)
+    if problem:
+        hearing.refuse(row, problem, name=name, got=url)
+    elif row.effect is Effect.REFUSED and name not in hearing.ground.effects:
+        hearing.refuse(row, "this server does not serve it (yet); leave it out", name=name)
+    elif row.shown:
+        hearing.links.append((row, name, url))
+    return url
+
+
+def _urls(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
+    items = _strings(hearing, row, name, value)
+    for index, item in enumerate(items or ()):
+        problem = web_problem(item, hearing.ground.limits.url, row.schemes, fragment=row.fragment)
+        if problem:
+            hearing.refuse(row, problem, name=f"{name}[{index}]", got=item)
+    return None if items is None else list(items)
+
+
+def _origins(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
+    items = _strings(hearing, row, name, value)
+    for index, item in enumerate(items or ()):
+        problem = origin_problem(item, hearing.ground.limits.url)
+        if problem:
+            hearing.refuse(row, problem, name=f"{name}[{index}]", got=item)
+    return list(items) if items else None
+
+
+def _callbacks(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
+    """The list alone: what may be in it depends on the type of the client and comes later."""
+    items = _strings(hearing, row, name, value)
+    return None if items is None else list(items)
+
+
+def _choice(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
+    word = _string(hearing, row, name, value)
+    if word is None:
+        return None
+    problem = _rule_problem(hearing, row, word)
+    served = _served(hearing, row)
+    if not problem and word not in served and (served or row.served):
+        problem = _not_served(row, served)
+    if problem and row.idle is None:
+        hearing.refuse(row, problem, name=name, got=word)
+    return word
+
+
+def _served(hearing: _Hearing, row: Member) -> Collection[str]:
+    return row.served(hearing.ground) if row.served else row.known
+
+
+def _not_served(row: Member, served: Collection[str]) -> str:
+    """Names what would be taken instead; nothing is weakened on the way (RFC 7591 §3.2.2)."""
+    if row.served is None:
+        return f"must be one of {', '.join(served)}"
+    if not served:
+        return "this server serves nothing of the kind (yet); leave it out"
+    return f"this server does not serve it (yet); it serves {', '.join(served)}"
+
+
+def _choices(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
+    """What is served of a list; the rest is dropped and told, or refused (strict); nothing left is always refused."""
+    items = _strings(hearing, row, name, value)
+    if not items:
+        return None
+    served = _served(hearing, row)
+    fold = row.fold or str
+    spelled = {fold(word): word for word in served}
+    kept: list[JSON] = list(dict.fromkeys(spelled[key] for item in items if (key := fold(item)) in spelled))
+    others = [item for item in items if fold(item) not in spelled]
+    if others and (hearing.ground.strict or not kept):
+        hearing.refuse(row, _not_served(row, served), name=name, got=" ".join(others))
+    elif kept != items:
+        hearing.change(name, list(items), kept, "is limited to what this server serves")
+    return kept or None
+
+
+def _scope(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
+    """The words this server knows, in any spacing; with none of them left, the default (RFC 7591 §2)."""
+    text = _string(hearing, row, name, value)
+    said = dict.fromkeys(word for word in (text or "").split(" ") if word)
+    if not said:
+        return None
+    default = hearing.default_scope.split()
+    kept = " ".join(word for word in said if word in hearing.scopes or word in default)
+    unknown = [word for word in said if word not in hearing.scopes and word not in default]
+    if unknown and (hearing.ground.unknown_scopes_refused or not (kept or default)):
+        known = " ".join(sorted({*hearing.scopes, *default})[:20]) or "none"
+        hearing.refuse(row, f"this server does not know some of the scopes; it knows {known}", got=" ".join(unknown))
+    elif kept != text:
+        hearing.change(name, text, kept or hearing.default_scope, "is limited to the scopes this server knows")
+    return kept or None
+
+
+def _number(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31:
+        return value
+    hearing.refuse(row, "must be an integer from 0 to 2147483647", name=name)
+    return None
+
+
+def _flag(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
+    if not isinstance(value, bool):
+        hearing.refuse(row, "must be true or false", name=name)
+        return None
+    if not value or row.effect is Effect.NONE or name in hearing.ground.effects:
+        return value
+    if row.effect is Effect.REFUSED or hearing.ground.strict:
+        hearing.refuse(row, "this server does not serve it (yet); send false or leave it out", name=name)
+        return value
+    hearing.change(name, value, False, "is not served (yet)")  # noqa: FBT003 - the value that is in force
+    return False
+
+
+def _keys(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
+    if not isinstance(value, dict):
+        hearing.refuse(row, "must be a JWK Set: an object", name=name)
+        return None
+    problem = keyset_problem(value, hearing.ground.limits.keys)
+    if problem:
+        hearing.refuse(row, problem, name=name)
+    return value
+
+
+def _object(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
+    if not isinstance(value, dict) or not all(isinstance(item, dict) for item in value.values()):
+        hearing.refuse(row, "must be an object of objects", name=name)
+        return None
+    return _anything(hearing, row, name, value)
+
+
+def _anything(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
+    """Any JSON value that is not too large (RFC 7591 §2 lets servers know more members)."""
+    limit = hearing.ground.limits.extension
+    if value == "":
+        return _string(hearing, row, name, value)
+    if len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")) > limit:
+        hearing.refuse(row, f"is longer than {limit} bytes", name=name)
+    return value
+
+
+_NARROW: dict[Kind, Callable[[_Hearing, Member, str, JSON], JSON]] = {
+    Kind.TEXT: _text,
+    Kind.URL: _url,
+    Kind.URLS: _urls,
+    Kind.CALLBACKS: _callbacks,
+    Kind.ORIGINS: _origins,
+    Kind.CHOICE: _choice,
+    Kind.CHOICES: _choices,
+    Kind.ALG: _choice,
+    Kind.TEXTS: _texts,
+    Kind.SCOPE: _scope,
+    Kind.NUMBER: _number,
+    Kind.FLAG: _flag,
+    Kind.KEYS: _keys,
+    Kind.OBJECT: _object,
+    Kind.ANY: _anything,
+}
+
+
+# ── What the members mean together ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _settle_lists(hearing: _Hearing) -> None:
+    """Grant types and response types fit together: one follows from the other, or both are narrowed (RFC 7591 §2.1)."""
+    card, ground = hearing.card, hearing.ground
+    grants, types = words(card.get("grant_types")), words(card.get("response_types"))
+    if not grants:
+        grants = [grant for grant in grants_for(types, ground.default_grant_types) if grant in ground.grant_types]
+    if not grants and not types:
+        grants = list(ground.default_grant_types)
+    types = types or types_for(grants, ground.response_types)
+    kept, fitting = agree(grants, types)
+    if not set(kept) - {"refresh_token"}:
+        problem = "refresh_token alone gives nothing to refresh" if grants == ["refresh_token"] else _conflict(grants, types)
+        hearing.refuse(MEMBERS["grant_types"], problem, stage=_Stage.AGREEMENT)
+    elif (kept, fitting) != (grants, types) and ground.strict:
+        hearing.refuse(MEMBERS["grant_types"], _conflict(grants, types), stage=_Stage.AGREEMENT)
+    for name, was, now in (("grant_types", grants, kept), ("response_types", types, fitting)):
+        if was != now:
+            hearing.change(name, list(was), list(now), "is limited to what grant_types and response_types have in common")
+        card[name] = list(now)
+
+
+def _conflict(grants: Collection[str], types: Collection[str]) -> str:
+    said = f"grant_types {echo(' '.join(grants)) or 'none'} and response_types {echo(' '.join(types)) or 'none'}"
+    return f"{said} do not fit together; authorization_code goes with code, implicit with token or id_token (RFC 7591 section 2.1)"
+
+
+def _settle_method(hearing: _Hearing) -> None:
+    """The default, or another method with a secret where that is not served: never a weaker one."""
+    if "token_endpoint_auth_method" in hearing.card:
+        return
+    row, served = MEMBERS["token_endpoint_auth_method"], hearing.ground.auth_methods
+    method = next((method for method in ("client_secret_basic", "client_secret_post") if method in served), None)
+    if method is None:
+        hearing.refuse(row, f"must be said, because the default is not served; this server serves {', '.join(served)}")
+    hearing.card[row.name] = method or "client_secret_basic"
+
+
+def _settle_type(hearing: _Hearing) -> None:
+    """Web, unless a public client's redirects all stay on the device (RFC 8252 §8.4)."""
+    card = hearing.card
+    redirects = words(card.setdefault("redirect_uris", []))
+    if "application_type" not in card:
+        inferred = hearing.ground.infer_native and card["token_endpoint_auth_method"] == "none" and bool(redirects)
+        card["application_type"] = "native" if inferred and all(map(stays_on_device, redirects)) else "web"
+    if card["application_type"] == "native" and card["token_endpoint_auth_method"] != "none":
+        hearing.warnings.append("token_endpoint_auth_method: a secret on a device is as secret as the device (RFC 8252 section 8.5)")
+
+
+def _check_callbacks(hearing: _Hearing) -> None:
+    card, ground = hearing.card, hearing.ground
+    implicit = any("implicit" in grants_of(kind) for kind in words(card["response_types"]))
+    caller = Caller(card["application_type"] == "native", implicit, ground.issuer, ground.callbacks, ground.limits.url)
+    for row in _CALLBACK_ROWS:
+        uris = words(card.get(row.name))
+        for index, uri in enumerate(uris):
+            problem = callback_problem(uri, caller)
+            if problem:
+                hearing.refuse(row, problem, name=f"{row.name}[{index}]", got=uri, stage=_Stage.REDIRECTS)
+            elif row is _CALLBACK_ROWS[0]:
+                hearing.warnings += [f"{row.name}[{index}]: {found}" for found in callback_warnings(uri, caller)]
+        caller = caller._replace(implicit=False)
+    if not card["redirect_uris"] and any(grant in REDIRECT_GRANTS for grant in words(card["grant_types"])):
+        grants = echo(" ".join(words(card["grant_types"])))
+        problem = f"at least one is needed with the grant types {grants} (RFC 7591 section 2)"
+        hearing.refuse(MEMBERS["redirect_uris"], problem, stage=_Stage.REDIRECTS)
+
+
+def _drop_idle(hearing: _Hearing) -> None:
+    """Members that mean nothing here are dropped and told, or refused (strict); a false one was no wish."""
+    card = hearing.card
+    for name in [name for name in card if name in _IDLE]:
+        row = MEMBERS[name]
+        why = row.idle(card, hearing.ground) if row.idle else ""
+        if not why:
+            _recheck(hearing, row, card[name])
+            continue
+        value = card.pop(name)
+        if value is False:
+            continue
+        if hearing.ground.strict:
+            hearing.refuse(row, why, stage=_Stage.AGREEMENT)
+        else:
+            hearing.change(name, value, None, why)
+
+
+def _fill(hearing: _Hearing) -> None:
+    card, ground = hearing.card, hearing.ground
+    if hearing.default_scope:
+        card.setdefault("scope", hearing.default_scope)
+    for row in _DEFAULTED:
+        if row.name in card:
+            continue
+        value = row.derive(card, ground) if row.derive else row.default
+        if value != "":
+            card[row.name] = list(value) if isinstance(value, list) else value
+
+
+def _check_agreements(hearing: _Hearing) -> None:
+    card, ground = hearing.card, hearing.ground
+    public = card["token_endpoint_auth_method"] == "none"
+    for name in card:
+        row = _AGREEING.get(name)
+        if row is None:
+            continue
+        for agreement in row.agrees:
+            problem = agreement(card, ground)
+            if problem:
+                hearing.refuse(row, problem, stage=_Stage.AGREEMENT)
+        if public and row.kind is Kind.ALG and is_symmetric(card[name]):
+            problem = "needs a client secret, which a public client does not get (OIDC Core section 10.2)"
+            hearing.refuse(row, problem, stage=_Stage.AGREEMENT)
+
+
+def _check_hosts(hearing: _Hearing) -> None:
+    """Links that people see should be on a host of the client; http ones are told too (RFC 7591 §5)."""
+    redirects = words(hearing.card["redirect_uris"])
+    hosts = {host_of(uri) for uri in redirects} if hearing.links else set[str]()
+    for row, name, url in hearing.links:
+        if url[:5].lower() == "http:":
+            hearing.warnings.append(f"{name}: is not https")
+        if not redirects or hearing.ground.related_hosts == "off" or host_of(url) in hosts:
+            continue
+        problem = "is on a host that no redirect URI has (RFC 7591 section 5)"
+        if hearing.ground.related_hosts == "enforce":
+            hearing.refuse(row, problem, name=name, stage=_Stage.AGREEMENT)
+        else:
+            hearing.warnings.append(f"{name}: {problem}")

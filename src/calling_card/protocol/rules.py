@@ -1,0 +1,359 @@
+"""The rules that rows refer to: what a value may be, what members mean beside each other, and how lists agree (RFC 7591 §2.1)."""
+
+import re
+from collections.abc import Collection, Sequence
+from ipaddress import ip_address
+
+from calling_card.protocol.addresses import host_of, same_origin
+from calling_card.protocol.clients import JSON, Card
+from calling_card.protocol.ground import Ground
+from calling_card.protocol.keysets import keys_of
+from calling_card.protocol.members.row import Agreement
+
+CIBA = "urn:openid:params:grant-type:ciba"
+REDIRECT_GRANTS = ("authorization_code", "implicit")
+"""Grants that send the browser back to the client."""
+
+_ADDRESS = re.compile(r"[^\s@<>()\[\]\\,;:\"]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_SYMMETRIC = re.compile(r"HS\d+|dir|A\d+(?:GCM)?KW|PBES2-.+")
+_DNS_NAME = re.compile(r"(?:\*\.)?(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_DISTINGUISHED = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)*)\s*=.*", re.DOTALL)
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
+_METHODS_WITH_SECRET = ("client_secret_basic", "client_secret_post", "client_secret_jwt")
+_METHODS_WITH_JWT = ("client_secret_jwt", "private_key_jwt")
+_METHODS_WITH_CERTIFICATE = ("tls_client_auth", "self_signed_tls_client_auth")
+
+
+def words(value: JSON) -> list[str]:
+    """The texts of a list member that was found good."""
+    return [word for word in value if isinstance(word, str)] if isinstance(value, list) else []
+
+
+# ── One value ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def email(value: str, ground: Ground) -> str:
+    """An e-mail address by form; whether it works shows when it is used (RFC 5321 §4.1.2)."""
+    return "" if ground.any_contact or _ADDRESS.fullmatch(value) else "is not an e-mail address"
+
+
+def https_in_production(value: str, ground: Ground) -> str:
+    """A server that is itself on https shows nothing that comes over http (RFC 7591 §5)."""
+    return "must begin with https://" if value[:5].lower() == "http:" and ground.issuer.startswith("https:") else ""
+
+
+def signs(value: str, ground: Ground) -> str:
+    """An algorithm that really signs (RFC 8725 §3.2)."""
+    del ground
+    return "must not be none" if value == "none" else ""
+
+
+def asymmetric(value: str, ground: Ground) -> str:
+    """An algorithm with a key pair (CIBA §4)."""
+    return signs(value, ground) or ("must be an algorithm with a key pair" if is_symmetric(value) else "")
+
+
+def dns_name(value: str, ground: Ground) -> str:
+    """A name in a certificate (RFC 8705 §2.1.2)."""
+    del ground
+    return "" if _DNS_NAME.fullmatch(value) else "is not a DNS name"
+
+
+def distinguished_name(value: str, ground: Ground) -> str:
+    """A subject in a certificate, as a text (RFC 4514 §2)."""
+    del ground
+    return "" if _DISTINGUISHED.fullmatch(value) else "is not a distinguished name like CN=client,O=Example (RFC 4514 section 2)"
+
+
+def ip(value: str, ground: Ground) -> str:
+    """An address in a certificate (RFC 8705 §2.1.2)."""
+    del ground
+    try:
+        ip_address(value)
+    except ValueError:
+        return "is not an IP address"
+    return ""
+
+
+def certificate_uri(value: str, ground: Ground) -> str:
+    """A URI in a certificate: an absolute one of any scheme (RFC 8705 §2.1.2)."""
+    del ground
+    return "" if _ABSOLUTE.fullmatch(value) else "is not an absolute URI"
+
+
+def is_symmetric(alg: JSON) -> bool:
+    """Whether an algorithm works with the client's secret (OIDC Core §10.1, §10.2)."""
+    return isinstance(alg, str) and _SYMMETRIC.fullmatch(alg) is not None
+
+
+def in_any_order(value: str) -> str:
+    """A response type with its words sorted: their order means nothing (OAuth Multiple Response Types §2)."""
+    return " ".join(sorted(value.split(" "))) if " " in value else value
+
+
+# ── Lists that must agree ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def grants_of(response_type: str) -> tuple[str, ...]:
+    """The grants that a response type needs; ``none`` goes the way of the code (OIDC Registration §2)."""
+    parts = response_type.split(" ")
+    code = ("authorization_code",) if "code" in parts or "none" in parts else ()
+    return (*code, "implicit") if "token" in parts or "id_token" in parts else code
+
+
+def agree(grants: Sequence[str], types: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The parts of both lists that fit together: no response type without its grants, no redirect grant without a response type."""
+    kept = [kind for kind in types if all(grant in grants for grant in grants_of(kind))]
+    needed = {grant for kind in kept for grant in grants_of(kind)}
+    return [grant for grant in grants if grant not in REDIRECT_GRANTS or grant in needed], kept
+
+
+def types_for(grants: Collection[str], served: Sequence[str]) -> list[str]:
+    """The response types of a client that named its grants only."""
+    types = ["code"] if "authorization_code" in grants else []
+    if "implicit" in grants:
+        types += [kind for kind in served if grants_of(kind) == ("implicit",)][:1]
+    return types
+
+
+def grants_for(types: Sequence[str], default: Sequence[str]) -> list[str]:
+    """The grants of a client that named its response types only: what they need, and of the default what fits."""
+    needed = [grant for kind in types for grant in grants_of(kind)]
+    return list(dict.fromkeys([*needed, *(grant for grant in default if grant not in REDIRECT_GRANTS)]))
+
+
+# ── One member beside the others ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def excludes(other: str) -> Agreement:
+    """Not together with another member."""
+
+    def agreement(card: Card, ground: Ground) -> str:
+        del ground
+        return f"excludes {other}; send one of them" if other in card else ""
+
+    return agreement
+
+
+def not_both_true(other: str) -> Agreement:
+    """Two switches of which one may be on."""
+
+    def agreement(card: Card, ground: Ground) -> str:
+        del ground
+        return f"and {other} must not both be true; choose one" if card.get(other) is True else ""
+
+    return agreement
+
+
+def needs(other: str) -> Agreement:
+    """Only together with another member."""
+
+    def agreement(card: Card, ground: Ground) -> str:
+        del ground
+        return "" if other in card else f"needs {other}"
+
+    return agreement
+
+
+def default_enc(alg: str) -> Agreement:
+    """The content encryption of a client that named a key encryption only (OIDC Registration §2)."""
+
+    def derive(card: Card, ground: Ground) -> str:
+        if alg not in card or not ground.encryption_encs:
+            return ""
+        return "A128CBC-HS256" if "A128CBC-HS256" in ground.encryption_encs else ground.encryption_encs[0]
+
+    return derive
+
+
+def has_keys_for(alg: str) -> Agreement:
+    """Encryption to a key pair needs the client's public keys (OIDC Core §10.2)."""
+
+    def agreement(card: Card, ground: Ground) -> str:
+        del ground
+        return "" if is_symmetric(card[alg]) or _has_keys(card) else "needs jwks or jwks_uri with a key to encrypt to"
+
+    return agreement
+
+
+def method_of(endpoint: str) -> str:
+    """The member that says how the client authenticates at an endpoint."""
+    return f"{endpoint}_endpoint_auth_method"
+
+
+def only_with_jwt(endpoint: str) -> Agreement:
+    """A signing algorithm for authentication means something only where a JWT authenticates (OIDC Registration §2)."""
+
+    def idle(card: Card, ground: Ground) -> str:
+        del ground
+        method = _method(card, endpoint)
+        return "" if method in _METHODS_WITH_JWT else f"means nothing with {method_of(endpoint)} {method}"
+
+    return idle
+
+
+def fits_method(endpoint: str) -> Agreement:
+    """HS* goes with the secret, all others with the key pair (OIDC Core §9)."""
+    name = f"{endpoint}_endpoint_auth_signing_alg"
+
+    def agreement(card: Card, ground: Ground) -> str:
+        method = _method(card, endpoint)
+        if card[name] not in ground.signing_algs:
+            return f"is not served; served are {', '.join(ground.signing_algs)}"
+        return "" if is_symmetric(card[name]) == (method == "client_secret_jwt") else f"does not go with {method_of(endpoint)} {method}"
+
+    return agreement
+
+
+def same_method(card: Card, ground: Ground) -> str:
+    """Introspection and revocation take the method of the token endpoint when nothing else is said."""
+    del ground
+    method = card["token_endpoint_auth_method"]
+    return method if isinstance(method, str) else ""
+
+
+def has_secret_for(endpoint: str) -> Agreement:
+    """A public client has no secret to authenticate with elsewhere (RFC 7591 §2)."""
+
+    def agreement(card: Card, ground: Ground) -> str:
+        del ground
+        if card["token_endpoint_auth_method"] != "none" or card[method_of(endpoint)] not in _METHODS_WITH_SECRET:
+            return ""
+        return "needs the secret that token_endpoint_auth_method none does not get; use none for both, or a secret for both"
+
+    return agreement
+
+
+def not_alone(card: Card, ground: Ground) -> str:
+    """A public client proves nothing, so it has no power of its own (RFC 6749 §4.4)."""
+    del ground
+    if card["token_endpoint_auth_method"] != "none" or "client_credentials" not in words(card.get("grant_types")):
+        return ""
+    return "none excludes the grant type client_credentials: register with a secret, or without that grant (RFC 6749 section 4.4)"
+
+
+def keys_for_method(card: Card, ground: Ground) -> str:
+    """Methods that prove a key need one (OIDC Registration §2, RFC 8705 §2.2.2)."""
+    del ground
+    method = card["token_endpoint_auth_method"]
+    if method not in {"private_key_jwt", "self_signed_tls_client_auth"}:
+        return ""
+    if not _has_keys(card):
+        return f"{method} needs jwks or jwks_uri with a public key"
+    if method == "self_signed_tls_client_auth" and "jwks" in card and not any("x5c" in key for key in keys_of(card["jwks"])):
+        return f"{method} needs a key with x5c (RFC 8705 section 2.2.2)"
+    return ""
+
+
+def one_subject(card: Card, ground: Ground) -> str:
+    """A certificate is known by exactly one of five names (RFC 8705 §2.1.2)."""
+    del ground
+    if card["token_endpoint_auth_method"] != "tls_client_auth":
+        return ""
+    said = [name for name in card if name.startswith("tls_client_auth_")]
+    return "" if len(said) == 1 else f"tls_client_auth needs exactly one tls_client_auth_* member, not {len(said)} (RFC 8705 section 2.1.2)"
+
+
+def only_with_tls(card: Card, ground: Ground) -> str:
+    """The subject of a certificate means something only where a certificate authenticates (RFC 8705 §2.1.2)."""
+    del ground
+    return "" if card["token_endpoint_auth_method"] == "tls_client_auth" else "means nothing without token_endpoint_auth_method tls_client_auth"
+
+
+def only_with_certificates(card: Card, ground: Ground) -> str:
+    """The aliases are for connections with a certificate (RFC 8705 §5)."""
+    del ground
+    if card["token_endpoint_auth_method"] in _METHODS_WITH_CERTIFICATE or card.get("tls_client_certificate_bound_access_tokens") is True:
+        return ""
+    return "means nothing without client certificates"
+
+
+def only_with(other: str) -> Agreement:
+    """Means something only beside another member."""
+
+    def idle(card: Card, ground: Ground) -> str:
+        del ground
+        return "" if other in card else f"means nothing without {other}"
+
+    return idle
+
+
+def only_with_ciba(card: Card, ground: Ground) -> str:
+    """Members of a grant that was not registered mean nothing (CIBA §4)."""
+    del ground
+    return "" if CIBA in words(card.get("grant_types")) else f"means nothing without the grant type {CIBA}"
+
+
+def says_how_to_deliver(card: Card, ground: Ground) -> str:
+    """A CIBA client says how it learns that its token is ready (CIBA §4)."""
+    del ground
+    if CIBA not in words(card.get("grant_types")) or "backchannel_token_delivery_mode" in card:
+        return ""
+    return f"with {CIBA} need backchannel_token_delivery_mode"
+
+
+def has_endpoint_to_notify(card: Card, ground: Ground) -> str:
+    """Ping and push go to an address (CIBA §4)."""
+    del ground
+    if card["backchannel_token_delivery_mode"] == "poll" or "backchannel_client_notification_endpoint" in card:
+        return ""
+    return "needs backchannel_client_notification_endpoint unless it is poll"
+
+
+def unsigned_in_code_flow_only(card: Card, ground: Ground) -> str:
+    """An ID token that comes through the browser must be signed (OIDC Registration §2)."""
+    del ground
+    if card["id_token_signed_response_alg"] != "none" or not any("id_token" in kind for kind in words(card.get("response_types"))):
+        return ""
+    return "none is for clients that get no ID token from the authorization endpoint"
+
+
+def default_id_token_alg(card: Card, ground: Ground) -> str:
+    """RS256, or what is served instead (OIDC Registration §2)."""
+    del card
+    return "RS256" if "RS256" in ground.signing_algs or not ground.signing_algs else ground.signing_algs[0]
+
+
+def one_sector(card: Card, ground: Ground) -> str:
+    """Pairwise subjects need one host, or a file that names the sector (OIDC Core §8.1)."""
+    del ground
+    if card["subject_type"] != "pairwise" or "sector_identifier_uri" in card:
+        return ""
+    hosts = {host_of(uri) for uri in words(card.get("redirect_uris"))}
+    return "pairwise with redirect URIs on several hosts needs sector_identifier_uri (OIDC Core section 8.1)" if len(hosts) > 1 else ""
+
+
+def default_subject_type(card: Card, ground: Ground) -> str:
+    """The first that is served."""
+    del card
+    return ground.subject_types[0]
+
+
+def logout_over_https(name: str) -> Agreement:
+    """Logout goes over https, except to confidential clients where that is enabled (OIDC Back-Channel Logout §2.2)."""
+
+    def agreement(card: Card, ground: Ground) -> str:
+        value = card[name]
+        if not isinstance(value, str) or value[:6].lower() == "https:":
+            return ""
+        confidential = card["token_endpoint_auth_method"] != "none"
+        return "" if ground.http_logout and confidential else "must begin with https://"
+
+    return agreement
+
+
+def beside_a_redirect(card: Card, ground: Ground) -> str:
+    """The front-channel logout page is on the origin of a redirect URI (OIDC Front-Channel Logout §2)."""
+    del ground
+    page = card["frontchannel_logout_uri"]
+    if isinstance(page, str) and any(same_origin(page, uri) for uri in words(card.get("redirect_uris"))):
+        return ""
+    return "must share scheme, host and port with a redirect URI"
+
+
+def _has_keys(card: Card) -> bool:
+    return "jwks_uri" in card or bool(keys_of(card.get("jwks")))
+
+
+def _method(card: Card, endpoint: str) -> JSON:
+    return card.get(method_of(endpoint), card["token_endpoint_auth_method"])

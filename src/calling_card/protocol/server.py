@@ -1,0 +1,66 @@
+"""The server metadata: a row each, listed only while the feature behind it works (RFC 8414 §2, OIDC Discovery §3)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from calling_card.protocol.clients import JSON, Card
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What this server does now; everything the documents say follows from it."""
+
+    issuer: str
+    registration_endpoint: str
+    """Empty: registration is closed."""
+    endpoints: dict[str, str]
+    """Endpoint name (``token``, ``jwks``, ``introspection``, ``revocation``) to URL."""
+    grant_types: tuple[str, ...]
+    auth_methods: tuple[str, ...]
+    scopes: tuple[str, ...]
+    resources: tuple[str, ...]
+    service_documentation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One metadata member and where its value comes from; empty values are left out (RFC 8414 §3.2)."""
+
+    name: str
+    section: str
+    meaning: str
+    value: Callable[[Served], JSON]
+
+
+def _confidential(served: Served) -> list[JSON]:
+    return [method for method in served.auth_methods if method != "none"]
+
+
+MEMBERS: tuple[Member, ...] = (
+    Member("issuer", "RFC 8414 §2", "The issuer, byte for byte as in tokens.", lambda s: s.issuer),
+    Member("token_endpoint", "RFC 8414 §2", "Where tokens are asked for.", lambda s: s.endpoints["token"]),
+    Member("jwks_uri", "RFC 8414 §2", "Where our public keys are.", lambda s: s.endpoints["jwks"]),
+    Member("registration_endpoint", "RFC 8414 §2", "Where clients register.", lambda s: s.registration_endpoint),
+    Member("scopes_supported", "RFC 8414 §2", "Scopes a client may ask for.", lambda s: list(s.scopes)),
+    Member("grant_types_supported", "RFC 8414 §2", "Grants that give tokens now.", lambda s: list(s.grant_types)),
+    Member(
+        "token_endpoint_auth_methods_supported", "RFC 8414 §2", "How clients authenticate.", lambda s: list(s.auth_methods)
+    ),
+    Member("introspection_endpoint", "RFC 8414 §2", "Where tokens are asked about.", lambda s: s.endpoints["introspection"]),
+    Member("introspection_endpoint_auth_methods_supported", "RFC 8414 §2", "How callers authenticate there.", _confidential),
+    Member("revocation_endpoint", "RFC 8414 §2", "Where tokens are given back.", lambda s: s.endpoints["revocation"]),
+    Member(
+        "revocation_endpoint_auth_methods_supported", "RFC 8414 §2", "How clients authenticate there.", lambda s: list(s.auth_methods)
+    ),
+    Member("service_documentation", "RFC 8414 §2", "Where developers read more.", lambda s: s.service_documentation),
+    Member("protected_resources", "RFC 9728 §4", "Resource servers known here.", lambda s: list(s.resources)),
+)
+
+if len({member.name for member in MEMBERS}) != len(MEMBERS):  # pragma: no cover - a mistake in the table
+    raise ValueError("a metadata member is described twice")
+
+
+def document(served: Served) -> Card:
+    """The metadata of this server, without members that have nothing to say."""
+    made = {member.name: member.value(served) for member in MEMBERS}
+    return {name: value for name, value in made.items() if value not in ("", [])}

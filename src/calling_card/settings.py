@@ -1,0 +1,226 @@
+"""The settings: one table, from which checks, help, the reference page and the environment names are made."""
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import TypeVar, get_origin
+from urllib.parse import urlsplit
+
+
+class BadSettings(Exception):
+    """A setting that cannot be used; the text names it, says why and what would do."""
+
+
+T = TypeVar("T")
+
+
+def _row(default: T, meaning: str, *choices: str) -> T:
+    """One setting: its default, what it means, and the words it may have when they are few."""
+    return field(default=default, metadata={"meaning": meaning, "since": "0.1.0", "choices": choices})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything an operator can set. Environment: ``CALLING_CARD_`` and the name in capitals; TOML: the name."""
+
+    issuer: str = _row("", "Issuer URL; empty: http://HOST:PORT, for loopback hosts only.")
+    host: str = _row("127.0.0.1", "Address to listen on.")
+    port: int = _row(8000, "Port to listen on.")
+    data: str = _row("./calling-card-data", "Folder of the database and the keyring.")
+    dev: bool = _row(False, "Development: budgets off, every extension member kept; loopback issuers only.")
+    trusted_proxies: tuple[str, ...] = _row((), "Networks of the proxies that end TLS for us and whose X-Forwarded-For is believed.")
+    profile: str = _row("lenient", "Whether unsupported values are replaced and told, or refused.", "lenient", "strict")
+    registration: str = _row("open", "Who may register: anybody, callers with an initial access token, nobody.", "open", "token", "closed")
+    registration_path: str = _row("/register", "Path of the registration endpoint.")
+    management: bool = _row(True, "Whether clients can read, replace and delete their registration (RFC 7592).")
+    management_by_query: bool = _row(False, "Also take the client_id of a management request from ?client_id=.")
+    self_read: bool = _row(True, "Whether a client may read its registration.")
+    self_update: bool = _row(True, "Whether a client may replace its registration.")
+    self_delete: bool = _row(True, "Whether a client may delete its registration.")
+    scopes: tuple[str, ...] = _row(("openid", "profile", "email", "offline_access"), "Scopes known besides those of resource servers.")
+    default_scope: str = _row("openid", "Scope of a client that registers without one.")
+    anonymous_scopes: tuple[str, ...] = _row((), "Scopes that clients without an invitation may register; empty: every known one.")
+    unknown_scopes: str = _row("drop", "Whether unknown scopes of a registration are dropped or refused.", "drop", "refuse")
+    default_grant_types: tuple[str, ...] = _row(("authorization_code",), "Grant types of a client that registers without any.")
+    extensions: tuple[str, ...] = _row((), "Names of extension members that are kept and returned; * for any.")
+    callbacks: tuple[str, ...] = _row((), "Further private-use callbacks whose scheme has no dot: scheme, authority and path.")
+    unknown_members: str = _row("ignore", "Whether unknown members of a registration are ignored or refused.", "ignore", "refuse")
+    bad_language_tags: str = _row("refuse", "Whether a member with a malformed language tag is refused or ignored.", "refuse", "ignore")
+    store_inert_metadata: bool = _row(True, "Keep and return registered members that have no effect here.")
+    infer_native: bool = _row(True, "Report public clients with only loopback or private-use redirects as native.")
+    related_hosts: str = _row("warn", "What to do when a shown link is on another host than every redirect.", "off", "warn", "enforce")
+    read_only_in_put: str = _row("refuse", "Members that only the server sets, in a replacement: refused, or accepted when equal.", "refuse", "equal")
+    rat_rotation: str = _row("on_update", "When a new registration access token is handed out.", "on_update", "every_use", "never")
+    rat_two_holders: str = _row("report", "When two parties hold one client's tokens: report it, or suspend the client too.", "report", "freeze")
+    misplaced_rat: str = _row("report", "A registration access token in a query: report it, or end it as well.", "report", "revoke")
+    read_counts_as_use: bool = _row(False, "Whether reading a registration keeps it from counting as idle.")
+    return_secret: bool = _row(True, "Return the client secret when a registration is read or replaced.")
+    secret_lifetime: int = _row(0, "Seconds a client secret is good for; 0: no end.")
+    secret_overlap: int = _row(86400, "Seconds the previous client secret is still good after a rotation.")
+    rotate_secret_on_update: bool = _row(False, "Hand out a new client secret with each replacement that names none.")
+    opaque_token_lifetime: int = _row(3600, "Seconds an opaque access token is good for.")
+    jwt_lifetime: int = _row(300, "Seconds a signed access token is good for; it cannot be called back offline.")
+    revocation_foreign: str = _row("refuse", "Revoking another client's token: invalid_grant, or a silent 200.", "refuse", "silent")
+    tombstone_days: int = _row(400, "Days the mark of a deleted client is kept.")
+    registration_rate: int = _row(600, "Registrations a minute without an initial access token; 0: no limit.")
+    registration_burst: int = _row(200, "Registrations without an initial access token at once.")
+    failure_rate: int = _row(10, "Failed tries a minute with registration access tokens, per source and client; 0: no limit.")
+    body_limit: int = _row(65536, "Bytes a registration body may have.")
+    metadata_max_age: int = _row(300, "Seconds the metadata documents and keys may be cached.")
+    log_level: str = _row("info", "Least weight of log lines.", "debug", "info", "warning", "error")
+
+    @property
+    def base_path(self) -> str:
+        """Path of the issuer, without a slash at its end."""
+        return urlsplit(self.issuer).path.rstrip("/")
+
+    @property
+    def registration_endpoint(self) -> str:
+        """URL of the registration endpoint."""
+        return self.issuer.rstrip("/") + self.registration_path
+
+    def endpoint(self, path: str) -> str:
+        """URL of a path of ours; only ever made from the issuer (X-27)."""
+        return self.issuer.rstrip("/") + path
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table, as the reference page and the help show it."""
+
+    name: str
+    type: str
+    default: object
+    env: str
+    meaning: str
+    since: str
+    choices: tuple[str, ...]
+
+
+SETTINGS: tuple[Setting, ...] = tuple(
+    Setting(
+        row.name,
+        getattr(row.type, "__name__", str(row.type)) if get_origin(row.type) is None else "list of str",
+        row.default,
+        "CALLING_CARD_" + row.name.upper(),
+        row.metadata["meaning"],
+        row.metadata["since"],
+        row.metadata["choices"],
+    )
+    for row in fields(Settings)
+)
+
+
+def load(
+    flags: Mapping[str, object], *, file: Path | None = None, environment: Mapping[str, str] | None = None
+) -> Settings:
+    """Settings from flags, then environment, then a TOML file, then defaults. Raises `BadSettings`."""
+    environment = os.environ if environment is None else environment
+    known = {row.name: row for row in SETTINGS}
+    values: dict[str, object] = {}
+    if file is not None:
+        values |= _from_file(file, known)
+    values |= {row.name: environment[row.env] for row in SETTINGS if row.env in environment}
+    values |= {name: value for name, value in flags.items() if value is not None}
+    made = Settings(**{name: _convert(known[name], value) for name, value in values.items()})  # type: ignore[arg-type] # converted by the row's own type
+    return check(complete(made))
+
+
+def complete(settings: Settings) -> Settings:
+    """Fill in what follows from other settings: the issuer of a server on loopback."""
+    if settings.issuer:
+        return settings
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return dataclasses.replace(settings, issuer=f"http://{host}:{settings.port}")
+
+
+def check(settings: Settings) -> Settings:
+    """Refuse combinations that are not safe (A-02, A-04, A-91, H-25). Raises `BadSettings`."""
+    _check_issuer(settings)
+    if not settings.registration_path.startswith("/") or settings.registration_path.endswith("/"):
+        raise BadSettings("registration_path: must begin with / and not end with one, for example /register")
+    for network in settings.trusted_proxies:
+        _check_network(network)
+    for name in ("secret_lifetime", "secret_overlap", "registration_rate", "failure_rate", "metadata_max_age"):
+        if getattr(settings, name) < 0:
+            raise BadSettings(f"{name}: must not be negative")
+    for name in ("opaque_token_lifetime", "jwt_lifetime", "registration_burst", "body_limit", "tombstone_days"):
+        if getattr(settings, name) < 1:
+            raise BadSettings(f"{name}: must be at least 1")
+    unknown = set(settings.default_scope.split()) - set(settings.scopes)
+    if unknown:
+        raise BadSettings(f"default_scope: {' '.join(sorted(unknown))} is not among scopes")
+    return settings
+
+
+def _check_issuer(settings: Settings) -> None:
+    parts = urlsplit(settings.issuer)
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise BadSettings(f"issuer: {settings.issuer!r} is not an absolute https URL (RFC 8414 section 2)")
+    if parts.query or parts.fragment or parts.username or "?" in settings.issuer or "#" in settings.issuer:
+        raise BadSettings("issuer: must have no query, fragment or user (RFC 8414 section 2)")
+    if settings.issuer.endswith("/"):
+        raise BadSettings("issuer: must not end with a slash, clients compare it byte for byte")
+    bound, loopback = is_loopback(settings.host), is_loopback(parts.hostname)
+    if parts.scheme == "http" and not (loopback and bound):
+        raise BadSettings("issuer: http is only for an issuer and an address on loopback; use an https issuer behind a proxy that ends TLS")
+    if parts.scheme == "https" and not bound and not settings.trusted_proxies:
+        raise BadSettings("trusted_proxies: name the proxy that ends TLS, or listen on loopback (host)")
+    if settings.dev and not loopback:
+        raise BadSettings("dev: only with an issuer on loopback")
+
+
+def _check_network(network: str) -> None:
+    try:
+        if ip_network(network).prefixlen == 0:
+            raise BadSettings("trusted_proxies: a network of every address trusts everybody")
+    except ValueError as error:
+        raise BadSettings(f"trusted_proxies: {error}") from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _from_file(file: Path, known: Mapping[str, Setting]) -> dict[str, object]:
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadSettings(f"{file}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{file}: {error}") from None
+    unknown = [name for name in values if name not in known]
+    if unknown:
+        raise BadSettings(f"{file}: there is no setting {unknown[0]}; see calling-card config schema")
+    return dict(values)
+
+
+def _convert(row: Setting, value: object) -> object:
+    """A value of the row's type from TOML, a flag or an environment variable."""
+    made: object = value
+    if isinstance(row.default, bool):
+        made = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(str(value).lower(), value)
+        good = isinstance(made, bool)
+    elif isinstance(row.default, int):
+        made = int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value
+        good = isinstance(made, int) and not isinstance(made, bool)
+    elif isinstance(row.default, tuple):
+        made = tuple(value.replace(",", " ").split()) if isinstance(value, str) else tuple(value) if isinstance(value, (list, tuple)) else value
+        good = isinstance(made, tuple) and all(isinstance(word, str) for word in made)
+    else:
+        good = isinstance(made, str)
+    if not good:
+        raise BadSettings(f"{row.name}: {value!r} is not a {row.type}")
+    if row.choices and made not in row.choices:
+        raise BadSettings(f"{row.name}: {value!r} is not one of {', '.join(row.choices)}")
+    return made

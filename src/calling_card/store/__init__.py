@@ -1,0 +1,1 @@
+"""Where clients, grants, marks and events are kept: one implementation per file."""

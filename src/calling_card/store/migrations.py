@@ -1,0 +1,89 @@
+"""From the schema a file has to the schema this code knows: forward only, each step one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from calling_card.faults import point
+from calling_card.store.database import Database
+
+APPLICATION = 0x43437264
+"""Written into the head of our files (``CCrd``), so that nobody else's database is taken for ours."""
+
+
+class SchemaTooNew(Exception):
+    """The file was written by a newer version of this program."""
+
+
+class ForeignFile(Exception):
+    """The file is a database of another program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One migration file."""
+
+    version: int
+    statements: str
+
+
+def steps() -> Sequence[Step]:
+    """All steps in their order; a gap or a number used twice is a mistake in the tree."""
+    folder = files("calling_card.store") / "migrations"
+    found = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
+    ladder = [Step(int(entry.name[:4]), entry.read_text("utf-8")) for entry in found]
+    if [step.version for step in ladder] != list(range(1, len(ladder) + 1)):
+        raise ValueError("the migrations are not numbered 0001, 0002 and so on")
+    return ladder
+
+
+def migrate(db: Database, ladder: Sequence[Step] | None = None) -> int:
+    """Bring the file to the newest step and return its version; two processes at once do each step once."""
+    ladder = steps() if ladder is None else ladder
+    check(db, len(ladder))
+    for step in ladder:
+        if step.version > version_of(db):
+            climb(db, step)
+    return version_of(db)
+
+
+def climb(db: Database, step: Step) -> None:
+    """Take one step, unless another process took it while we waited for the write lock."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        if version_of(db) < step.version:
+            db.execute(step.statements)
+            db.execute(f"PRAGMA application_id = {APPLICATION}")
+            db.execute(f"PRAGMA user_version = {step.version}")
+            point("store.migration")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def check(db: Database, known: int) -> None:
+    """Refuse what is not ours and what is ahead of us."""
+    application, version = number(db, "application_id"), version_of(db)
+    empty = not db.execute("SELECT name FROM sqlite_schema LIMIT 1").fetchall()
+    if application != APPLICATION and not (application == 0 and empty):
+        raise ForeignFile("the file is a database of another program; name another file or folder")
+    if version > known:
+        raise SchemaTooNew(
+            f"the database has schema {version}, this version knows schemas up to {known}: "
+            "start the version that wrote it or a newer one, or restore the backup made before the upgrade"
+        )
+
+
+def version_of(db: Database) -> int:
+    """The number of the newest step the file has taken; 0: none."""
+    return number(db, "user_version")
+
+
+def number(db: Database, pragma: str) -> int:
+    """The value of a numeric pragma."""
+    value = db.execute(f"PRAGMA {pragma}").fetchall()[0][0]
+    if not isinstance(value, int):
+        raise TypeError(f"{pragma} is not a number")
+    return value

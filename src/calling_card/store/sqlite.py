@@ -1,0 +1,361 @@
+"""The store on one SQLite file: reads on the loop, writes in groups, an answer only after its COMMIT."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from pathlib import Path
+from typing import TypeVar, cast
+
+import apsw
+
+from calling_card.faults import point
+from calling_card.ports import Invitation, Registration, Resource, SigningKey, StoreUnavailable
+from calling_card.protocol.clients import Client
+from calling_card.protocol.events import Event, Recorded
+from calling_card.store import files, rows
+from calling_card.store import statements as sql
+from calling_card.store.chain import START, Chain, Head
+from calling_card.store.database import Database, Values
+from calling_card.store.group import UNAVAILABLE, Groups, Unit, as_said
+from calling_card.store.migrations import migrate
+from calling_card.store.reports import Reports
+from calling_card.store.rules import DAYS_WAITING, MARKS_LIVING, check_same_client, taken
+from calling_card.store.turns import Turns
+
+T = TypeVar("T")
+
+
+class SqliteStore:
+    """The `Store` on one file. Other processes may write to the same file at the same time."""
+
+    def __init__(self, db: Database, reader: Database, chain: Chain, now: Callable[[], int]) -> None:
+        """``db`` writes and belongs to the groups from now on; ``reader`` may be the same only where nobody reads during a write."""
+        self._reader = reader
+        self._chain = chain
+        self._groups = Groups(db, chain)
+        self._db = db
+        self._now = now
+        self._turns = Turns()
+        self._reports = Reports()
+        self._days: dict[tuple[bytes, bytes], int] = {}
+        self._probed: tuple[int, bool] = (-1, False)
+
+    @classmethod
+    def open(cls, path: Path, *, chain_key: bytes, writer: bytes, now: Callable[[], int]) -> "SqliteStore":
+        """Open or create the database file; raises `SchemaTooNew`, `ForeignFile` or `StoreUnavailable`."""
+        db = files.writing(path)
+        try:
+            return cls.on(db, lambda: files.reading(path), chain_key=chain_key, writer=writer, now=now)
+        except BaseException:
+            db.close()
+            raise
+
+    @classmethod
+    def on(cls, db: Database, reader: Callable[[], Database], *, chain_key: bytes, writer: bytes, now: Callable[[], int]) -> "SqliteStore":
+        """The store on a connection that is open for writing; ``reader`` is asked when the schema is there."""
+        migrate(db)
+        db.set_busy_timeout(0)
+        head = db.execute(sql.HEAD, (writer,)).fetchall()
+        return cls(db, reader(), Chain(chain_key, writer, cast("Head", head[0]) if head else START), now)
+
+    # Reads ------------------------------------------------------------------------------------------------------------------------
+
+    async def client(self, key: bytes) -> Client | None:
+        """See `Store.client`."""
+        found = self._read(sql.CLIENT_BY_KEY, (key,))
+        return rows.client_of(found[0]) if found else None
+
+    async def living(self, key: bytes, mark: bytes) -> tuple[Client | None, bool]:
+        """See `Store.living`; a client that is gone stays gone while its marks are looked up."""
+        found = self._read(sql.CLIENT_AND_MARK, (key, mark, key))
+        if not found:
+            return None, bool(self._read(sql.MARKED, (key, mark)))
+        return rows.client_of(found[0]), found[0][-1] == 1
+
+    async def clients(self, after: str, limit: int) -> Sequence[Client]:
+        """See `Store.clients`."""
+        return [rows.client_of(row) for row in self._read(sql.CLIENTS_BEHIND, (after, limit))]
+
+    async def invitation(self, id: bytes) -> Invitation | None:
+        """See `Store.invitation`."""
+        found = self._read(sql.INVITATION_BY_ID, (id,))
+        return rows.invitation_of(found[0]) if found else None
+
+    async def resource(self, uri: str) -> Resource | None:
+        """See `Store.resource`."""
+        found = self._read(sql.RESOURCE_BY_URI, (uri,))
+        return rows.resource_of(found[0]) if found else None
+
+    async def resources(self) -> Sequence[Resource]:
+        """See `Store.resources`."""
+        return [rows.resource_of(row) for row in self._read(sql.RESOURCES)]
+
+    async def signing_keys(self) -> Sequence[SigningKey]:
+        """See `Store.signing_keys`."""
+        return [rows.signing_key_of(row) for row in self._read(sql.SIGNING_KEYS)]
+
+    async def generations_by_key(self) -> Mapping[int, int]:
+        """See `Store.generations_by_key`; it walks over all clients, so it does not run on the loop."""
+        found = await asyncio.to_thread(self._scan, sql.GENERATIONS_BY_KEY, (self._now(),))
+        return dict(cast("list[tuple[int, int]]", found))
+
+    async def events(self, writer: bytes, after: int, limit: int) -> Sequence[Recorded]:
+        """See `Store.events`."""
+        return [rows.event_of(row) for row in self._read(sql.EVENTS_BEHIND, (writer, after, limit))]
+
+    async def heads(self) -> Mapping[bytes, tuple[int, bytes]]:
+        """See `Store.heads`; jumps from writer to writer along the index."""
+        writers = [cast("bytes", row[0]) for row in self._read(sql.WRITERS)]
+        return {writer: cast("Head", self._read(sql.HEAD, (writer,))[0]) for writer in writers}
+
+    # Clients ----------------------------------------------------------------------------------------------------------------------
+
+    async def register(self, client: Client, event: Event, invitation: bytes | None) -> Registration:
+        """See `Store.register`."""
+
+        def unit(db: Database) -> Registration:
+            if invitation is not None:
+                if not changed(db, sql.TAKE_A_USE, (invitation, event.at)):
+                    return Registration.SPENT
+                point("store.use_taken")
+            insert_client(db, client)
+            self._note(db, event)
+            return Registration.DONE
+
+        return await self._write(unit)
+
+    async def replace(self, before: Client, after: Client, event: Event | None) -> bool:
+        """See `Store.replace`."""
+        check_same_client(before, after)
+        values = replacement(before, after)
+        statement = sql.REPLACE_STATE if same_card(before, after) else sql.REPLACE_CLIENT
+
+        def unit(db: Database) -> bool:
+            if not changed(db, statement, values):
+                return False
+            if event is not None:
+                self._note(db, event)
+            return True
+
+        return await self._write(unit)
+
+    async def remove(self, client: Client, event: Event, tombstone_until: int) -> bool:
+        """See `Store.remove`; the marks of former tombstones stay until they expire."""
+
+        def unit(db: Database) -> bool:
+            if not changed(db, sql.DELETE_CLIENT, (client.key, client.incarnation)):
+                return False
+            point("store.row_gone")
+            for statement in (sql.DELETE_GRANTS, sql.DELETE_MARKS, sql.DELETE_CONSENTS, sql.DELETE_DOCUMENTS, sql.DELETE_RESOURCES):
+                db.execute(statement, (client.key,))
+            db.execute(sql.INSERT_TOMBSTONE, (client.key, client.incarnation, tombstone_until))
+            self._note(db, event)
+            return True
+
+        return await self._write(unit)
+
+    async def revoke(self, client: Client, mark: bytes, expires_at: int, event: Event) -> None:
+        """See `Store.revoke`; what is dead already (client gone, token expired or marked) writes nothing."""
+        now = self._now()
+        if expires_at <= now:
+            return
+
+        def unit(db: Database) -> None:
+            if not db.execute(sql.LIVES, (client.key, client.incarnation)).fetchall():
+                return
+            db.execute(sql.SWEEP_MARKS, (client.key, now))
+            if not changed(db, sql.INSERT_MARK, (client.key, mark, expires_at)):
+                return
+            living = db.execute(sql.COUNT_MARKS, (client.key,)).fetchall()[0][0]
+            if cast("int", living) > MARKS_LIVING:
+                db.execute(sql.RAISE_EPOCH, (client.key, client.incarnation))
+                db.execute(sql.DELETE_TOKEN_MARKS, (client.key,))
+            self._note(db, event)
+
+        await self._write(unit)
+
+    def used(self, client: Client, day: int) -> None:
+        """See `Store.used`; many waiting days become a write of their own."""
+        if day <= client.last_used_day:
+            return
+        self._days[client.key, client.incarnation] = day
+        if len(self._days) >= DAYS_WAITING:
+            self._send_along()
+
+    # Suspicions and events --------------------------------------------------------------------------------------------------------
+
+    async def report(self, event: Event) -> None:
+        """See `Store.report`; what could not be written is counted into the next one."""
+        first = self._reports.take(event)
+        if first is None:
+            return
+        try:
+            await self.record(first)
+        except StoreUnavailable:
+            self._reports.keep(first)
+            raise
+
+    async def record(self, event: Event) -> None:
+        """See `Store.record`."""
+        await self._write(lambda db: self._note(db, event))
+
+    # Invitations, resource servers, signing keys ----------------------------------------------------------------------------------
+
+    async def invite(self, invitation: Invitation, event: Event) -> None:
+        """See `Store.invite`."""
+
+        def unit(db: Database) -> None:
+            if not changed(db, sql.INSERT_INVITATION, rows.invitation_values(invitation)):
+                raise ValueError("an invitation with this id is there already")
+            self._note(db, event)
+
+        await self._write(unit)
+
+    async def add_resource(self, resource: Resource, client: Client, event: Event) -> bool:
+        """See `Store.add_resource`."""
+
+        def unit(db: Database) -> bool:
+            if not changed(db, sql.INSERT_RESOURCE, rows.resource_values(resource)):
+                return False
+            insert_client(db, client)
+            self._note(db, event)
+            return True
+
+        return await self._write(unit)
+
+    async def put_signing_keys(self, keys: Sequence[SigningKey], event: Event) -> None:
+        """See `Store.put_signing_keys`."""
+
+        def unit(db: Database) -> None:
+            for key in keys:
+                db.execute(sql.PUT_SIGNING_KEY, rows.signing_key_values(key))
+            self._note(db, event)
+
+        await self._write(unit)
+
+    # The rest ---------------------------------------------------------------------------------------------------------------------
+
+    def turn(self, key: bytes) -> AbstractAsyncContextManager[None]:
+        """See `Store.turn`."""
+        return self._turns.of(key)
+
+    async def ready(self) -> bool:
+        """See `Store.ready`: a real write, tried at most once a second however often it is asked."""
+        second = self._now()
+        if self._probed[0] != second:
+            self._probed = (second, await self._probe(second))
+        return self._probed[1]
+
+    async def close(self) -> None:
+        """See `Store.close`."""
+        if self._groups.closed:
+            return
+        self._send_along(rest=True)
+        await self._groups.close(self._let_go)
+
+    # Inside -----------------------------------------------------------------------------------------------------------------------
+
+    def _read(self, statement: str, values: Values = ()) -> list[Values]:
+        """All rows, so that no read transaction stays open."""
+        try:
+            return self._reader.execute(statement, values).fetchall()
+        except UNAVAILABLE as error:
+            raise as_said(error) from error
+
+    def _scan(self, statement: str, values: Values) -> list[Values]:
+        """Rows of a walk over everything, on a connection of its own."""
+        db = files.reading(Path(self._db.filename))
+        try:
+            return db.execute(statement, values).fetchall()
+        finally:
+            db.close()
+
+    async def _write(self, unit: Unit[T]) -> T:
+        """Durable when it returns."""
+        self._send_along()
+        return await self._groups.put(unit)
+
+    def _note(self, db: Database, event: Event) -> None:
+        """Put an event into the transaction that it belongs to."""
+        db.execute(sql.INSERT_EVENT, rows.event_values(self._chain.append(event)))
+        point("store.event")
+
+    def _send_along(self, *, rest: bool = False) -> None:
+        """Queue the days and sums that wait, in front of the next write; what fails waits again."""
+        if self._days:
+            days, self._days = self._days, {}
+            self._groups.put(lambda db: remember(db, days)).add_done_callback(lambda done: self._keep_days(done, days))
+        for event in self._reports.rest() if rest else self._reports.due(self._now()):
+            self._send_sum(event)
+
+    def _send_sum(self, event: Event) -> None:
+        def keep(done: asyncio.Future[None]) -> None:
+            if done.cancelled() or done.exception() is not None:
+                self._reports.keep(event)
+
+        self._groups.put(lambda db: self._note(db, event)).add_done_callback(keep)
+
+    def _keep_days(self, done: asyncio.Future[None], days: dict[tuple[bytes, bytes], int]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            self._days = {**days, **self._days}
+
+    async def _probe(self, second: int) -> bool:
+        """Whether a read and a durable write succeed."""
+        try:
+            self._read(sql.HEAD, (self._chain.writer,))
+            await self._write(lambda db: changed(db, sql.PROBE, (str(second).encode(),)))
+        except StoreUnavailable:
+            return False
+        return True
+
+    def _let_go(self) -> None:
+        """Fold the log into the file and close; a log that cannot be folded in now is kept and read at the next start."""
+        point("store.closed")
+        if self._reader is not self._db:
+            self._reader.close()
+        with suppress(*UNAVAILABLE):
+            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        self._db.close()
+
+
+def changed(db: Database, statement: str, values: Values) -> bool:
+    """Run a statement and say whether it changed a row."""
+    db.execute(statement, values)
+    return db.changes() > 0
+
+
+def insert_client(db: Database, client: Client) -> None:
+    """Insert, or refuse when the place is taken; whoever has it is never merged with (CREDENTIALS §4)."""
+    if not changed(db, sql.INSERT_CLIENT, rows.client_values(client)):
+        raise taken(rows.client_of(db.execute(sql.CLIENT_BY_KEY, (client.key,)).fetchall()[0]), client)
+
+
+def same_card(before: Client, after: Client) -> bool:
+    """Whether card and decision stay as they are and need not be written again."""
+    return after.metadata == before.metadata and after.decision == before.decision
+
+
+def replacement(before: Client, after: Client) -> Values:
+    """The values of a replacement in the order of its statement."""
+    return (
+        after.epoch,
+        after.state.value,
+        after.owner,
+        after.secret_expires_at,
+        *rows.rat_values(after.rat),
+        *rows.secret_values(after.secret),
+        after.last_used_day,
+        *(() if same_card(before, after) else (after.metadata, after.decision)),
+        before.key,
+        before.incarnation,
+        before.epoch,
+        before.state.value,
+        *rows.rat_values(before.rat),
+        *rows.secret_values(before.secret),
+    )
+
+
+def remember(db: Database, days: Mapping[tuple[bytes, bytes], int]) -> None:
+    """Write the days of use that waited."""
+    for (key, incarnation), day in days.items():
+        db.execute(sql.REMEMBER_DAY, (day, key, incarnation, day))

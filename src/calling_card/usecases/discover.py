@@ -1,0 +1,31 @@
+"""What this server is and which keys it signs with (RFC 8414 §3, RFC 7517 §5)."""
+
+from collections.abc import Mapping
+
+from calling_card.ports import Ports
+from calling_card.protocol.clients import Card
+from calling_card.protocol.server import Served, document
+from calling_card.usecases.issue import SERVED
+
+
+async def describe(ports: Ports, endpoints: Mapping[str, str]) -> Card:
+    """The server metadata; every URL in it is made from the issuer (A-03). ``endpoints`` are paths by name."""
+    resources = await ports.store.resources()
+    scopes = dict.fromkeys([*ports.settings.scopes, *(word for resource in resources for word in resource.scope.split())])
+    return document(
+        Served(
+            issuer=ports.settings.issuer,
+            registration_endpoint="" if ports.settings.registration == "closed" else ports.desk.endpoint,
+            endpoints={name: ports.settings.endpoint(path) for name, path in endpoints.items()},
+            grant_types=SERVED,
+            auth_methods=ports.ground.auth_methods,
+            scopes=tuple(scopes),
+            resources=tuple(resource.uri for resource in resources),
+        )
+    )
+
+
+async def keys(ports: Ports) -> Mapping[str, object]:
+    """The public keys."""
+    ports.signer.know(await ports.store.signing_keys())
+    return ports.signer.jwks()

@@ -1,0 +1,298 @@
+"""A client reads, replaces and deletes its registration (RFC 7592 §2)."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from calling_card.ports import Ports
+from calling_card.protocol.answers import card_of, information, to_bytes
+from calling_card.protocol.clients import JSON, Card, Client, Generations, Route, State, Tier, client_key
+from calling_card.protocol.corridor import Passed, pass_through, wants_secret, within
+from calling_card.protocol.credentials import (
+    CLIENT_SECRET,
+    REGISTRATION_ACCESS_TOKEN,
+    Handle,
+    has_secret,
+    of_client,
+    owner,
+    read,
+    speaks_for,
+    write,
+)
+from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.events import Event
+from calling_card.protocol.policy import Rules, invited, operator
+from calling_card.protocol.rotation import (
+    Clock,
+    Policy,
+    Step,
+    Use,
+    first,
+    issue,
+    present_rat,
+    refused_body,
+    renew,
+    withdraw,
+)
+from calling_card.protocol.syntax import read_object
+from calling_card.usecases.clients import ATTEMPTS, known_scopes
+
+SERVER_MEMBERS = ("registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at")
+"""Members of an answer that a replacement must not name (RFC 7592 §2.2)."""
+_FORBIDDEN = {Use.READ: "self_read", Use.REPLACE: "self_update", Use.DELETE: "self_delete"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A management request, before anything of it was believed."""
+
+    client_id: str
+    """As in the path, decoded once."""
+    token: str | None
+    """The bearer token, or None when no credentials were sent."""
+    body: bytes = b""
+    source: str = ""
+    """Network the request came from; only used to slow down guessing."""
+    request_id: str = ""
+
+
+async def show(ports: Ports, asked: Asked) -> Card:
+    """The registration as it stands (RFC 7592 §2.1). Raises `Refusal`: 401, or 403 when reading is switched off."""
+    client = await _present(ports, asked, Use.READ)
+    if ports.settings.read_counts_as_use:
+        ports.store.used(client, ports.now() // 86400)
+    return _answer(ports, client, card_of(client))
+
+
+async def delete(ports: Ports, asked: Asked) -> None:
+    """The client and everything it had is gone when this returns (RFC 7592 §2.3). Raises `Refusal`: 401 or 403."""
+    client = await _present(ports, asked, Use.DELETE)
+    now = ports.now()
+    event = Event("client_deleted", now, client.key, "client", asked.request_id, {"by": "client"})
+    if not await ports.store.remove(client, event, now + ports.settings.tombstone_days * 86400):
+        raise _unknown()
+
+
+async def misplaced(ports: Ports, asked: Asked) -> None:
+    """A token came in a query: whoever reads logs has it now. Reported, by setting ended, and always refused (M-06)."""
+    handle = read(ports.keyring, ports.settings.issuer, REGISTRATION_ACCESS_TOKEN, asked.token or "")
+    client = await ports.store.client(handle.owner[:16]) if handle else None
+    if handle and client and hmac.compare_digest(handle.owner, owner(client)):
+        now = ports.now()
+        await ports.store.report(Event("rat_misplaced", now, client.key, "client", asked.request_id))
+        if ports.settings.misplaced_rat == "revoke":
+            event = Event("client_rotated", now, client.key, "server", asked.request_id, {"by": "server", "credentials": "registration_access_token"})
+            await ports.store.replace(client, replace(client, rat=renew(client.rat, Clock(now, ports.keyring.minting))), event)
+    raise Refusal(No.INVALID_REQUEST, "access_token: a token belongs into the Authorization header only (RFC 6750 section 2.3)")
+
+
+async def _present(ports: Ports, asked: Asked, use: Use) -> Client:
+    """The client whose token this is, after the token's own step was taken."""
+    handle = _handle(ports, asked)
+    async with ports.store.turn(handle.owner[:16]):
+        for _ in range(ATTEMPTS):
+            client = await _whose(ports, asked, handle)
+            step = await _step(ports, asked, use, client, handle, None)
+            _allowed(ports, use, client)
+            if step.after == client.rat:
+                return client
+            after = replace(client, rat=step.after)
+            if await ports.store.replace(client, after, _rat_event(ports, asked, client, step.after)):
+                return after
+    raise _busy()
+
+
+async def change(ports: Ports, asked: Asked) -> Card:
+    """Replace, not augment: what is left out goes back to its default (RFC 7592 §2.2).
+
+    Raises `Refusal`: 401, 403, or 400 with nothing changed.
+    """
+    handle = _handle(ports, asked)
+    digest = hashlib.sha256(asked.body).digest()[:16]
+    async with ports.store.turn(handle.owner[:16]):
+        for _ in range(ATTEMPTS):
+            client = await _whose(ports, asked, handle)
+            step = await _step(ports, asked, Use.REPLACE, client, handle, digest)
+            _allowed(ports, Use.REPLACE, client)
+            after, card, event = await _replacement(ports, asked, client, handle, step)
+            if after == client or await ports.store.replace(client, after, event):
+                ports.store.used(after, ports.now() // 86400)
+                return _answer(ports, after, card)
+    raise _busy()
+
+
+async def _replacement(ports: Ports, asked: Asked, client: Client, handle: Handle, step: Step) -> tuple[Client, Card, Event | None]:
+    """The client after the replacement; the same client when the request was a repeated one."""
+    if not step.apply:
+        event = None if step.after == client.rat else _rat_event(ports, asked, client, step.after)
+        return replace(client, rat=step.after), card_of(client), event
+    before = card_of(client)
+    try:
+        said: Card = {name: value for name, value in read_object(asked.body).items() if value is not None}
+        passed = await _judged(ports, asked, client, said, before)
+    except Refusal:
+        await _confirm(ports, asked, client, handle)
+        raise
+    secret, ends = _secret(ports, client, passed.card, named="client_secret" in said)
+    after = replace(
+        client,
+        rat=step.after,
+        metadata=to_bytes(passed.card),
+        decision=passed.reasons,
+        secret=secret,
+        secret_expires_at=ends,
+        state=State.HELD if passed.held else client.state,
+    )
+    changed: list[JSON] = [name for name in {**before, **passed.card} if before.get(name) != passed.card.get(name)]
+    body: dict[str, JSON] = {"changed": changed}
+    if passed.reasons:
+        body["decision"] = msgspec.json.decode(passed.reasons)
+    if passed.warnings:
+        body["warnings"] = list(passed.warnings)
+    if secret != client.secret:
+        body["secret"] = "renewed" if wants_secret(passed.card) else "withdrawn"
+    return after, passed.card, Event("client_replaced", ports.now(), client.key, "client", asked.request_id, body)
+
+
+async def _judged(ports: Ports, asked: Asked, client: Client, said: Card, before: Card) -> Passed:
+    """What was said, by today's vocabulary and by the rules of the tier and invitation the client came with (M-30)."""
+    await _check_named(ports, asked, client, said)
+    rules = await _rules(ports, client)
+    scopes = ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
+    return pass_through(said, ports.ground, rules, scopes, door=client.door, tier=client.tier, before=before)
+
+
+async def _check_named(ports: Ports, asked: Asked, client: Client, said: Card) -> None:
+    """The members a replacement must or must not name (RFC 7592 §2.2, M-23 to M-27)."""
+    if "access_token" in said:
+        raise Refusal(No.INVALID_REQUEST, "access_token: a token belongs into the Authorization header only (RFC 6750 section 2)")
+    if "client_id" not in said:
+        raise Refusal(No.INVALID_REQUEST, "client_id: a replacement must name it (RFC 7592 section 2.2)")
+    if said["client_id"] != client.client_id:
+        await ports.store.report(Event("client_id_mismatch", ports.now(), client.key, "client", asked.request_id))
+        raise Refusal(No.INVALID_REQUEST, "client_id: is not the one of this registration and cannot be changed (RFC 7592 section 2.2)")
+    now_in_force = information(ports.desk, ports.keyring, client, {})
+    for name in SERVER_MEMBERS:
+        if name in said and (ports.settings.read_only_in_put == "refuse" or said[name] != now_in_force.get(name)):
+            raise Refusal(No.INVALID_REQUEST, f"{name}: only the server sets it; leave it out of a replacement (RFC 7592 section 2.2)")
+    if "client_secret" in said and not _is_secret(ports, client, said["client_secret"]):
+        raise Refusal(No.INVALID_REQUEST, "client_secret: is not the current one, and a client cannot choose it (RFC 7592 section 2.2)")
+
+
+def _is_secret(ports: Ports, client: Client, said: JSON) -> bool:
+    """Whether this is a secret of the client that lives: the newest, or the one before it."""
+    if client.secret is None or not has_secret(client) or not isinstance(said, str):
+        return False
+    row = client.secret
+    handles = (of_client(CLIENT_SECRET, client, row), Handle(CLIENT_SECRET, row.confirmed_key, owner(client), row.confirmed))
+    living = [write(ports.keyring, ports.settings.issuer, handle) for handle in handles]
+    return any([hmac.compare_digest(said.encode("utf-8", "surrogatepass"), text.encode()) for text in living])
+
+
+def _secret(ports: Ports, client: Client, card: Card, *, named: bool) -> tuple[Generations | None, int]:
+    """The secret after a replacement: kept, new, renewed near its end, or withdrawn (C-13, M-35)."""
+    row, settings, now = client.secret, ports.settings, ports.now()
+    clock = Clock(now, ports.keyring.minting)
+    ends = now + settings.secret_lifetime if settings.secret_lifetime else 0
+    if not wants_secret(card):
+        return (None if row is None else withdraw(row)), 0
+    if row is None:
+        return first(clock), ends
+    if not has_secret(client):
+        return renew(row, clock), ends
+    expired = 0 < client.secret_expires_at <= now
+    near = 0 < client.secret_expires_at <= now + settings.secret_lifetime // 4
+    if expired:
+        return renew(row, clock), ends
+    if not named and (near or settings.rotate_secret_on_update):
+        return issue(row, clock), ends
+    return row, client.secret_expires_at
+
+
+async def _rules(ports: Ports, client: Client) -> Rules:
+    """The rules of the client's tier, with what its invitation said."""
+    if client.tier is Tier.ADMIN:
+        return operator(ports.ground.grant_types)
+    invitation = await ports.store.invitation(client.invitation) if client.invitation else None
+    return ports.rules if invitation is None else invited(ports.rules, invitation.scope, invitation.grants, invitation.hosts)
+
+
+def _handle(ports: Ports, asked: Asked) -> Handle:
+    """What the token says, if it is one of ours for this path; nothing is asked of the store for garbage."""
+    if asked.token is None:
+        raise Refusal(No.NO_TOKEN, "managing a registration needs its registration access token (RFC 7592 section 2)")
+    handle = read(ports.keyring, ports.settings.issuer, REGISTRATION_ACCESS_TOKEN, asked.token)
+    key = client_key(Route.REGISTERED, asked.client_id)
+    if handle is None or not hmac.compare_digest(handle.owner[:16], key):
+        raise _failed(ports, asked)
+    return handle
+
+
+async def _whose(ports: Ports, asked: Asked, handle: Handle) -> Client:
+    """The living client the token belongs to; one answer for every other case (M-10, C-14)."""
+    client = await ports.store.client(handle.owner[:16])
+    if client is None or client.client_id != asked.client_id or not hmac.compare_digest(handle.owner, owner(client)):
+        raise _failed(ports, asked)
+    if not speaks_for(handle, client.rat):
+        raise _failed(ports, asked)
+    return client
+
+
+async def _step(ports: Ports, asked: Asked, use: Use, client: Client, handle: Handle, digest: bytes | None) -> Step:
+    """What this generation may do now (CREDENTIALS §9.1); a refused one is reported."""
+    clock = Clock(ports.now(), ports.keyring.minting)
+    step = present_rat(handle.generation, client.rat, use, clock, Policy(ports.settings.rat_rotation), digest)
+    if step.accepted:
+        return step
+    await ports.store.report(Event(step.event, clock.now, client.key, "client", asked.request_id))
+    after = replace(client, rat=step.after)
+    event = None
+    if step.event == "rat_two_holders" and ports.settings.rat_two_holders == "freeze" and client.state is State.ACTIVE:
+        after = replace(after, state=State.SUSPENDED, epoch=client.epoch + 1)
+        event = Event("client_suspended", clock.now, client.key, "server", asked.request_id, {"by": "server", "reason": step.event})
+    if after != client:
+        await ports.store.replace(client, after, event)
+    raise _failed(ports, asked)
+
+
+def _allowed(ports: Ports, use: Use, client: Client) -> None:
+    """What the rightful owner may not do (C-14, M-13, M-14, H-31)."""
+    if client.state is State.SUSPENDED and use is not Use.READ:
+        raise Refusal(No.ACCESS_DENIED, "the client is suspended; ask the operator (RFC 7592 section 2)")
+    if not getattr(ports.settings, _FORBIDDEN[use]):
+        raise Refusal(No.ACCESS_DENIED, f"{use.value} is not allowed to clients here; ask the operator (RFC 7592 section 2)")
+
+
+async def _confirm(ports: Ports, asked: Asked, client: Client, handle: Handle) -> None:
+    """A refused body still confirms the token it came with; it never issues one."""
+    row = refused_body(handle.generation, client.rat)
+    if row != client.rat:
+        await ports.store.replace(client, replace(client, rat=row), _rat_event(ports, asked, client, row))
+
+
+def _rat_event(ports: Ports, asked: Asked, client: Client, row: Generations) -> Event:
+    kind = "rat_issued" if row.issued > client.rat.issued else "rat_confirmed"
+    return Event(kind, ports.now(), client.key, "client", asked.request_id)
+
+
+def _answer(ports: Ports, client: Client, card: Card) -> Card:
+    secret = ports.settings.return_secret and client.state is not State.SUSPENDED
+    return information(ports.desk, ports.keyring, client, card, secret=secret)
+
+
+def _unknown() -> Refusal:
+    return Refusal(No.INVALID_TOKEN, "the registration access token is not valid for this registration (RFC 7592 section 2.1)")
+
+
+def _failed(ports: Ports, asked: Asked) -> Refusal:
+    """The one 401; too many from one source for one client become 429 and leave the owner alone (M-47)."""
+    wait = ports.failures.take(f"{asked.source}|{asked.client_id[:64]}")
+    if wait:
+        return Refusal(No.TOO_MANY_REQUESTS, "too many failed tries with registration access tokens; try again later", retry_after=wait)
+    return _unknown()
+
+
+def _busy() -> Refusal:
+    return Refusal(No.UNAVAILABLE, "the registration is being changed by others; try again", retry_after=1)

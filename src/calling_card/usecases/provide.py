@@ -1,0 +1,135 @@
+"""What an operator gives out: invitations and resource servers (RFC 7591 §1.2, RFC 7662 §2.1, RFC 8707 §2)."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from calling_card.ports import Invitation, Ports, Resource
+from calling_card.protocol.answers import information, to_bytes
+from calling_card.protocol.clients import JSON, Card, Client, Door, Route, State, Tier, client_key
+from calling_card.protocol.credentials import INITIAL_ACCESS_TOKEN, Handle, write
+from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.events import Event
+from calling_card.protocol.resources import check, is_own
+from calling_card.protocol.rotation import Clock, first
+from calling_card.usecases.clients import known_scopes
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An invitation to be made."""
+
+    uses: int
+    lifetime: int
+    """Seconds; 0: no end."""
+    scope: str | None
+    grants: tuple[str, ...] | None
+    hosts: tuple[str, ...] | None
+    label: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """An invitation and its token, to be shown once."""
+
+    initial_access_token: str
+    invitation: Invitation
+
+
+async def invite(ports: Ports, wanted: Wanted) -> Invited:
+    """Make an initial access token (R-24). Raises `Refusal` for uses, scopes or grants that cannot be."""
+    if wanted.uses < 1 or wanted.lifetime < 0:
+        raise Refusal(No.INVALID_REQUEST, "uses: must be at least 1, and expires must not lie in the past")
+    unserved = [grant for grant in wanted.grants or () if grant not in ports.ground.grant_types]
+    if unserved:
+        raise Refusal(No.INVALID_REQUEST, f"grant: {unserved[0]} is not served; served are {', '.join(ports.ground.grant_types)}")
+    await _known(ports, wanted.scope)
+    now = ports.now()
+    made = Invitation(
+        id=ports.entropy(16),
+        key=ports.keyring.minting,
+        label=wanted.label,
+        uses_left=wanted.uses,
+        expires_at=now + wanted.lifetime if wanted.lifetime else 0,
+        created_at=now,
+        scope=wanted.scope,
+        grants=wanted.grants,
+        hosts=wanted.hosts,
+        owner=wanted.owner,
+    )
+    told: dict[str, JSON] = {"id": made.id.hex(), "label": made.label, "uses": made.uses_left, "expires_at": made.expires_at}
+    if made.scope is not None:
+        told["scope"] = made.scope
+    if made.grants is not None:
+        told["grants"] = list(made.grants)
+    if made.hosts is not None:
+        told["hosts"] = list(made.hosts)
+    await ports.store.invite(made, Event("initial_access_token_created", now, b"", "operator", body=told))
+    return Invited(write(ports.keyring, ports.settings.issuer, Handle(INITIAL_ACCESS_TOKEN, made.key, made.id, 1)), made)
+
+
+async def _known(ports: Ports, scope: str | None) -> None:
+    """An invitation for a scope that nobody knows would never work."""
+    known = await known_scopes(ports)
+    unknown = [word for word in (scope or "").split() if word not in known]
+    if unknown:
+        way = "add it to the setting scopes, or name it with: calling-card resource add URI --scopes"
+        raise Refusal(No.INVALID_SCOPE, f"scope: {unknown[0][:80]} is not known here; {way}")
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A resource server and the credential it asks with, to be shown once."""
+
+    resource: Resource
+    information: Card
+
+
+async def add_resource(ports: Ports, uri: str, scope: str, form: str, name: str) -> Added:
+    """Make a resource server known; it introspects with the credential that is returned (H-20).
+
+    Raises `Refusal` when the URI is not acceptable or known already.
+    """
+    checked = check(uri, ports.settings.issuer)
+    if is_own(checked, ports.settings.issuer):
+        raise Refusal(No.INVALID_TARGET, "resource: this server itself is not a resource (RFC 8707 section 2)")
+    now = ports.now()
+    client_id = "r" + base64.urlsafe_b64encode(ports.entropy(16)).rstrip(b"=").decode()
+    generations = first(Clock(now, ports.keyring.minting))
+    card: Card = {
+        "redirect_uris": [],
+        "client_name": name or checked,
+        "token_endpoint_auth_method": "client_secret_basic",
+        "grant_types": [],
+        "response_types": [],
+    }
+    client = Client(
+        key=client_key(Route.REGISTERED, client_id),
+        route=Route.REGISTERED,
+        client_id=client_id,
+        incarnation=ports.entropy(8),
+        epoch=0,
+        door=Door.ADMIN,
+        tier=Tier.ADMIN,
+        state=State.ACTIVE,
+        owner="operator",
+        invitation=None,
+        issued_at=now,
+        metadata=to_bytes(card),
+        decision=b"",
+        rat=generations,
+        secret=generations,
+        secret_expires_at=0,
+        last_used_day=now // 86400,
+    )
+    resource = Resource(checked, client.key, client_id, form, scope, now)
+    event = Event("resource_added", now, client.key, "operator", body={"uri": checked, "client_id": client_id, "tokens": form, "scope": scope})
+    if not await ports.store.add_resource(resource, client, event):
+        raise Refusal(No.INVALID_REQUEST, f"resource: {checked} is known already; see calling-card resource list")
+    return Added(resource, information(ports.desk, ports.keyring, client, {}))
+
+
+async def resources(ports: Ports) -> Sequence[Resource]:
+    """All resource servers."""
+    return await ports.store.resources()

@@ -1,0 +1,122 @@
+"""A client introduces itself (RFC 7591 §3)."""
+
+import base64
+from dataclasses import dataclass
+
+import msgspec
+
+from calling_card.ports import Invitation, KeyCollision, Ports, Registration
+from calling_card.protocol.answers import information, to_bytes
+from calling_card.protocol.clients import JSON, Card, Client, Door, Route, State, Tier, client_key
+from calling_card.protocol.corridor import Passed, pass_through, wants_secret, within
+from calling_card.protocol.credentials import INITIAL_ACCESS_TOKEN, read
+from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.events import Event
+from calling_card.protocol.policy import invited
+from calling_card.protocol.rotation import Clock, first
+from calling_card.protocol.syntax import read_object
+from calling_card.usecases.clients import known_scopes
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A registration request, before anything of it was believed."""
+
+    body: bytes
+    token: str | None
+    """The bearer token, or None when no credentials were sent."""
+    request_id: str = ""
+
+
+async def register(ports: Ports, asked: Asked) -> Card:
+    """Keep the client and answer with everything that is in force (RFC 7591 §3.2.1).
+
+    Raises `Refusal`: 401 for a bad initial access token, 400 for bad metadata, 429 when the open budget is used up.
+    """
+    invitation = await _invitation(ports, asked.token)
+    said = _said(asked.body)
+    rules = ports.rules if invitation is None else invited(ports.rules, invitation.scope, invitation.grants, invitation.hosts)
+    scopes = ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
+    tier = Tier.ANONYMOUS if invitation is None else Tier.TOKEN
+    passed = pass_through(said, ports.ground, rules, scopes, door=Door.RFC7591, tier=tier, before=None)
+    if invitation is None and (wait := ports.registrations.take("anonymous")):
+        raise Refusal(No.TOO_MANY_REQUESTS, "too many registrations without an initial access token; try again later", retry_after=wait)
+    client = born(ports, passed, Door.RFC7591, tier, invitation)
+    actor = "anonymous" if invitation is None else "client"
+    event = Event("client_registered", client.issued_at, client.key, actor, asked.request_id, _told(client, passed))
+    try:
+        outcome = await ports.store.register(client, event, client.invitation)
+    except KeyCollision:
+        ports.log("client_key_collision", client_id=client.client_id, alarm=True)
+        raise Refusal(No.SERVER_ERROR, "the client could not be given an identifier; try again") from None
+    if outcome is Registration.SPENT:
+        raise _spent()
+    return information(ports.desk, ports.keyring, client, passed.card)
+
+
+def _spent() -> Refusal:
+    return Refusal(No.INVALID_TOKEN, "the initial access token is not valid (any more); ask the operator for another")
+
+
+async def _invitation(ports: Ports, token: str | None) -> Invitation | None:
+    """Who is asking is settled first; a bad token is never taken for none (R-21, R-22, R-23)."""
+    if ports.settings.registration == "closed":
+        raise Refusal(No.ACCESS_DENIED, "registration is closed; ask the operator for a client")
+    if token is None:
+        if ports.settings.registration == "token":
+            raise Refusal(No.NO_TOKEN, "registration needs an initial access token; ask the operator for one (RFC 7591 section 3)")
+        return None
+    handle = read(ports.keyring, ports.settings.issuer, INITIAL_ACCESS_TOKEN, token)
+    found = await ports.store.invitation(handle.owner) if handle else None
+    if handle is None or found is None or found.key != handle.key or found.uses_left < 1 or 0 < found.expires_at <= ports.now():
+        raise _spent()
+    return found
+
+
+def _said(body: bytes) -> Card:
+    """The request's members; those that never belong into a registration are refused by name."""
+    said = read_object(body)
+    if said.get("client_id") is not None:
+        raise Refusal(No.INVALID_REQUEST, "client_id: the server chooses it; leave it out of a registration (RFC 7591 section 3.2.1)")
+    if "access_token" in said:
+        raise Refusal(No.INVALID_REQUEST, "access_token: a token belongs into the Authorization header only (RFC 6750 section 2)")
+    return said
+
+
+def born(ports: Ports, passed: Passed, door: Door, tier: Tier, invitation: Invitation | None) -> Client:
+    """A new client with identifier, incarnation and first generations (R-90, R-103)."""
+    now = ports.now()
+    client_id = "c" + base64.urlsafe_b64encode(ports.entropy(16)).rstrip(b"=").decode()
+    generations = first(Clock(now, ports.keyring.minting))
+    lifetime = ports.settings.secret_lifetime
+    return Client(
+        key=client_key(Route.REGISTERED, client_id),
+        route=Route.REGISTERED,
+        client_id=client_id,
+        incarnation=ports.entropy(8),
+        epoch=0,
+        door=door,
+        tier=tier,
+        state=State.HELD if passed.held else State.ACTIVE,
+        owner="" if invitation is None else invitation.owner,
+        invitation=None if invitation is None else invitation.id,
+        issued_at=now,
+        metadata=to_bytes(passed.card),
+        decision=passed.reasons,
+        rat=generations,
+        secret=generations if wants_secret(passed.card) else None,
+        secret_expires_at=now + lifetime if lifetime else 0,
+        last_used_day=now // 86400,
+    )
+
+
+def _told(client: Client, passed: Passed) -> dict[str, JSON]:
+    """What the audit event says."""
+    told: dict[str, JSON] = {"door": client.door.value, "tier": int(client.tier)}
+    if client.invitation:
+        told["invitation"] = client.invitation.hex()
+    if passed.reasons:
+        told["decision"] = msgspec.json.decode(passed.reasons)
+    if passed.warnings:
+        told["warnings"] = list(passed.warnings)
+    return told

@@ -1,0 +1,181 @@
+"""The ASGI application: read a request, find its row, call its handler, write the answer (RFC 9110)."""
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from ipaddress import ip_address, ip_network
+from typing import Any, TypeAlias
+
+from calling_card import faults
+from calling_card.ports import Ports, StoreUnavailable
+from calling_card.protocol.errors import No, Refusal
+from calling_card.settings import is_loopback
+from calling_card.web.endpoints import Endpoint, Routes, routes
+from calling_card.web.http import Answer, Request
+from calling_card.web.refused import failed, not_found, refused
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_ALWAYS = ((b"x-content-type-options", b"nosniff"),)
+_CORS = ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"WWW-Authenticate, Location, Retry-After"))
+_HEADER_BYTES = 32768
+_LONGEST_PATH = 4096
+
+
+class App:
+    """One server over ASGI 3; ``ports`` are there when the lifespan has begun."""
+
+    def __init__(self, ports: Ports) -> None:
+        """Everything the handlers may touch."""
+        self._ports = ports
+        self._routes: Routes = routes(ports.settings)
+        self._skip = len(ports.settings.base_path)
+        self._proxies = [ip_network(network) for network in ports.settings.trusted_proxies]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; other ASGI scopes are none of ours."""
+        if scope["type"] != "http":
+            return
+        began = time.perf_counter()
+        request = self._request(scope)
+        endpoint = self._routes.find(scope["path"])
+        answer = await self._answer(request, endpoint, scope["path"], receive)
+        if endpoint is not None and endpoint.cors:
+            answer = Answer(answer.status, answer.body, (*answer.headers, *_CORS))
+        faults.point("web.before_answer")
+        await _write(answer, request, send)
+        self._ports.log(
+            "request",
+            method=request.method,
+            endpoint=endpoint.name if endpoint else "-",
+            status=answer.status,
+            ms=round((time.perf_counter() - began) * 1000, 2),
+            request_id=request.id,
+        )
+
+    def _request(self, scope: Scope) -> Request:
+        headers: dict[bytes, list[bytes]] = {}
+        for name, value in scope["headers"]:
+            headers.setdefault(name, []).append(value)
+        peer = scope["client"][0] if scope.get("client") else ""
+        path = scope["path"]
+        return Request(
+            scope["method"], path[self._skip :], scope["query_string"], headers, self._source(peer, headers), self._ports.entropy(8).hex()
+        )
+
+    def _source(self, peer: str, headers: dict[bytes, list[bytes]]) -> str:
+        """The caller's address; forwarded headers count only from a listed proxy (X-27)."""
+        if not self._proxies or not self._trusted(peer):
+            return peer
+        forwarded = b",".join(headers.get(b"x-forwarded-for", [])).decode("latin-1")
+        return forwarded.rpartition(",")[2].strip()[:64] or peer
+
+    def _trusted(self, peer: str) -> bool:
+        try:
+            return any(ip_address(peer) in network for network in self._proxies)
+        except ValueError:
+            return False
+
+    async def _answer(self, request: Request, endpoint: Endpoint | None, path: str, receive: Receive) -> Answer:
+        """The handler's answer, or the one that says why not."""
+        try:
+            self._check_transport(request)
+            if endpoint is None:
+                return not_found(request)
+            if request.method == "OPTIONS":
+                return _preflight(endpoint)
+            handler = endpoint.methods.get("GET" if request.method == "HEAD" else request.method)
+            if handler is None:
+                wrong = refused(Refusal(No.METHOD_NOT_ALLOWED, f"this endpoint takes {endpoint.allow()} (RFC 9110 section 15.5.6)"))
+                return Answer(wrong.status, wrong.body, (*wrong.headers, (b"allow", endpoint.allow().encode())))
+            if endpoint.media and request.method in ("POST", "PUT"):
+                _check_media(request, endpoint.media)
+                request.body = await _read(receive, request, endpoint.body_limit or self._ports.settings.body_limit)
+            elif len(path) > _LONGEST_PATH:
+                return not_found(request)
+            return await handler(self._ports, request)
+        except Refusal as refusal:
+            self._ports.log(
+                "refused", error=refusal.no.code, description=refusal.description, logged=refusal.logged, request_id=request.id
+            )
+            return refused(refusal)
+        except StoreUnavailable as error:
+            self._ports.log("store_unavailable", level="error", cause=str(error), request_id=request.id)
+            return refused(Refusal(No.UNAVAILABLE, "the server cannot store this now; try again", retry_after=1))
+        except Exception as error:  # noqa: BLE001 # whatever fails becomes a server_error without details
+            self._ports.log("failed", level="error", exc_info=error, request_id=request.id)
+            return failed(request.id)
+
+    def _check_transport(self, request: Request) -> None:
+        """Behind a proxy everything comes through it, and by TLS (A-04, C-19)."""
+        settings = self._ports.settings
+        if sum(len(name) + len(value) for name, values in request.headers.items() for value in values) > _HEADER_BYTES:
+            raise Refusal(No.INVALID_REQUEST, f"the headers are larger than {_HEADER_BYTES} bytes")
+        if not self._proxies or is_loopback(settings.host):
+            return
+        if request.headers.get(b"x-forwarded-proto") != [b"https"]:
+            raise Refusal(No.INVALID_REQUEST, "this server answers by https only (RFC 6749 section 3.2)")
+
+
+def _preflight(endpoint: Endpoint) -> Answer:
+    """OPTIONS: what a script may send here; the origin header is added with all others (R-91, M-53)."""
+    allow = (b"allow", endpoint.allow().encode())
+    if not endpoint.cors:
+        return Answer(204, b"", (allow,))
+    return Answer(
+        204,
+        b"",
+        (
+            allow,
+            (b"access-control-allow-methods", ", ".join(endpoint.methods).encode()),
+            (b"access-control-allow-headers", b"Authorization, Content-Type, MCP-Protocol-Version"),
+            (b"access-control-max-age", b"600"),
+        ),
+    )
+
+
+def _check_media(request: Request, media: bytes) -> None:
+    """One type, in UTF-8, not compressed (R-03, X-66, X-67). Raises `Refusal` (415)."""
+    if request.headers.get(b"content-encoding", [b"identity"]) != [b"identity"]:
+        raise Refusal(No.UNSUPPORTED_MEDIA_TYPE, "Content-Encoding: compressed bodies are not taken (RFC 9110 section 8.4)")
+    kind, *parameters = request.header(b"content-type").lower().split(b";")
+    if kind.strip() != media:
+        raise Refusal(No.UNSUPPORTED_MEDIA_TYPE, f"Content-Type: this endpoint takes {media.decode()} (RFC 9110 section 15.5.16)")
+    for parameter in parameters:
+        name, _, value = parameter.strip().partition(b"=")
+        if name == b"charset" and value.strip(b'"') not in (b"utf-8", b"utf8"):
+            raise Refusal(No.UNSUPPORTED_MEDIA_TYPE, "Content-Type: the charset must be utf-8 (RFC 8259 section 8.1)")
+
+
+async def _read(receive: Receive, request: Request, limit: int) -> bytes:
+    """The whole body. Raises `Refusal` (413) as soon as it is too large."""
+    declared = request.header(b"content-length")
+    if declared.isdigit() and int(declared[:12]) > limit:
+        raise _too_large(limit)
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refusal(No.INVALID_REQUEST, "the caller went away")
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(part)
+        if not message.get("more_body"):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(No.TOO_LARGE, f"the body is larger than {limit} bytes")
+
+
+async def _write(answer: Answer, request: Request, send: Send) -> None:
+    headers = [*answer.headers, *_ALWAYS, (b"x-request-id", request.id.encode())]
+    if answer.status not in (204, 304):
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    faults.point("web.mid_answer")
+    await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else answer.body})

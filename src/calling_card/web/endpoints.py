@@ -1,0 +1,161 @@
+"""Every endpoint: a row each, from which routes, checks, metadata and the reference page follow."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from calling_card.ports import Ports
+from calling_card.settings import Settings
+from calling_card.web import health, metadata, registration, tokens
+from calling_card.web.http import Answer, Request
+
+Handler: TypeAlias = Callable[[Ports, Request], Awaitable[Answer]]
+
+JSON = b"application/json"
+FORM = b"application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One endpoint."""
+
+    name: str
+    path: str
+    """Behind the path of the issuer; ``{registration}`` is the setting ``registration_path``."""
+    methods: Mapping[str, Handler]
+    section: str
+    meaning: str
+    auth: str
+    """Who may call."""
+    media: bytes = b""
+    """The one type a body may have."""
+    body_limit: int = 0
+    """Bytes; 0: the setting ``body_limit``."""
+    cors: bool = True
+    """Whether scripts of any origin may call, without cookies (A-79, R-91)."""
+    named: bool = False
+    """Whether the server metadata names it."""
+    well_known: bool = False
+    """Also found with its name before the path of the issuer (RFC 8414 §3.1)."""
+    below: bool = False
+    """Everything under this path is meant."""
+
+    def allow(self) -> str:
+        """Value of the ``Allow`` header."""
+        names = list(self.methods)
+        if "GET" in names:
+            names.insert(1, "HEAD")
+        return ", ".join([*names, "OPTIONS"])
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        "registration",
+        "{registration}",
+        {"POST": registration.create},
+        "RFC 7591 §3",
+        "A client introduces itself.",
+        "nobody, or an initial access token",
+        media=JSON,
+    ),
+    Endpoint(
+        "management",
+        "{registration}/{client_id}",
+        {"GET": registration.show, "PUT": registration.change, "DELETE": registration.remove},
+        "RFC 7592 §2",
+        "A client reads, replaces and deletes its registration.",
+        "the registration access token",
+        media=JSON,
+        below=True,
+    ),
+    Endpoint(
+        "token",
+        "/token",
+        {"POST": tokens.token},
+        "RFC 6749 §3.2",
+        "An access token for a grant.",
+        "the client, by its registered method",
+        media=FORM,
+        body_limit=16384,
+        named=True,
+    ),
+    Endpoint(
+        "introspection",
+        "/introspect",
+        {"POST": tokens.ask},
+        "RFC 7662 §2",
+        "Is this token alive, and what does it allow.",
+        "a resource server, or the token's own client",
+        media=FORM,
+        body_limit=16384,
+        named=True,
+        cors=False,
+    ),
+    Endpoint(
+        "revocation",
+        "/revoke",
+        {"POST": tokens.give_back},
+        "RFC 7009 §2",
+        "End a token.",
+        "the client, by its registered method",
+        media=FORM,
+        body_limit=16384,
+        named=True,
+    ),
+    Endpoint("jwks", "/jwks", {"GET": metadata.keys}, "RFC 7517 §5", "Our public keys.", "anybody", named=True),
+    Endpoint(
+        "oauth-authorization-server",
+        "/.well-known/oauth-authorization-server",
+        {"GET": metadata.describe},
+        "RFC 8414 §3",
+        "The server metadata.",
+        "anybody",
+        well_known=True,
+    ),
+    Endpoint(
+        "openid-configuration",
+        "/.well-known/openid-configuration",
+        {"GET": metadata.describe},
+        "OIDC Discovery §4",
+        "The server metadata at the place OpenID Connect clients look.",
+        "anybody",
+        well_known=True,
+    ),
+    Endpoint("healthz", "/healthz", {"GET": health.alive}, "H-24", "The process answers.", "anybody", cors=False),
+    Endpoint("readyz", "/readyz", {"GET": health.ready}, "H-24", "The store and the keys can be used.", "anybody", cors=False),
+)
+
+NAMED: Mapping[str, str] = {endpoint.name: endpoint.path for endpoint in ENDPOINTS if endpoint.named}
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """The table as the server walks it: fixed paths by dictionary, and what lies below one."""
+
+    fixed: Mapping[str, Endpoint]
+    below: tuple[tuple[str, Endpoint], ...]
+
+    def find(self, path: str) -> Endpoint | None:
+        """The endpoint of a decoded path."""
+        found = self.fixed.get(path)
+        if found is None:
+            for prefix, endpoint in self.below:
+                if path.startswith(prefix):
+                    return endpoint
+        return found
+
+
+def routes(settings: Settings) -> Routes:
+    """Where each endpoint is found under this issuer; management only while it is switched on."""
+    fixed: dict[str, Endpoint] = {}
+    below: list[tuple[str, Endpoint]] = []
+    for endpoint in ENDPOINTS:
+        path = endpoint.path.replace("{registration}", settings.registration_path)
+        if endpoint.below:
+            if settings.management:
+                below.append((settings.base_path + path.partition("{")[0], endpoint))
+            continue
+        fixed[settings.base_path + path] = endpoint
+        if endpoint.well_known:
+            fixed[path + settings.base_path] = endpoint
+    return Routes(fixed, tuple(below))

@@ -1,0 +1,149 @@
+"""A request as the handlers see it, an answer as they give it: bytes in, bytes out (RFC 9110)."""
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, unquote_plus
+
+import msgspec
+
+from calling_card.protocol.errors import No, Refusal
+from calling_card.usecases.clients import Presented
+
+JSON_TYPE = (b"content-type", b"application/json")
+NO_STORE = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
+"""On every answer with a credential, and on every error (C-03)."""
+_FIELDS = 100
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Request:
+    """One request, read to its end."""
+
+    method: str
+    path: str
+    """Decoded once, without the path of the issuer."""
+    query: bytes
+    headers: dict[bytes, list[bytes]]
+    source: str
+    """Address of the caller."""
+    id: str
+    body: bytes = b""
+
+    def header(self, name: bytes) -> bytes:
+        """The only value of a header, or empty. Raises `Refusal` (400) when it was sent twice."""
+        values = self.headers.get(name)
+        if values is None:
+            return b""
+        if len(values) > 1:
+            raise Refusal(No.INVALID_REQUEST, f"{name.decode()}: this header was sent more than once")
+        return values[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer."""
+
+    status: int
+    body: bytes = b""
+    headers: tuple[tuple[bytes, bytes], ...] = field(default=())
+
+
+def json_answer(status: int, value: object, *more: tuple[bytes, bytes]) -> Answer:
+    """A JSON answer that nobody may keep."""
+    return Answer(status, _encode(value), (JSON_TYPE, *NO_STORE, *more))
+
+
+def bearer(request: Request) -> str | None:
+    """The bearer token; None: no credentials were sent (M-07, RFC 6750 §2.1).
+
+    Raises `Refusal`: 401 for other schemes, two headers or an empty token, 400 for one that is malformed.
+    """
+    values = request.headers.get(b"authorization")
+    if values is None:
+        return None
+    scheme, _, token = values[0].decode("latin-1").partition(" ")
+    token = token.strip()
+    if len(values) > 1 or scheme.lower() != "bearer" or not token:
+        raise Refusal(No.INVALID_TOKEN, "Authorization: exactly one bearer token is needed (RFC 6750 section 2.1)")
+    if any(character.isspace() for character in token) or not token.isascii():
+        raise Refusal(No.INVALID_REQUEST, "Authorization: the bearer token is malformed (RFC 6750 section 2.1)")
+    return token
+
+
+def source_network(source: str) -> str:
+    """The network a budget is kept for: an IPv4 address, or the /64 of an IPv6 address."""
+    if ":" not in source:
+        return source
+    return ":".join(source.split(":")[:4])
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The parameters of a form body: each at most once, but for ``resource`` (RFC 6749 §3.2, RFC 8707 §2)."""
+
+    values: dict[str, str]
+    resources: tuple[str, ...]
+
+
+def form(request: Request) -> Form:
+    """The parameters; one that is sent without a value counts as not sent. Raises `Refusal` (400)."""
+    try:
+        pairs = parse_qsl(
+            request.body.decode("ascii"), keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=_FIELDS
+        )
+    except (UnicodeDecodeError, ValueError):
+        raise Refusal(No.INVALID_REQUEST, f"the body is not a form in UTF-8 with at most {_FIELDS} fields (RFC 6749 appendix B)") from None
+    values: dict[str, str] = {}
+    resources: list[str] = []
+    seen: set[str] = set()
+    for name, value in pairs:
+        if name == "resource":
+            resources += [value] if value else []
+            continue
+        if name in seen:
+            raise Refusal(No.INVALID_REQUEST, f"{_plain(name)}: this parameter was sent more than once (RFC 6749 section 3.2)")
+        seen.add(name)
+        if value:
+            values[name] = value
+    return Form(values, tuple(resources))
+
+
+def presented(request: Request, sent: Form) -> Presented:
+    """How the client says who it is (RFC 6749 §2.3.1).
+
+    Raises `Refusal`: 400 for two methods in one request, 401 when there is none or a header that cannot be read.
+    """
+    client_id, secret = sent.values.get("client_id", ""), sent.values.get("client_secret")
+    values = request.headers.get(b"authorization")
+    if values is not None:
+        return _from_basic(request, values, client_id, secret)
+    if not client_id:
+        raise Refusal(No.INVALID_CLIENT, "client authentication is missing (RFC 6749 section 2.3)", basic=True)
+    if secret is None:
+        return Presented("none", client_id, request_id=request.id)
+    return Presented("client_secret_post", client_id, secret, request.id)
+
+
+def _from_basic(request: Request, values: list[bytes], client_id: str, secret: str | None) -> Presented:
+    scheme, _, credentials = values[0].decode("latin-1").partition(" ")
+    if len(values) > 1 or scheme.lower() != "basic":
+        raise Refusal(No.INVALID_CLIENT, "Authorization: one header with the Basic scheme is needed (RFC 6749 section 2.3.1)", basic=True)
+    if secret is not None:
+        raise Refusal(No.INVALID_REQUEST, "client authentication was sent twice: Authorization and client_secret (RFC 6749 section 2.3)")
+    try:
+        name, colon, password = base64.b64decode(credentials.strip(), validate=True).decode().partition(":")
+        name, password = unquote_plus(name, errors="strict"), unquote_plus(password, errors="strict")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        name = colon = password = ""
+    if not colon or not name:
+        raise Refusal(No.INVALID_CLIENT, "Authorization: the Basic credentials cannot be read (RFC 6749 section 2.3.1)", basic=True)
+    if client_id and client_id != name:
+        raise Refusal(No.INVALID_REQUEST, "client_id: is not the one of the Authorization header (RFC 6749 section 2.3)")
+    return Presented("client_secret_basic", name, password, request.id)
+
+
+def _plain(text: str) -> str:
+    """Input in an error description: short and ASCII only."""
+    return ascii(text[:80])[1:-1][:80]

@@ -1,0 +1,34 @@
+"""The metadata documents and the key set over HTTP (RFC 8414 §3, OIDC Discovery §4, RFC 7517 §5)."""
+
+import hashlib
+
+import msgspec
+
+from calling_card.ports import Ports
+from calling_card.usecases import discover
+from calling_card.web.http import JSON_TYPE, Answer, Request
+
+_encode = msgspec.json.Encoder().encode
+
+
+async def describe(ports: Ports, request: Request) -> Answer:
+    """GET: the server metadata, the same at all its places."""
+    from calling_card.web.endpoints import NAMED  # the table names this handler, so it cannot be read before it
+
+    return _cacheable(ports, request, await discover.describe(ports, NAMED))
+
+
+async def keys(ports: Ports, request: Request) -> Answer:
+    """GET: the public keys."""
+    return _cacheable(ports, request, await discover.keys(ports))
+
+
+def _cacheable(ports: Ports, request: Request, value: object) -> Answer:
+    """A document with an ETag; 304 when the caller has it already."""
+    body = _encode(value)
+    tag = b'"' + hashlib.sha256(body).hexdigest()[:16].encode() + b'"'
+    age = f"public, max-age={ports.settings.metadata_max_age}".encode()
+    headers = (JSON_TYPE, (b"cache-control", age), (b"etag", tag))
+    if tag in [one.strip() for one in b",".join(request.headers.get(b"if-none-match", [])).split(b",")]:
+        return Answer(304, b"", headers[1:])
+    return Answer(200, body, headers)

@@ -1,0 +1,40 @@
+"""The token, introspection and revocation endpoints over HTTP (RFC 6749 §3.2, RFC 7662 §2, RFC 7009 §2)."""
+
+from calling_card.ports import Ports
+from calling_card.protocol.errors import No, Refusal
+from calling_card.usecases import introspect, issue
+from calling_card.web.http import NO_STORE, Answer, Request, form, json_answer, presented
+
+
+async def token(ports: Ports, request: Request) -> Answer:
+    """POST: an access token for a grant."""
+    sent = form(request)
+    asked = issue.Asked(
+        presented(request, sent), sent.values.get("grant_type", ""), sent.values.get("scope", ""), sent.resources
+    )
+    issued = await issue.issue(ports, asked)
+    body = {
+        "access_token": issued.access_token,
+        "token_type": "Bearer",
+        "expires_in": issued.expires_in,
+        "scope": issued.scope,
+    }
+    return json_answer(200, body)
+
+
+async def ask(ports: Ports, request: Request) -> Answer:
+    """POST: is this token alive."""
+    if request.headers.get(b"authorization", [b""])[0][:7].lower() == b"bearer ":
+        raise Refusal(No.INVALID_TOKEN, "a bearer token gives no right to introspect; authenticate as a client (RFC 7662 section 2.1)")
+    return json_answer(200, await introspect.introspect(ports, _asked(request)))
+
+
+async def give_back(ports: Ports, request: Request) -> Answer:
+    """POST: end this token."""
+    await introspect.revoke(ports, _asked(request))
+    return Answer(200, b"", NO_STORE)
+
+
+def _asked(request: Request) -> introspect.Asked:
+    sent = form(request)
+    return introspect.Asked(presented(request, sent), sent.values.get("token", ""))

@@ -1,0 +1,163 @@
+"""The one module that knows every implementation."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from calling_card.keys import heads, signing
+from calling_card.keys.keyring import FileKeyring, KeyringError
+from calling_card.logs import Log
+from calling_card.ports import Ports, Store
+from calling_card.protocol.addresses import KNOWN_CALLBACKS
+from calling_card.protocol.answers import Desk
+from calling_card.protocol.events import Event
+from calling_card.protocol.ground import Ground
+from calling_card.protocol.policy import uninvited
+from calling_card.settings import BadSettings, Settings
+from calling_card.store.budget import GcraBudget
+from calling_card.store.sqlite import SqliteStore
+from calling_card.usecases.audit import CHAIN, new_writer
+
+DATABASE = "calling-card.sqlite3"
+KEYRING = "keyring.json"
+HEADS = "heads.json"
+AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
+GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
+
+
+def ground(settings: Settings) -> Ground:
+    """What the vocabulary takes and serves under these settings."""
+    return Ground(
+        issuer=settings.issuer,
+        strict=settings.profile == "strict",
+        auth_methods=AUTH_METHODS,
+        grant_types=GRANT_TYPES,
+        default_grant_types=settings.default_grant_types,
+        extensions=("*",) if settings.dev else settings.extensions,
+        callbacks=(*KNOWN_CALLBACKS, *settings.callbacks),
+        store_inert=settings.store_inert_metadata,
+        bad_tag_ignored=settings.bad_language_tags == "ignore",
+        unknown_refused=settings.unknown_members == "refuse",
+        unknown_scopes_refused=settings.unknown_scopes == "refuse",
+        infer_native=settings.infer_native,
+        related_hosts=settings.related_hosts,
+    )
+
+
+def assemble(
+    settings: Settings,
+    store: Store,
+    keyring: FileKeyring,
+    *,
+    now: Callable[[], int] = lambda: int(time.time()),
+    entropy: Callable[[int], bytes] = secrets.token_bytes,
+    log: Callable[..., None] | None = None,
+) -> Ports:
+    """The ports around a store and a keyring."""
+    rate = 0 if settings.dev else settings.registration_rate
+    return Ports(
+        settings=settings,
+        desk=Desk(settings.issuer, settings.registration_endpoint, settings.management),
+        ground=ground(settings),
+        rules=uninvited(settings.anonymous_scopes or None, settings.default_scope),
+        store=store,
+        keyring=keyring,
+        signer=signing.JoseSigner(keyring),
+        now=now,
+        entropy=entropy,
+        registrations=GcraBudget(rate, settings.registration_burst, time.monotonic),
+        failures=GcraBudget(0 if settings.dev else settings.failure_rate, max(settings.failure_rate, 1), time.monotonic),
+        log=log or Log(settings.log_level),
+    )
+
+
+def folder(settings: Settings) -> Path:
+    """The data folder, made for its owner alone if it was missing. Raises `BadSettings` when others can write to it."""
+    path = Path(settings.data)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.stat().st_mode & 0o022:
+        raise BadSettings(f"data: {path} can be written by others; chmod go-w it (A-91)")
+    return path
+
+
+def unlock(settings: Settings, path: Path) -> FileKeyring:
+    """The keyring of a data folder; made at the first start, never beside a database that needs another one."""
+    file = path / KEYRING
+    if not file.exists():
+        if (path / DATABASE).exists():
+            raise KeyringError(f"{file} is missing and {DATABASE} needs it; put it back, a new one would end every credential")
+        return FileKeyring.create(file, settings.issuer, secrets.token_bytes, int(time.time()))
+    keyring = FileKeyring(file)
+    if keyring.issuer != settings.issuer:
+        raise KeyringError(
+            f"this data folder belongs to the issuer {keyring.issuer}, not {settings.issuer}; every credential is bound to it. "
+            f"Start with --issuer {keyring.issuer} or with another --data folder"
+        )
+    return keyring
+
+
+@asynccontextmanager
+async def opened(settings: Settings, *, log: Callable[..., None] | None = None) -> AsyncIterator[Ports]:
+    """The ports of a data folder, for one process; the audit heads are written down at the end.
+
+    Raises `KeyringError`, `BadSettings`, `SchemaTooNew` or `StoreUnavailable`.
+    """
+    path = folder(settings)
+    keyring = unlock(settings, path)
+    writer = new_writer(keyring.minting, secrets.token_bytes(6))
+    chain_key = keyring.mac(keyring.minting, CHAIN, writer)
+    if chain_key is None:
+        raise KeyringError("the keyring has no key that mints")
+    store = SqliteStore.open(path / DATABASE, chain_key=chain_key, writer=writer, now=lambda: int(time.time()))
+    try:
+        ports = assemble(settings, store, keyring, log=log)
+        await first_signing_key(ports)
+        yield ports
+        await note_heads(ports, path)
+    finally:
+        await store.close()
+
+
+async def first_signing_key(ports: Ports) -> None:
+    """A server without a signing key makes one."""
+    keys = await ports.store.signing_keys()
+    if not keys:
+        made = signing.make(ports.keyring, ports.entropy, ports.now())
+        await ports.store.put_signing_keys([made], Event("key_rotated", ports.now(), b"", "server", body={"key": made.kid, "by": "server"}))
+        keys = [made]
+    ports.signer.know(keys)
+
+
+async def rotate_signing_key(ports: Ports, by: str) -> str:
+    """A new key signs from now on; the old ones are published until the last token they signed has ended. Returns its kid."""
+    now = ports.now()
+    made = signing.make(ports.keyring, ports.entropy, now)
+    until = now + ports.settings.jwt_lifetime
+    old = [replace(key, state="verifying", until=until) if key.state == "minting" else key for key in await ports.store.signing_keys()]
+    gone = [replace(key, state="gone") if key.state == "verifying" and key.until < now else key for key in old]
+    await ports.store.put_signing_keys([*gone, made], Event("key_rotated", now, b"", "operator", body={"key": made.kid, "by": by}))
+    return made.kid
+
+
+async def note_heads(ports: Ports, path: Path) -> None:
+    """Write the heads of the audit chains down beside the keyring."""
+    with contextlib.suppress(OSError):
+        heads.write(path / HEADS, await ports.store.heads())
+
+
+async def keep_noting(ports: Ports, path: Path, every: float = 60.0) -> None:
+    """Write the heads down every minute until cancelled."""
+    while True:
+        await asyncio.sleep(every)
+        await note_heads(ports, path)
+
+
+def operator_name() -> str:
+    """Who is at the command line, for the audit trail."""
+    return os.environ.get("SUDO_USER") or os.environ.get("USER") or f"uid {os.getuid()}"

@@ -1,0 +1,27 @@
+"""What every test shares: the event loop, and a loud list of what was left out."""
+
+from collections import Counter
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """Run coroutine tests on asyncio, the loop that the server runs on."""
+    return "asyncio", {"use_uvloop": False}
+
+
+def reason_of(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """The words after ``Skipped:`` in a report."""
+    place = report.longrepr
+    words = place[2] if isinstance(place, tuple) else str(place)
+    return words.removeprefix("Skipped: ")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what did not run, and why, where nobody can miss it."""
+    left_out = Counter(reason_of(report) for report in terminalreporter.stats.get("skipped", []))
+    if left_out:
+        terminalreporter.section("LEFT OUT", sep="!", red=True, bold=True)
+    for reason, count in left_out.most_common():
+        terminalreporter.line(f"{count} × {reason}", red=True)

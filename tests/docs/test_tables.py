@@ -1,0 +1,60 @@
+"""What the tables of the code say is in the reference pages, by its exact name, and the pages are current."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from tools import ledger, links, reference
+
+TABLES: dict[str, Iterable[str]] = {
+    "members": (row.name for row in reference.vocabulary.MEMBERS),
+    "refusals": (name for no in reference.No for name in (no.name, no.code)),
+    "events": (row.name for row in reference.events.KINDS),
+    "endpoints": (row.path for row in reference.endpoints.ENDPOINTS),
+    "settings": (name for row in reference.settings.SETTINGS for name in (row.name, row.env)),
+    "server-metadata": (row.name for row in reference.server.MEMBERS),
+    "fault-points": (row.name for row in reference.faults.POINTS),
+}
+
+
+@pytest.mark.parametrize("page", TABLES)
+def test_each_row_of_a_table_stands_in_its_page_by_its_exact_name(page: str) -> None:
+    text = (reference.PAGES / f"{page}.md").read_text(encoding="utf-8")
+
+    missing = [name for name in TABLES[page] if f"`{name}`" not in text]
+
+    assert missing == []
+
+
+def test_the_generated_pages_are_current() -> None:
+    assert reference.stale() == []
+
+
+def test_no_link_in_our_pages_is_broken() -> None:
+    assert links.problems() == []
+
+
+def test_the_changelog_has_a_place_for_what_comes_next() -> None:
+    text = (ledger.ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+    assert re.search(r"^## (\[)?Unreleased", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("text, target", [("[a](b.md)", "b.md"), ('[a](b.md "title")', "b.md"), ("[`a`](b.md#c-d)", "b.md#c-d")])
+def test_a_link_is_found_in_each_way_of_writing_it(text: str, target: str) -> None:
+    assert list(links.links(text)) == [target]
+
+
+def test_a_link_inside_code_is_no_link() -> None:
+    assert list(links.links("`[a](b.md)`\n\n```text\n[c](d.md)\n```\n")) == []
+
+
+def test_a_link_to_a_missing_page_or_heading_is_named(tmp_path: Path) -> None:
+    page = tmp_path / "a.md"
+    page.write_text("# Über `uns`\n\n[well](#über-uns) [gone](b.md) [nobody](#nobody) [far](https://example.org/)\n", encoding="utf-8")
+
+    found = links.problems(tmp_path, [page])
+
+    assert found == ["a.md: b.md leads nowhere", "a.md: #nobody names no heading of a.md"]

@@ -1,0 +1,145 @@
+"""The real server as a process of its own, and what an operator hands to a client beforehand."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
+from urllib.request import urlopen
+
+import pytest
+
+from tests.interop.life import Introspector, Plan
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 30
+"""Seconds until the server must have answered, or a command must have ended."""
+
+OPAQUE, JWT = "https://tides.example/archive", "https://tides.example/forecast"
+
+
+def program(*arguments: str) -> list[str]:
+    """The command line of our own program."""
+    return [sys.executable, "-m", "calling_card", *arguments]
+
+
+def environment() -> dict[str, str]:
+    """Ours, with the package importable and without settings of whoever runs the tests."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CALLING_CARD_")}
+    return {**kept, "PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers, and its operator's command line."""
+
+    issuer: str
+    data: Path
+    introspectors: dict[str, Introspector]
+
+    def command(self, *arguments: str) -> dict[str, object]:
+        """What ``calling-card … --json`` prints."""
+        return operate(self.data, *arguments)
+
+    def plan(self, resource: str, method: str, uses: int = 1) -> Plan:
+        """Invite one client, which will ask for tokens to this resource."""
+        words = ["--grant", "client_credentials", "--scope", "tides:read tides:write", "--uses", str(uses)]
+        invitation = self.command("invite", *words)
+        return Plan(self.issuer, str(invitation["initial_access_token"]), resource, self.introspectors[resource], method)
+
+
+def operate(data: Path, *arguments: str) -> dict[str, object]:
+    """Run one command of the operator and read its JSON."""
+    done = subprocess.run(
+        program(*arguments, "--data", str(data), "--json"),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr or done.stdout
+    printed: dict[str, object] = json.loads(done.stdout)
+    return printed
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def pass_on(process: subprocess.Popen[str], lines: "Queue[str]") -> None:
+    """Keep reading what the server prints, so that it never waits for a reader."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.put(line)
+    lines.put("")
+
+
+def wait_for_issuer(lines: "Queue[str]", issuer: str) -> None:
+    """Until the server has printed its issuer, which it does when it answers."""
+    printed: list[str] = []
+    while not any(issuer in line for line in printed):
+        try:
+            line = lines.get(timeout=PATIENCE)
+        except Empty:
+            line = ""
+        assert line, f"the server did not start: {''.join(printed)}"
+        printed.append(line)
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One server for all clients of this folder, with a resource of each kind of token."""
+    data = tmp_path_factory.mktemp("interop") / "data"
+    port = free_port()
+    issuer = f"http://127.0.0.1:{port}"
+    log = (data.parent / "log").open("w", encoding="utf-8")
+    serve = program("serve", "--data", str(data), "--port", str(port))
+    with log, subprocess.Popen(serve, env=environment(), stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8") as process:
+        lines: Queue[str] = Queue()
+        reader = Thread(target=pass_on, args=(process, lines), daemon=True)
+        reader.start()
+        try:
+            wait_for_issuer(lines, issuer)
+            with urlopen(f"{issuer}/readyz", timeout=PATIENCE) as answer:
+                assert answer.status == 200
+            yield Running(issuer, data, {uri: introspector(data, uri, form) for uri, form in ((OPAQUE, "opaque"), (JWT, "jwt"))})
+        finally:
+            process.terminate()
+            reader.join(PATIENCE)
+
+
+def introspector(data: Path, uri: str, form: str) -> Introspector:
+    """Add a resource server and keep the credential that was printed for it."""
+    printed = operate(data, "resource", "add", uri, "--scopes", "tides:read tides:write", "--tokens", form)
+    return Introspector(str(printed["client_id"]), str(printed["client_secret"]))
+
+
+@pytest.fixture(params=[(OPAQUE, "client_secret_basic"), (JWT, "client_secret_post")], ids=["opaque-basic", "jwt-post"])
+def plan(request: pytest.FixtureRequest, running: Running) -> Plan:
+    """A life for one client: both kinds of token, both ways to send a secret."""
+    resource, method = request.param
+    return running.plan(resource, method)
+
+
+@pytest.fixture(scope="session")
+def live() -> Callable[[list[str], Plan], str]:
+    """Start a driver, tell it the plan, and give back what it printed."""
+
+    def start(command: list[str], plan: Plan) -> str:
+        done = subprocess.run(command, input=plan.told(), capture_output=True, timeout=60, check=False)
+        printed = done.stdout.decode()
+        assert done.returncode == 0, f"{printed}\n{done.stderr.decode()}"
+        return printed
+
+    return start

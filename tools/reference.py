@@ -1,0 +1,263 @@
+"""The reference pages, made from the tables of the code and from the ledger.
+
+python -m tools.reference            write docs/reference/
+python -m tools.reference --check    only say which pages are stale
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import cast
+
+import click
+
+from calling_card import faults, settings
+from calling_card.cli import main as command_line
+from calling_card.protocol import events, schema, server, vocabulary
+from calling_card.protocol.errors import No
+from calling_card.web import endpoints
+from tools import ledger
+
+PAGES = ledger.ROOT / "docs" / "reference"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One generated page."""
+
+    name: str
+    title: str
+    intro: str
+    source: str
+    body: Callable[[], Iterable[str]]
+
+
+# ── From Python values to Markdown ───────────────────────────────────────────────────────────────────────────────────
+
+
+def show(value: object) -> str:
+    """One value in a cell of a table."""
+    if value is None or value in ("", (), frozenset()):
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Enum):
+        inner = value.value
+        return show(getattr(inner, "code", inner))
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Iterable):
+        return ", ".join(show(one) for one in cast("Iterable[object]", value))
+    if callable(value):
+        return f"`{getattr(value, '__name__', type(value).__name__)}`"
+    return str(value)
+
+
+def table(headings: Sequence[str], lines: Iterable[Sequence[object]]) -> Iterator[str]:
+    """A Markdown table."""
+    yield ledger.line_of(headings)
+    yield ledger.line_of(["---"] * len(headings))
+    for line in lines:
+        yield ledger.line_of([show(value).replace("\n", " ") for value in line])
+
+
+def spread(rows: Iterable[object], first: str = "name", leave: Sequence[str] = ()) -> Iterator[str]:
+    """A table of dataclass rows: a column for each field that any row fills, ``first`` in code letters."""
+    listed = list(rows)
+    names = [each.name for each in fields(listed[0]) if is_dataclass(listed[0])]
+    wanted = [name for name in names if name not in (first, *leave) and any(show(getattr(row, name)) for row in listed)]
+    lines = [[f"`{getattr(row, first)}`", *(getattr(row, name) for name in wanted)] for row in listed]
+    yield from table([first, *(name.replace("_", " ") for name in wanted)], lines)
+
+
+def code(value: object) -> str:
+    """A value in code letters, or nothing."""
+    shown = show(value)
+    return f"`{shown}`" if shown else ""
+
+
+# ── The pages ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def members() -> Iterator[str]:
+    """Every member that a client may say."""
+    yield from spread(vocabulary.MEMBERS)
+
+
+def refusals() -> Iterator[str]:
+    """Every way to say no."""
+    lines = [(f"`{no.name}`", code(no.code), no.status, no.value.meaning, code(no.value.challenge), no.value.section) for no in No]
+    yield from table(("name", "error", "status", "meaning", "WWW-Authenticate", "section"), lines)
+
+
+def kinds() -> Iterator[str]:
+    """Every audit event."""
+    yield from spread(events.KINDS)
+
+
+def paths() -> Iterator[str]:
+    """Every endpoint."""
+    yield from spread(endpoints.ENDPOINTS, "path")
+
+
+def options() -> Iterator[str]:
+    """Every setting."""
+    lines = [
+        (code(row.name), row.type, code(json.dumps(row.default)), code(row.env), row.meaning, ", ".join(map(code, row.choices)), row.since)
+        for row in settings.SETTINGS
+    ]
+    yield from table(("name", "type", "default", "environment", "meaning", "choices", "since"), lines)
+
+
+def announced() -> Iterator[str]:
+    """Every member of the two metadata documents."""
+    yield from spread(server.MEMBERS)
+
+
+def points() -> Iterator[str]:
+    """Every fault point."""
+    yield from spread(faults.POINTS)
+
+
+def commands() -> Iterator[str]:
+    """Every command, as its own help says it."""
+    yield from command(command_line, ("calling-card",))
+
+
+def command(one: click.Command, words: tuple[str, ...]) -> Iterator[str]:
+    """One command, its parameters, and the commands below it."""
+    usage = " ".join((*words, *one.collect_usage_pieces(click.Context(one))))
+    yield from (f"## `{' '.join(words)}`", "", (one.help or one.short_help or "").strip(), "", "```text", usage, "```", "")
+    told = [(code(", ".join((*each.opts, *each.secondary_opts))), meaning_of(each), default_of(each)) for each in one.params]
+    if told:
+        yield from (*table(("parameter", "meaning", "default"), told), "")
+    if isinstance(one, click.Group):
+        for name in sorted(one.commands):
+            yield from command(one.commands[name], (*words, name))
+
+
+def meaning_of(parameter: click.Parameter) -> str:
+    """What an option does; an argument has only its name."""
+    help_text = parameter.help or "" if isinstance(parameter, click.Option) else ""
+    choices = ", ".join(map(code, parameter.type.choices)) if isinstance(parameter.type, click.Choice) else ""
+    return f"{help_text} {choices}".strip()
+
+
+def default_of(parameter: click.Parameter) -> str:
+    """The default, when there is one that says something."""
+    default: object = parameter.default
+    return code(json.dumps(default)) if isinstance(default, str | int | float) and not isinstance(default, bool) else ""
+
+
+def shape() -> Iterator[str]:
+    """The JSON Schema of a registration request."""
+    yield from ("```json", json.dumps(schema.registration(), indent=2, ensure_ascii=False), "```")
+
+
+def conformance() -> Iterator[str]:
+    """How many rows stand where, then each row with the tests that prove it."""
+    standing, by_id = ledger.read(), ledger.proven(ledger.proofs())
+    counts = [(title, *counted(standing[name])) for name, title in ledger.FILES.values()]
+    yield from table(("requirements", *ledger.STATES), counts)
+    yield from ("", *(f"- *{state}*: {meaning}." for state, meaning in ledger.STATES.items()), "")
+    for name, title in ledger.FILES.values():
+        yield from (f"## {title}", "")
+        told = [(row.id, row.state, row.level, row.sentence, proof_of(by_id.get(row.id, [])) or row.note) for row in standing[name]]
+        yield from (*table(("id", "state", "level", "requirement", "test or note"), told), "")
+
+
+def counted(rows: Sequence[ledger.Row]) -> list[int]:
+    """How many rows each state has."""
+    return [sum(row.state == state for row in rows) for state in ledger.STATES]
+
+
+def proof_of(places: Sequence[str]) -> str:
+    """Links to the tests that prove a row."""
+    named = [place.partition("::") for place in sorted(places)]
+    return ", ".join(f"[{name}](../../{path})" for path, _, name in named)
+
+
+def differences() -> Iterator[str]:
+    """Rows where we differ from the text or chose among what it leaves open."""
+    standing, by_id = ledger.rows(ledger.read()), ledger.proven(ledger.proofs())
+    for state in ("divergence", "choice"):
+        told = [(row.id, row.sentence, row.note, proof_of(by_id.get(row.id, []))) for row in standing.values() if row.state == state]
+        yield from (f"## {state.capitalize()}", "", f"{ledger.STATES[state].capitalize()}.", "")
+        yield from table(("id", "requirement", "what we do", "test"), told) if told else ("None.",)
+        yield ""
+
+
+CODE = "src/calling_card"
+
+MADE: tuple[Page, ...] = (
+    Page("members", "Client metadata", "What a client may say about itself.", f"{CODE}/protocol/members", members),
+    Page("schema", "JSON Schema of a registration", "The same table for programs.", f"{CODE}/protocol/schema.py", shape),
+    Page("refusals", "Refusals", "Every way this server says no.", f"{CODE}/protocol/errors.py", refusals),
+    Page("endpoints", "Endpoints", "Every path this server answers.", f"{CODE}/web/endpoints.py", paths),
+    Page("server-metadata", "Server metadata", "What both metadata documents announce.", f"{CODE}/protocol/server.py", announced),
+    Page(
+        "settings",
+        "Settings",
+        "The first that says something wins: command line, environment, the TOML file given with `--config`, default.",
+        f"{CODE}/settings.py",
+        options,
+    ),
+    Page("command-line", "Command line", "Exit codes: 0 done, 1 refused, 2 usage, 3 unreachable.", f"{CODE}/cli", commands),
+    Page("events", "Audit events", "What the audit log records, and the fields of each event.", f"{CODE}/protocol/events.py", kinds),
+    Page(
+        "fault-points",
+        "Fault points",
+        "Where tests let the process die: `CALLING_CARD_FAULT=name:N` ends it at the N-th pass. Without it they do nothing.",
+        f"{CODE}/faults.py",
+        points,
+    ),
+    Page("conformance", "Conformance", "Every requirement, its state, and the tests that prove it.", "ledger", conformance),
+    Page("divergence", "Divergences and choices", "Where this server differs from a text on purpose, or chose.", "ledger", differences),
+)
+
+
+def render(page: Page) -> str:
+    """The whole text of a page."""
+    made_from = f"Made by `script/docs` from [`{page.source}`](../../{page.source}); do not edit."
+    return "\n".join([f"# {page.title}", "", page.intro, "", made_from, "", *page.body()]).rstrip() + "\n"
+
+
+def index() -> str:
+    """The list of the pages."""
+    lines = [f"- [{page.title}]({page.name}.md): {page.intro[0].lower()}{page.intro[1:]}" for page in MADE]
+    return "\n".join(["# Reference", "", "Made by `script/docs` from the tables of the code; do not edit.", "", *lines]) + "\n"
+
+
+def pages() -> Mapping[Path, str]:
+    """Every generated file and what it should hold."""
+    return {PAGES / "README.md": index(), **{PAGES / f"{page.name}.md": render(page) for page in MADE}}
+
+
+def stale() -> list[str]:
+    """Names of the pages that are not what they should be, or that nobody makes any more."""
+    wanted = pages()
+    old = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    return [path.name for path in [*old, *(path for path in sorted(PAGES.glob("*")) if path not in wanted)]]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the pages, or say which are stale."""
+    parser = argparse.ArgumentParser(prog="python -m tools.reference", description="The reference pages, made from the tables.")
+    parser.add_argument("--check", action="store_true", help="write nothing, exit with 1 when a page is stale")
+    if parser.parse_args(arguments).check:
+        old = stale()
+        print("reference:", f"stale: {', '.join(old)}; run script/docs" if old else "current")
+        return 1 if old else 0
+    PAGES.mkdir(parents=True, exist_ok=True)
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+    print(f"reference: {len(MADE)} pages in {PAGES.relative_to(ledger.ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
