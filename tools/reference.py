@@ -15,9 +15,9 @@ from typing import cast
 
 import click
 
-from calling_card import faults, settings
-from calling_card.cli import main as command_line
-from calling_card.protocol import events, schema, server, vocabulary
+from calling_card import faults, settings, wiring
+from calling_card.cli import commands as command_line
+from calling_card.protocol import events, ground, schema, server, vocabulary
 from calling_card.protocol.errors import No
 from calling_card.web import endpoints
 from tools import ledger
@@ -41,13 +41,15 @@ class Page:
 
 def show(value: object) -> str:
     """One value in a cell of a table."""
-    if value is None or value in ("", (), frozenset()):
+    if value is None or value in ("", b"", (), frozenset()):
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Enum):
         inner = value.value
         return show(getattr(inner, "code", inner))
+    if isinstance(value, bytes):
+        return value.decode()
     if isinstance(value, str):
         return value
     if isinstance(value, Iterable):
@@ -85,7 +87,47 @@ def code(value: object) -> str:
 
 def members() -> Iterator[str]:
     """Every member that a client may say."""
-    yield from spread(vocabulary.MEMBERS)
+    ours = wiring.ground(settings.Settings(issuer="https://issuer.example"))
+    for title, rows in grouped(vocabulary.MEMBERS.values()):
+        lines = [
+            (code(row.name), row.kind.value, row.meaning, default_value(row), values_of(row, ours), said(row), row.section, code(row.no))
+            for row in rows
+        ]
+        yield from (f"## {title}", "")
+        yield from (*table(("name", "type", "meaning", "default", "values", "remarks", "section", "refusal"), lines), "")
+
+
+def grouped(rows: Iterable[vocabulary.Member]) -> Iterator[tuple[str, list[vocabulary.Member]]]:
+    """Members that clients say, and those that only the server does."""
+    listed = list(rows)
+    yield "Said by clients", [row for row in listed if row.by is vocabulary.By.CLIENT]
+    yield "Set by the server", [row for row in listed if row.by is vocabulary.By.SERVER]
+
+
+def default_value(row: vocabulary.Member) -> str:
+    """What holds when the member is not said."""
+    return row.implied or ("" if row.default is None else f"`{json.dumps(row.default)}`")
+
+
+def values_of(row: vocabulary.Member, ours: ground.Ground) -> str:
+    """The values that are taken under the default settings, and those that are only known."""
+    taken = list(row.known) if row.served is None else list(row.served(ours))
+    known = [value for value in row.known if value not in taken]
+    return show(map(code, taken)) + (f"; known, not taken: {show(map(code, known))}" if known else "")
+
+
+def said(row: vocabulary.Member) -> str:
+    """What else a reader should know of a member."""
+    remarks = (
+        ("with language tags", row.i18n),
+        ("shown to people", row.shown),
+        ("kept and returned, no effect here", row.inert),
+        (row.effect.value, row.effect is not vocabulary.Effect.NONE),
+        (row.sensitivity.value, row.sensitivity is not vocabulary.Sensitivity.PUBLIC),
+        (f"at most {row.limit(ground.Limits())}" if row.limit else "", row.limit is not None),
+        (f"2011: `{row.form_name}`", bool(row.form_name)),
+    )
+    return "; ".join(remark for remark, holds in remarks if holds)
 
 
 def refusals() -> Iterator[str]:
@@ -154,8 +196,8 @@ def default_of(parameter: click.Parameter) -> str:
 
 
 def shape() -> Iterator[str]:
-    """The JSON Schema of a registration request."""
-    yield from ("```json", json.dumps(schema.registration(), indent=2, ensure_ascii=False), "```")
+    """The JSON Schema of an answer that describes a client."""
+    yield from ("```json", json.dumps(schema.client_information_schema(), indent=2, ensure_ascii=False), "```")
 
 
 def conformance() -> Iterator[str]:
@@ -195,7 +237,7 @@ CODE = "src/calling_card"
 
 MADE: tuple[Page, ...] = (
     Page("members", "Client metadata", "What a client may say about itself.", f"{CODE}/protocol/members", members),
-    Page("schema", "JSON Schema of a registration", "The same table for programs.", f"{CODE}/protocol/schema.py", shape),
+    Page("schema", "JSON Schema of an answer that describes a client", "The same table for programs.", f"{CODE}/protocol/schema.py", shape),
     Page("refusals", "Refusals", "Every way this server says no.", f"{CODE}/protocol/errors.py", refusals),
     Page("endpoints", "Endpoints", "Every path this server answers.", f"{CODE}/web/endpoints.py", paths),
     Page("server-metadata", "Server metadata", "What both metadata documents announce.", f"{CODE}/protocol/server.py", announced),

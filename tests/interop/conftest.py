@@ -103,9 +103,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     data = tmp_path_factory.mktemp("interop") / "data"
     port = free_port()
     issuer = f"http://127.0.0.1:{port}"
-    log = (data.parent / "log").open("w", encoding="utf-8")
     serve = program("serve", "--data", str(data), "--port", str(port))
-    with log, subprocess.Popen(serve, env=environment(), stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8") as process:
+    with subprocess.Popen(
+        serve, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
+    ) as process:
         lines: Queue[str] = Queue()
         reader = Thread(target=pass_on, args=(process, lines), daemon=True)
         reader.start()

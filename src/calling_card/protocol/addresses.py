@@ -8,9 +8,46 @@ KNOWN_CALLBACKS = ("cursor://anysphere.cursor-mcp/oauth/callback",)
 """Callbacks of well-known applications whose scheme has no dot: taken whole, never the scheme alone."""
 
 FORBIDDEN_SCHEMES = frozenset(
-    "javascript data vbscript livescript mocha file filesystem blob about mailto tel sms ws wss ftp ftps jar resource content "
-    "view-source chrome chrome-untrusted chrome-extension chrome-search devtools edge opera brave vivaldi moz-extension "
-    "safari-extension safari-web-extension ms-browser-extension intent android-app x-apple-helpbasic ms-msdt search-ms".split()
+    {
+        "javascript",
+        "data",
+        "vbscript",
+        "livescript",
+        "mocha",
+        "file",
+        "filesystem",
+        "blob",
+        "about",
+        "mailto",
+        "tel",
+        "sms",
+        "ws",
+        "wss",
+        "ftp",
+        "ftps",
+        "jar",
+        "resource",
+        "content",
+        "view-source",
+        "chrome",
+        "chrome-untrusted",
+        "chrome-extension",
+        "chrome-search",
+        "devtools",
+        "edge",
+        "opera",
+        "brave",
+        "vivaldi",
+        "moz-extension",
+        "safari-extension",
+        "safari-web-extension",
+        "ms-browser-extension",
+        "intent",
+        "android-app",
+        "x-apple-helpbasic",
+        "ms-msdt",
+        "search-ms",
+    }
 )
 """Schemes that run code, read files or stay inside the browser, whatever the type of the client."""
 

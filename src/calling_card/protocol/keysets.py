@@ -7,8 +7,15 @@ from binascii import Error
 from calling_card.protocol.clients import JSON
 
 _PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv")
-_CURVES = {"P-256": ("EC", 32), "P-384": ("EC", 48), "P-521": ("EC", 66), "Ed25519": ("OKP", 32), "Ed448": ("OKP", 57)}
-_CURVES |= {"X25519": ("OKP", 32), "X448": ("OKP", 56)}
+_CURVES = {
+    "P-256": ("EC", 32),
+    "P-384": ("EC", 48),
+    "P-521": ("EC", 66),
+    "Ed25519": ("OKP", 32),
+    "Ed448": ("OKP", 57),
+    "X25519": ("OKP", 32),
+    "X448": ("OKP", 56),
+}
 _SMALLEST_RSA, _LARGEST_RSA = 2048, 8192
 _URL_SAFE = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST_NAME = 255
@@ -44,10 +51,10 @@ def _set_problem(keys: list[dict[str, JSON]]) -> str:
     return ""
 
 
-def _purpose(key: dict[str, JSON]) -> JSON:
+def _purpose(key: dict[str, JSON]) -> str:
     """What a key is for, as far as it says so or its curve does."""
     by_curve = {"X25519": "enc", "X448": "enc", "Ed25519": "sig", "Ed448": "sig"}
-    return key.get("use") or by_curve.get(str(key.get("crv")))
+    return str(key.get("use", by_curve.get(str(key.get("crv")), "")))
 
 
 def _key_problem(key: dict[str, JSON]) -> str:

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from calling_card.protocol.clients import JSON
 
 _LONGEST = 128
-_IRREGULAR = (
-    "en-gb-oed i-ami i-bnn i-default i-enochian i-hak i-klingon i-lux i-mingo i-navajo i-pwn i-tao i-tay i-tsu sgn-be-fr sgn-be-nl sgn-ch-de"
-)
+_IRREGULAR = r"en-gb-oed|i-(?:ami|bnn|default|enochian|hak|klingon|lux|mingo|navajo|pwn|tao|tay|tsu)|sgn-(?:be-(?:fr|nl)|ch-de)"
 """Tags older than the grammar that do not follow it; the other grandfathered ones do."""
 
 _WELL_FORMED = re.compile(
@@ -20,7 +18,7 @@ _WELL_FORMED = re.compile(
     (?: - [0-9a-wyz] (?: - [a-z0-9]{{2,8}} )+ )*                  # extensions
     (?: - x (?: - [a-z0-9]{{1,8}} )+ )?                           # private use
   | x (?: - [a-z0-9]{{1,8}} )+
-  | {"|".join(_IRREGULAR.split())}
+  | {_IRREGULAR}
     """,
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )

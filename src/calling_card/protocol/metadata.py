@@ -17,11 +17,11 @@ from calling_card.protocol.addresses import (
     web_problem,
 )
 from calling_card.protocol.clients import JSON, Card
-from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.errors import Refusal
 from calling_card.protocol.ground import Ground, Limits
 from calling_card.protocol.keysets import keyset_problem
 from calling_card.protocol.languages import is_tag
-from calling_card.protocol.rules import REDIRECT_GRANTS, agree, grants_for, grants_of, is_symmetric, types_for, words
+from calling_card.protocol.rules import METHOD, REDIRECT_GRANTS, agree, grants_for, grants_of, is_symmetric, types_for, words
 from calling_card.protocol.syntax import echo
 from calling_card.protocol.vocabulary import MEMBERS, By, Effect, Kind, Member
 from calling_card.protocol.wording import has_control, hidden_problem, suspicions
@@ -286,15 +286,19 @@ def _callbacks(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
 
 def _choice(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
     word = _string(hearing, row, name, value)
-    if word is None:
-        return None
+    if word is not None and row.idle is None:
+        _check_word(hearing, row, word)
+    return word
+
+
+def _check_word(hearing: _Hearing, row: Member, word: str) -> None:
+    """Taken as it stands, or refused: one word cannot be narrowed."""
     problem = _rule_problem(hearing, row, word)
     served = _served(hearing, row)
     if not problem and word not in served and (served or row.served):
         problem = _not_served(row, served)
-    if problem and row.idle is None:
-        hearing.refuse(row, problem, name=name, got=word)
-    return word
+    if problem:
+        hearing.refuse(row, problem, got=word)
 
 
 def _served(hearing: _Hearing, row: Member) -> Collection[str]:
@@ -360,7 +364,7 @@ def _flag(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
     if row.effect is Effect.REFUSED or hearing.ground.strict:
         hearing.refuse(row, "this server does not serve it (yet); send false or leave it out", name=name)
         return value
-    hearing.change(name, value, False, "is not served (yet)")  # noqa: FBT003 - the value that is in force
+    hearing.change(name, value, False, "is not served (yet)")
     return False
 
 
@@ -441,9 +445,9 @@ def _conflict(grants: Collection[str], types: Collection[str]) -> str:
 
 def _settle_method(hearing: _Hearing) -> None:
     """The default, or another method with a secret where that is not served: never a weaker one."""
-    if "token_endpoint_auth_method" in hearing.card:
+    if METHOD in hearing.card:
         return
-    row, served = MEMBERS["token_endpoint_auth_method"], hearing.ground.auth_methods
+    row, served = MEMBERS[METHOD], hearing.ground.auth_methods
     method = next((method for method in ("client_secret_basic", "client_secret_post") if method in served), None)
     if method is None:
         hearing.refuse(row, f"must be said, because the default is not served; this server serves {', '.join(served)}")
@@ -455,9 +459,9 @@ def _settle_type(hearing: _Hearing) -> None:
     card = hearing.card
     redirects = words(card.setdefault("redirect_uris", []))
     if "application_type" not in card:
-        inferred = hearing.ground.infer_native and card["token_endpoint_auth_method"] == "none" and bool(redirects)
+        inferred = hearing.ground.infer_native and card[METHOD] == "none" and bool(redirects)
         card["application_type"] = "native" if inferred and all(map(stays_on_device, redirects)) else "web"
-    if card["application_type"] == "native" and card["token_endpoint_auth_method"] != "none":
+    if card["application_type"] == "native" and card[METHOD] != "none":
         hearing.warnings.append("token_endpoint_auth_method: a secret on a device is as secret as the device (RFC 8252 section 8.5)")
 
 
@@ -484,17 +488,17 @@ def _drop_idle(hearing: _Hearing) -> None:
     """Members that mean nothing here are dropped and told, or refused (strict); a false one was no wish."""
     card = hearing.card
     for name in [name for name in card if name in _IDLE]:
-        row = MEMBERS[name]
-        why = row.idle(card, hearing.ground) if row.idle else ""
+        row, idle = _IDLE[name]
+        why = idle(card, hearing.ground)
+        value = card[name]
         if not why:
-            _recheck(hearing, row, card[name])
+            if row.kind in {Kind.CHOICE, Kind.ALG} and isinstance(value, str):
+                _check_word(hearing, row, value)
             continue
-        value = card.pop(name)
-        if value is False:
-            continue
-        if hearing.ground.strict:
+        del card[name]
+        if hearing.ground.strict and value is not False:
             hearing.refuse(row, why, stage=_Stage.AGREEMENT)
-        else:
+        elif value is not False:
             hearing.change(name, value, None, why)
 
 
@@ -512,7 +516,7 @@ def _fill(hearing: _Hearing) -> None:
 
 def _check_agreements(hearing: _Hearing) -> None:
     card, ground = hearing.card, hearing.ground
-    public = card["token_endpoint_auth_method"] == "none"
+    public = card[METHOD] == "none"
     for name in card:
         row = _AGREEING.get(name)
         if row is None:
@@ -540,3 +544,16 @@ def _check_hosts(hearing: _Hearing) -> None:
             hearing.refuse(row, problem, name=name, stage=_Stage.AGREEMENT)
         else:
             hearing.warnings.append(f"{name}: {problem}")
+
+
+_PLAIN_NAME = re.compile(r"(?!__)[A-Za-z0-9_.:/@-]{1,128}")
+"""Names that an open list of extensions takes; nothing that a template or a prototype would react to."""
+
+_EXTENSION = Member("extension", Kind.ANY, "RFC 7591 §2", "A member that the operator lets through.", i18n=True)
+
+_SILENT = frozenset(row.name for row in MEMBERS.values() if row.by is By.SERVER or row.unread)
+_CALLBACK_ROWS = tuple(row for row in MEMBERS.values() if row.kind is Kind.CALLBACKS)
+_IDLE = {row.name: (row, row.idle) for row in MEMBERS.values() if row.idle}
+_DEFAULTED = tuple(row for row in MEMBERS.values() if row.derive or row.default is not None)
+_AGREEING = {row.name: row for row in MEMBERS.values() if row.agrees or row.kind is Kind.ALG}
+_SECRETIVE = frozenset(row.name for row in MEMBERS.values() if row.kind is Kind.ALG or row.name.endswith("_endpoint_auth_method"))

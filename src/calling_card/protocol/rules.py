@@ -10,6 +10,7 @@ from calling_card.protocol.ground import Ground
 from calling_card.protocol.keysets import keys_of
 from calling_card.protocol.members.row import Agreement
 
+METHOD = "token_endpoint_auth_method"
 CIBA = "urn:openid:params:grant-type:ciba"
 REDIRECT_GRANTS = ("authorization_code", "implicit")
 """Grants that send the browser back to the client."""
@@ -208,7 +209,7 @@ def fits_method(endpoint: str) -> Agreement:
 def same_method(card: Card, ground: Ground) -> str:
     """Introspection and revocation take the method of the token endpoint when nothing else is said."""
     del ground
-    method = card["token_endpoint_auth_method"]
+    method = card[METHOD]
     return method if isinstance(method, str) else ""
 
 
@@ -217,7 +218,7 @@ def has_secret_for(endpoint: str) -> Agreement:
 
     def agreement(card: Card, ground: Ground) -> str:
         del ground
-        if card["token_endpoint_auth_method"] != "none" or card[method_of(endpoint)] not in _METHODS_WITH_SECRET:
+        if card[METHOD] != "none" or card[method_of(endpoint)] not in _METHODS_WITH_SECRET:
             return ""
         return "needs the secret that token_endpoint_auth_method none does not get; use none for both, or a secret for both"
 
@@ -227,7 +228,7 @@ def has_secret_for(endpoint: str) -> Agreement:
 def not_alone(card: Card, ground: Ground) -> str:
     """A public client proves nothing, so it has no power of its own (RFC 6749 §4.4)."""
     del ground
-    if card["token_endpoint_auth_method"] != "none" or "client_credentials" not in words(card.get("grant_types")):
+    if card[METHOD] != "none" or "client_credentials" not in words(card.get("grant_types")):
         return ""
     return "none excludes the grant type client_credentials: register with a secret, or without that grant (RFC 6749 section 4.4)"
 
@@ -235,7 +236,7 @@ def not_alone(card: Card, ground: Ground) -> str:
 def keys_for_method(card: Card, ground: Ground) -> str:
     """Methods that prove a key need one (OIDC Registration §2, RFC 8705 §2.2.2)."""
     del ground
-    method = card["token_endpoint_auth_method"]
+    method = card[METHOD]
     if method not in {"private_key_jwt", "self_signed_tls_client_auth"}:
         return ""
     if not _has_keys(card):
@@ -248,7 +249,7 @@ def keys_for_method(card: Card, ground: Ground) -> str:
 def one_subject(card: Card, ground: Ground) -> str:
     """A certificate is known by exactly one of five names (RFC 8705 §2.1.2)."""
     del ground
-    if card["token_endpoint_auth_method"] != "tls_client_auth":
+    if card[METHOD] != "tls_client_auth":
         return ""
     said = [name for name in card if name.startswith("tls_client_auth_")]
     return "" if len(said) == 1 else f"tls_client_auth needs exactly one tls_client_auth_* member, not {len(said)} (RFC 8705 section 2.1.2)"
@@ -257,13 +258,13 @@ def one_subject(card: Card, ground: Ground) -> str:
 def only_with_tls(card: Card, ground: Ground) -> str:
     """The subject of a certificate means something only where a certificate authenticates (RFC 8705 §2.1.2)."""
     del ground
-    return "" if card["token_endpoint_auth_method"] == "tls_client_auth" else "means nothing without token_endpoint_auth_method tls_client_auth"
+    return "" if card[METHOD] == "tls_client_auth" else f"means nothing without {METHOD} tls_client_auth"
 
 
 def only_with_certificates(card: Card, ground: Ground) -> str:
     """The aliases are for connections with a certificate (RFC 8705 §5)."""
     del ground
-    if card["token_endpoint_auth_method"] in _METHODS_WITH_CERTIFICATE or card.get("tls_client_certificate_bound_access_tokens") is True:
+    if card[METHOD] in _METHODS_WITH_CERTIFICATE or card.get("tls_client_certificate_bound_access_tokens") is True:
         return ""
     return "means nothing without client certificates"
 
@@ -295,7 +296,8 @@ def says_how_to_deliver(card: Card, ground: Ground) -> str:
 def has_endpoint_to_notify(card: Card, ground: Ground) -> str:
     """Ping and push go to an address (CIBA §4)."""
     del ground
-    if card["backchannel_token_delivery_mode"] == "poll" or "backchannel_client_notification_endpoint" in card:
+    mode = card["backchannel_token_delivery_mode"]
+    if mode == "poll" or "backchannel_client_notification_endpoint" in card:
         return ""
     return "needs backchannel_client_notification_endpoint unless it is poll"
 
@@ -303,7 +305,8 @@ def has_endpoint_to_notify(card: Card, ground: Ground) -> str:
 def unsigned_in_code_flow_only(card: Card, ground: Ground) -> str:
     """An ID token that comes through the browser must be signed (OIDC Registration §2)."""
     del ground
-    if card["id_token_signed_response_alg"] != "none" or not any("id_token" in kind for kind in words(card.get("response_types"))):
+    alg = card["id_token_signed_response_alg"]
+    if alg != "none" or not any("id_token" in kind for kind in words(card.get("response_types"))):
         return ""
     return "none is for clients that get no ID token from the authorization endpoint"
 
@@ -336,7 +339,7 @@ def logout_over_https(name: str) -> Agreement:
         value = card[name]
         if not isinstance(value, str) or value[:6].lower() == "https:":
             return ""
-        confidential = card["token_endpoint_auth_method"] != "none"
+        confidential = card[METHOD] != "none"
         return "" if ground.http_logout and confidential else "must begin with https://"
 
     return agreement
@@ -356,4 +359,4 @@ def _has_keys(card: Card) -> bool:
 
 
 def _method(card: Card, endpoint: str) -> JSON:
-    return card.get(method_of(endpoint), card["token_endpoint_auth_method"])
+    return card.get(method_of(endpoint), card[METHOD])

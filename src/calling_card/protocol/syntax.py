@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from math import isfinite
+from typing import cast
 from urllib.parse import quote
 
 from calling_card.protocol.clients import JSON
@@ -28,7 +29,7 @@ def read_object(body: bytes, *, depth: int = 8, members: int = 200) -> dict[str,
         raise _no(f"not valid JSON at character {error.pos + 1} (RFC 8259 section 2)") from None
     if not isinstance(value, dict):
         raise _no("must be one JSON object (RFC 7591 section 3.1)")
-    said: dict[str, JSON] = value
+    said = cast(dict[str, JSON], value)
     if b"\\u" in body:
         _check_escapes(said)
     return said

@@ -11,8 +11,27 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _HIDDEN = re.compile(f"[\x00-\x1f\x7f-\x9f\ud800-\udfff{_INVISIBLE}]")
 _WORD = re.compile(r"\w+")
 _RESERVED = frozenset(
-    "verified official certified trusted approved genuine authentic admin administrator root system security support staff moderator "
-    "login signin password bank".split()
+    {
+        "verified",
+        "official",
+        "certified",
+        "trusted",
+        "approved",
+        "genuine",
+        "authentic",
+        "admin",
+        "administrator",
+        "root",
+        "system",
+        "security",
+        "support",
+        "staff",
+        "moderator",
+        "login",
+        "signin",
+        "password",
+        "bank",
+    }
 )
 _JAPANESE = frozenset({"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"})
 _STACK = 4

@@ -2,8 +2,8 @@
 
 from typing import Protocol, TypeAlias
 
-Value: TypeAlias = "bytes | str | int | None"
-Values: TypeAlias = "tuple[Value, ...]"
+Value: TypeAlias = bytes | str | int | None
+Values: TypeAlias = tuple[Value, ...]
 
 
 class Found(Protocol):

@@ -94,10 +94,11 @@ class MemoryStore:
         invited = None if invitation is None else self._invitations.get(invitation)
         if invitation is not None and (invited is None or not alive(invited, event.at)):
             return Registration.SPENT
-        self._insert(client)
+        self._check_free(client)
+        self._note(event)
+        self._clients[client.key] = client
         if invited is not None:
             self._invitations[invited.id] = replace(invited, uses_left=invited.uses_left - 1)
-        self._note(event)
         return Registration.DONE
 
     async def replace(self, before: Client, after: Client, event: Event | None) -> bool:
@@ -107,9 +108,9 @@ class MemoryStore:
         there = self._clients.get(before.key)
         if there is None or compared(there) != compared(before):
             return False
-        self._clients[before.key] = replace(after, last_used_day=max(there.last_used_day, after.last_used_day))
         if event is not None:
             self._note(event)
+        self._clients[before.key] = replace(after, last_used_day=max(there.last_used_day, after.last_used_day))
         return True
 
     async def remove(self, client: Client, event: Event, tombstone_until: int) -> bool:
@@ -117,12 +118,12 @@ class MemoryStore:
         self._begin()
         if not self._lives(client):
             return False
+        self._note(event)
         del self._clients[client.key]
         self._resources = {uri: resource for uri, resource in self._resources.items() if resource.client_key != client.key}
         tombstones = {mark: fact for mark, fact in self._marks.get(client.key, {}).items() if fact.kind == "tombstone"}
         former = tombstones.get(client.incarnation, Mark("tombstone", 0))
         self._marks[client.key] = {**tombstones, client.incarnation: Mark("tombstone", max(former.expires_at, tombstone_until))}
-        self._note(event)
         return True
 
     async def revoke(self, client: Client, mark: bytes, expires_at: int, event: Event) -> None:
@@ -132,15 +133,15 @@ class MemoryStore:
         if expires_at <= now or not self._lives(client):
             return
         marks = {mark: fact for mark, fact in self._marks.get(client.key, {}).items() if fact.kind != "token" or fact.expires_at > now}
-        self._marks[client.key] = marks
         if mark in marks:
             return
+        self._note(event)
+        self._marks[client.key] = marks
         marks[mark] = Mark("token", expires_at)
         if sum(fact.kind == "token" for fact in marks.values()) > MARKS_LIVING:
             there = self._clients[client.key]
             self._clients[client.key] = replace(there, epoch=there.epoch + 1)
             self._marks[client.key] = {mark: fact for mark, fact in marks.items() if fact.kind != "token"}
-        self._note(event)
 
     def used(self, client: Client, day: int) -> None:
         """See `Store.used`."""
@@ -168,24 +169,25 @@ class MemoryStore:
         self._begin()
         if invitation.id in self._invitations:
             raise ValueError("an invitation with this id is there already")
-        self._invitations[invitation.id] = invitation
         self._note(event)
+        self._invitations[invitation.id] = invitation
 
     async def add_resource(self, resource: Resource, client: Client, event: Event) -> bool:
         """See `Store.add_resource`."""
         self._begin()
         if resource.uri in self._resources:
             return False
-        self._insert(client)
-        self._resources[resource.uri] = resource
+        self._check_free(client)
         self._note(event)
+        self._clients[client.key] = client
+        self._resources[resource.uri] = resource
         return True
 
     async def put_signing_keys(self, keys: Sequence[SigningKey], event: Event) -> None:
         """See `Store.put_signing_keys`."""
         self._begin()
-        self._keys.update({key.kid: key for key in keys})
         self._note(event)
+        self._keys.update({key.kid: key for key in keys})
 
     # The rest ---------------------------------------------------------------------------------------------------------------------
 
@@ -214,6 +216,7 @@ class MemoryStore:
             self._note(event)
 
     def _note(self, event: Event) -> None:
+        """Comes before the change it tells of: an event that cannot be written keeps it from happening."""
         self._events.append(self._chain.append(event))
 
     def _lives(self, client: Client) -> bool:
@@ -221,11 +224,10 @@ class MemoryStore:
         there = self._clients.get(client.key)
         return there is not None and there.incarnation == client.incarnation
 
-    def _insert(self, client: Client) -> None:
+    def _check_free(self, client: Client) -> None:
         there = self._clients.get(client.key)
         if there is not None:
             raise taken(there, client)
-        self._clients[client.key] = client
 
 
 def alive(invitation: Invitation, at: int) -> bool:

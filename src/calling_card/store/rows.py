@@ -15,10 +15,10 @@ ClientRow: TypeAlias = tuple[
     *tuple[str | None, int, int, int, int, int, int | None],
     *tuple[bytes, bytes],
 ]
-InvitationRow: TypeAlias = "tuple[bytes, int, str, int, int, int, str | None, str | None, str | None, str]"
-ResourceRow: TypeAlias = "tuple[str, bytes, str, str, str, int]"
-SigningKeyRow: TypeAlias = "tuple[str, str, str, int, int, bytes]"
-EventRow: TypeAlias = "tuple[bytes, bytes, int, int, str, bytes, bytes]"
+InvitationRow: TypeAlias = tuple[bytes, int, str, int, int, int, str | None, str | None, str | None, str]
+ResourceRow: TypeAlias = tuple[str, bytes, str, str, str, int]
+SigningKeyRow: TypeAlias = tuple[str, str, str, int, int, bytes]
+EventRow: TypeAlias = tuple[bytes, bytes, int, int, str, bytes, bytes]
 
 RAT = ("rat_confirmed", "rat_issued", "rat_confirmed_key", "rat_issued_key", "rat_rotated_at", "rat_overlap_since", "rat_put_digest")
 SECRET = (

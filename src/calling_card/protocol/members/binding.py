@@ -32,9 +32,13 @@ ROWS = (
         idle=only_with_tls,
     ),
     Member("tls_client_auth_san_dns", Kind.TEXT, "RFC 8705 §2.1.2", "DNS name in the certificate.", rules=(dns_name,), idle=only_with_tls),
-    Member("tls_client_auth_san_uri", Kind.TEXT, "RFC 8705 §2.1.2", "URI in the certificate.", rules=(certificate_uri,), idle=only_with_tls),
+    Member(
+        "tls_client_auth_san_uri", Kind.TEXT, "RFC 8705 §2.1.2", "URI in the certificate.", rules=(certificate_uri,), idle=only_with_tls
+    ),
     Member("tls_client_auth_san_ip", Kind.TEXT, "RFC 8705 §2.1.2", "IP address in the certificate.", rules=(ip,), idle=only_with_tls),
-    Member("tls_client_auth_san_email", Kind.TEXT, "RFC 8705 §2.1.2", "E-mail address in the certificate.", rules=(email,), idle=only_with_tls),
+    Member(
+        "tls_client_auth_san_email", Kind.TEXT, "RFC 8705 §2.1.2", "E-mail address in the certificate.", rules=(email,), idle=only_with_tls
+    ),
     Member(
         "use_mtls_endpoint_aliases",
         Kind.FLAG,

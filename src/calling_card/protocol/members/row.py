@@ -32,7 +32,8 @@ class Kind(Enum):
     NUMBER = "an integer"
     FLAG = "true or false"
     KEYS = "a JWK Set"
-    OBJECT = "an object"
+    OBJECT = "an object of objects"
+    ANY = "any value"
 
 
 class By(StrEnum):

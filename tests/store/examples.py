@@ -1,0 +1,105 @@
+"""Clients and events as the store meets them, and a clock that stands until it is moved."""
+
+import json
+from dataclasses import dataclass
+
+from calling_card.ports import Invitation, Resource, SigningKey, Store
+from calling_card.protocol.clients import Client, Door, Generations, Route, State, Tier, client_key
+from calling_card.protocol.events import Event, Recorded, link
+
+NOW = 1_800_000_000
+CHAIN_KEY = b"k" * 32
+CARD = {
+    "client_name": "Notes",
+    "redirect_uris": ["http://127.0.0.1:33418/callback", "https://notes.example/callback"],
+    "grant_types": ["authorization_code", "refresh_token"],
+    "response_types": ["code"],
+    "token_endpoint_auth_method": "none",
+    "scope": "notes.read notes.write",
+}
+
+
+@dataclass
+class Clock:
+    """A time that passes when told."""
+
+    at: int = NOW
+
+    def __call__(self) -> int:
+        """Seconds since 1970."""
+        return self.at
+
+
+def a_client(name: str = "c1", *, incarnation: bytes = b"i" * 8, secret: bool = False, route: Route = Route.REGISTERED) -> Client:
+    return Client(
+        key=client_key(route, name),
+        route=route,
+        client_id=name,
+        incarnation=incarnation,
+        epoch=1,
+        door=Door.RFC7591,
+        tier=Tier.ANONYMOUS,
+        state=State.ACTIVE,
+        owner="",
+        invitation=None,
+        issued_at=NOW,
+        metadata=json.dumps(CARD, separators=(",", ":")).encode(),
+        decision=b"[]",
+        rat=Generations(rotated_at=NOW),
+        secret=Generations(rotated_at=NOW, issued_key=2, confirmed_key=2) if secret else None,
+        secret_expires_at=0,
+        last_used_day=NOW // 86_400,
+    )
+
+
+def an_event(kind: str = "client_registered", client: Client | None = None, at: int = NOW, **body: str | int) -> Event:
+    return Event(kind, at, client.key if client else b"", "client", "0123456789abcdef", body)
+
+
+def an_invitation(uses: int = 1, *, expires_at: int = 0, id: bytes = b"t" * 16) -> Invitation:
+    return Invitation(
+        id=id,
+        key=3,
+        label="for a friend",
+        uses_left=uses,
+        expires_at=expires_at,
+        created_at=NOW,
+        scope="notes.read",
+        grants=("client_credentials", "authorization_code"),
+        hosts=None,
+        owner="operator",
+    )
+
+
+def a_resource(client: Client, uri: str = "https://api.example") -> Resource:
+    return Resource(uri, client.key, client.client_id, "opaque", "notes.read", NOW)
+
+
+def a_signing_key(kid: str, created_at: int = NOW, state: str = "minting") -> SigningKey:
+    return SigningKey(kid, "ES256", state, created_at, 0, b"sealed " + kid.encode())
+
+
+async def the_events(store: Store) -> list[Recorded]:
+    """All events of all writers; each chain is verified on the way."""
+    found: list[Recorded] = []
+    for writer, head in (await store.heads()).items():
+        chain = await store.events(writer, 0, 10_000)
+        verify(chain)
+        assert head == (chain[-1].number, chain[-1].mac)
+        found += chain
+    return found
+
+
+def verify(chain: list[Recorded] | tuple[Recorded, ...] | object) -> None:
+    """Numbers without gaps from 1, and every MAC right."""
+    previous = b""
+    assert isinstance(chain, list | tuple)
+    for number, event in enumerate(chain, 1):
+        assert isinstance(event, Recorded)
+        assert event.number == number
+        assert event.mac == link(CHAIN_KEY, previous, event)
+        previous = event.mac
+
+
+async def kinds(store: Store) -> list[str]:
+    return [event.kind for event in await the_events(store)]

@@ -1,0 +1,219 @@
+"""A server in this process, on a memory store and a clock that tests move: what most tests talk to."""
+
+import base64
+import json
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from calling_card.keys.keyring import FileKeyring
+from calling_card.ports import Ports, Store
+from calling_card.settings import check, complete, Settings
+from calling_card.store.memory import MemoryStore
+from calling_card.usecases.audit import CHAIN, new_writer
+from calling_card.usecases.provide import Added, Wanted, add_resource, invite
+from calling_card.web.app import App
+from calling_card.wiring import assemble, first_signing_key
+
+ISSUER = "https://as.example"
+START = 1_800_000_000
+CALLBACK = "https://app.example/cb"
+
+
+@dataclass
+class Clock:
+    """Seconds since 1970, moved by hand."""
+
+    now: int = START
+
+    def __call__(self) -> int:
+        return self.now
+
+    def forward(self, seconds: int) -> None:
+        self.now += seconds
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer as a caller sees it."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The body as a JSON object."""
+        value = json.loads(self.body)
+        assert isinstance(value, dict)
+        return value
+
+
+@dataclass
+class World:
+    """One server and the means to call it."""
+
+    ports: Ports
+    clock: Clock
+    lines: list[dict[str, object]] = field(default_factory=list)
+    """Log lines so far."""
+
+    def __post_init__(self) -> None:
+        self.app = App(self.ports)
+
+    async def call(
+        self,
+        method: str,
+        target: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | list[tuple[str, str]] | None = None,
+        source: str = "198.51.100.7",
+    ) -> Reply:
+        """One request; ``target`` is a path with an optional query, or a URL below the issuer."""
+        path, _, query = target.removeprefix("https://as.example").partition("?")
+        pairs = list(headers.items()) if isinstance(headers, Mapping) else headers or []
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs],
+            "client": (source, 12345),
+        }
+        sent: list[MutableMapping[str, Any]] = []
+
+        async def receive() -> MutableMapping[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(message)
+
+        await self.app(scope, receive, send)
+        answered = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+        return Reply(sent[0]["status"], answered, b"".join(part["body"] for part in sent[1:]))
+
+    async def post_json(self, target: str, value: object, token: str | None = None) -> Reply:
+        """POST a JSON body."""
+        return await self.call("POST", target, json.dumps(value).encode(), _headers(token))
+
+    async def post_form(self, target: str, fields: Mapping[str, str] | list[tuple[str, str]], basic: tuple[str, str] | None = None) -> Reply:
+        """POST a form, as a client that authenticates by HTTP Basic if ``basic`` is given."""
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        if basic:
+            headers["authorization"] = "Basic " + base64.b64encode(f"{basic[0]}:{basic[1]}".encode()).decode()
+        return await self.call("POST", target, urlencode(fields).encode(), headers)
+
+    async def register(self, token: str | None = None, **members: object) -> dict[str, Any]:
+        """Register a client that must come in; members of the body by name, ``redirect_uris`` unless given."""
+        body = {"redirect_uris": [CALLBACK], **members}
+        reply = await self.post_json("/register", body, token)
+        assert reply.status == 201, reply.body
+        return reply.json
+
+    async def read(self, card: Mapping[str, Any], token: str | None = None) -> Reply:
+        """GET a registration with its own or another token."""
+        return await self.call("GET", card["registration_client_uri"], b"", _headers(token or card["registration_access_token"]))
+
+    async def put(self, card: Mapping[str, Any], body: Mapping[str, Any], token: str | None = None) -> Reply:
+        """PUT this very body."""
+        headers = _headers(token or card["registration_access_token"])
+        return await self.call("PUT", card["registration_client_uri"], json.dumps(body).encode(), headers)
+
+    async def replace(self, card: Mapping[str, Any], without: str = "", **members: object) -> Reply:
+        """PUT what the card says, but for the members the server sets, with some left out or changed."""
+        mine = ("registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at", without)
+        return await self.put(card, {**{name: value for name, value in card.items() if name not in mine}, **members})
+
+    async def remove(self, card: Mapping[str, Any], token: str | None = None) -> Reply:
+        """DELETE a registration."""
+        return await self.call("DELETE", card["registration_client_uri"], b"", _headers(token or card["registration_access_token"]))
+
+    async def invitation(
+        self,
+        uses: int = 1,
+        lifetime: int = 3600,
+        scope: str | None = None,
+        grants: tuple[str, ...] | None = None,
+        hosts: tuple[str, ...] | None = None,
+    ) -> str:
+        """An initial access token."""
+        return (await invite(self.ports, Wanted(uses, lifetime, scope, grants, hosts, "test", "tester"))).initial_access_token
+
+    async def machine(self, scope: str = "openid", **members: object) -> dict[str, Any]:
+        """A client with client_credentials, which an invitation let in."""
+        token = await self.invitation(scope=scope, grants=("client_credentials",))
+        return await self.register(token, redirect_uris=[], grant_types=["client_credentials"], scope=scope, **members)
+
+    async def resource(self, uri: str = "https://api.example", scope: str = "orders:read orders:write", form: str = "opaque") -> Added:
+        """A resource server."""
+        return await add_resource(self.ports, uri, scope, form, "")
+
+    async def token(self, card: Mapping[str, Any], **fields: str) -> Reply:
+        """Ask for an access token by client_credentials and HTTP Basic."""
+        return await self.post_form(
+            "/token", {"grant_type": "client_credentials", **fields}, basic=(card["client_id"], card["client_secret"])
+        )
+
+    async def introspect(self, caller: Mapping[str, Any], token: str) -> Reply:
+        """Ask about a token."""
+        return await self.post_form("/introspect", {"token": token}, basic=(str(caller["client_id"]), str(caller["client_secret"])))
+
+    async def kinds(self) -> list[str]:
+        """Kinds of all audit events, writer by writer."""
+        found: list[str] = []
+        for writer in await self.ports.store.heads():
+            found += [event.kind for event in await self.ports.store.events(writer, 0, 100_000)]
+        return found
+
+
+def _headers(token: str | None) -> dict[str, str]:
+    headers = {"content-type": "application/json"}
+    if token is not None:
+        headers["authorization"] = f"Bearer {token}"
+    return headers
+
+
+async def world(folder: Path, store: Store | None = None, **changed: Any) -> World:
+    """A server in ``folder`` (only the keyring is kept there) with some settings changed."""
+    values = {"issuer": ISSUER, "host": "127.0.0.1", "failure_rate": 0, **changed}
+    settings = check(complete(replace(Settings(), **values)))
+    clock = Clock()
+    keyring = FileKeyring.create(folder / "keyring.json", settings.issuer, _entropy(), clock())
+    writer = new_writer(1, b"tester")
+    chain = keyring.mac(1, CHAIN, writer)
+    assert chain is not None
+    made = store or MemoryStore(chain_key=chain, writer=writer, now=clock)
+    lines: list[dict[str, object]] = []
+
+    def log(event: str, **line: object) -> None:
+        lines.append({"event": event, **line})
+
+    ports = assemble(settings, made, keyring, now=clock, log=log)
+    await first_signing_key(ports)
+    return World(ports, clock, lines)
+
+
+def _entropy() -> Any:
+    import secrets
+
+    return secrets.token_bytes
+
+
+@contextmanager
+def changed(some: World, **values: Any) -> Iterator[World]:
+    """The same server with other settings, for a while."""
+    from calling_card.wiring import ground
+
+    settings = replace(some.ports.settings, **values)
+    before = some.ports
+    some.ports = replace(before, settings=settings, ground=ground(settings))
+    some.app = App(some.ports)
+    try:
+        yield some
+    finally:
+        some.ports = before
+        some.app = App(before)
