@@ -1,22 +1,27 @@
-"""A server in this process, on a memory store and a clock that tests move: what most tests talk to."""
+"""A server in this process, on a memory or SQLite store and a clock that tests move: what most tests talk to."""
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, MutableMapping
+import secrets
+from collections.abc import Generator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode
+from typing import Any, cast
+from urllib.parse import unquote, urlencode
 
 from calling_card.keys.keyring import FileKeyring
 from calling_card.ports import Ports, Store
-from calling_card.settings import check, complete, Settings
+from calling_card.protocol.clients import Client, Route, client_key
+from calling_card.protocol.events import Recorded
+from calling_card.settings import Settings, check, complete
 from calling_card.store.memory import MemoryStore
+from calling_card.store.sqlite import SqliteStore
 from calling_card.usecases.audit import CHAIN, new_writer
 from calling_card.usecases.provide import Added, Wanted, add_resource, invite
+from calling_card.usecases.renew import first_signing_key
 from calling_card.web.app import App
-from calling_card.wiring import assemble, first_signing_key
+from calling_card.wiring import assemble
 
 ISSUER = "https://as.example"
 START = 1_800_000_000
@@ -49,7 +54,7 @@ class Reply:
         """The body as a JSON object."""
         value = json.loads(self.body)
         assert isinstance(value, dict)
-        return value
+        return cast(dict[str, Any], value)
 
 
 @dataclass
@@ -58,7 +63,7 @@ class World:
 
     ports: Ports
     clock: Clock
-    lines: list[dict[str, object]] = field(default_factory=list)
+    lines: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
     """Log lines so far."""
 
     def __post_init__(self) -> None:
@@ -78,7 +83,7 @@ class World:
         scope = {
             "type": "http",
             "method": method,
-            "path": path,
+            "path": unquote(path),
             "raw_path": path.encode(),
             "query_string": query.encode(),
             "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs],
@@ -100,7 +105,9 @@ class World:
         """POST a JSON body."""
         return await self.call("POST", target, json.dumps(value).encode(), _headers(token))
 
-    async def post_form(self, target: str, fields: Mapping[str, str] | list[tuple[str, str]], basic: tuple[str, str] | None = None) -> Reply:
+    async def post_form(
+        self, target: str, fields: Mapping[str, str] | list[tuple[str, str]], basic: tuple[str, str] | None = None
+    ) -> Reply:
         """POST a form, as a client that authenticates by HTTP Basic if ``basic`` is given."""
         headers = {"content-type": "application/x-www-form-urlencoded"}
         if basic:
@@ -162,12 +169,30 @@ class World:
         """Ask about a token."""
         return await self.post_form("/introspect", {"token": token}, basic=(str(caller["client_id"]), str(caller["client_secret"])))
 
+    async def recorded(self) -> list[Recorded]:
+        """All audit events, writer by writer."""
+        found: list[Recorded] = []
+        for writer in await self.ports.store.heads():
+            found += await self.ports.store.events(writer, 0, 100_000)
+        return found
+
     async def kinds(self) -> list[str]:
         """Kinds of all audit events, writer by writer."""
-        found: list[str] = []
-        for writer in await self.ports.store.heads():
-            found += [event.kind for event in await self.ports.store.events(writer, 0, 100_000)]
+        return [event.kind for event in await self.recorded()]
+
+    async def told(self, kind: str) -> list[dict[str, Any]]:
+        """What the events of one kind say: ``actor``, ``request_id`` and ``body``."""
+        return [json.loads(event.content) for event in await self.recorded() if event.kind == kind]
+
+    async def row(self, card: Mapping[str, Any]) -> Client:
+        """The client as the store has it; it must be there."""
+        found = await self.ports.store.client(client_key(Route.REGISTERED, card["client_id"]))
+        assert found is not None
         return found
+
+    async def kept(self) -> tuple[object, ...]:
+        """Everything a request could have changed: the clients, and how many events there are."""
+        return (*await self.ports.store.clients("", 100_000), len(await self.recorded()))
 
 
 def _headers(token: str | None) -> dict[str, str]:
@@ -177,38 +202,51 @@ def _headers(token: str | None) -> dict[str, str]:
     return headers
 
 
-async def world(folder: Path, store: Store | None = None, **changed: Any) -> World:
-    """A server in ``folder`` (only the keyring is kept there) with some settings changed."""
+async def world(folder: Path, store: Store | None = None, *, sqlite: bool = False, **changed: object) -> World:
+    """A server in ``folder`` with some settings changed; only the keyring is kept there, and the database with ``sqlite``."""
     values = {"issuer": ISSUER, "host": "127.0.0.1", "failure_rate": 0, **changed}
-    settings = check(complete(replace(Settings(), **values)))
+    settings = check(complete(replace(Settings(), **values)))  # type: ignore[arg-type] # the names and types of Settings, test by test
     clock = Clock()
-    keyring = FileKeyring.create(folder / "keyring.json", settings.issuer, _entropy(), clock())
-    writer = new_writer(1, b"tester")
-    chain = keyring.mac(1, CHAIN, writer)
-    assert chain is not None
-    made = store or MemoryStore(chain_key=chain, writer=writer, now=clock)
+    keyring = FileKeyring.create(folder / "keyring.json", settings.issuer, secrets.token_bytes, clock())
+    if sqlite:
+        store = _database(folder, keyring, b"tester", clock)
+    made = store or MemoryStore(chain_key=_chain(keyring, b"tester"), writer=new_writer(1, b"tester"), now=clock)
+    some = _around(settings, made, keyring, clock)
+    await first_signing_key(some.ports)
+    return some
+
+
+async def beside(some: World, folder: Path, name: bytes = b"second") -> World:
+    """A second process on the SQLite database of a world, with the same clock."""
+    keyring = FileKeyring(folder / "keyring.json")
+    return _around(some.ports.settings, _database(folder, keyring, name, some.clock), keyring, some.clock)
+
+
+def _database(folder: Path, keyring: FileKeyring, name: bytes, clock: Clock) -> SqliteStore:
+    return SqliteStore.open(folder / "store.db", chain_key=_chain(keyring, name), writer=new_writer(1, name), now=clock)
+
+
+def _chain(keyring: FileKeyring, name: bytes) -> bytes:
+    key = keyring.mac(1, CHAIN, new_writer(1, name))
+    assert key is not None
+    return key
+
+
+def _around(settings: Settings, store: Store, keyring: FileKeyring, clock: Clock) -> World:
     lines: list[dict[str, object]] = []
 
     def log(event: str, **line: object) -> None:
         lines.append({"event": event, **line})
 
-    ports = assemble(settings, made, keyring, now=clock, log=log)
-    await first_signing_key(ports)
-    return World(ports, clock, lines)
-
-
-def _entropy() -> Any:
-    import secrets
-
-    return secrets.token_bytes
+    return World(assemble(settings, store, keyring, now=clock, log=log), clock, lines)
 
 
 @contextmanager
-def changed(some: World, **values: Any) -> Iterator[World]:
+def changed(some: World, **values: object) -> Generator[World]:
     """The same server with other settings, for a while."""
     from calling_card.wiring import ground
 
-    settings = replace(some.ports.settings, **values)
+    settings = replace(some.ports.settings, **values)  # type: ignore[arg-type] # as above
     before = some.ports
     some.ports = replace(before, settings=settings, ground=ground(settings))
     some.app = App(some.ports)

@@ -5,11 +5,12 @@ python -m tools.reference --check    only say which pages are stale
 """
 
 import argparse
+import inspect
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from enum import Enum
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -19,10 +20,13 @@ from calling_card import faults, settings, wiring
 from calling_card.cli import commands as command_line
 from calling_card.protocol import events, ground, schema, server, vocabulary
 from calling_card.protocol.errors import No
+from calling_card.usecases import issue
 from calling_card.web import endpoints
 from tools import ledger
 
 PAGES = ledger.ROOT / "docs" / "reference"
+TOLD_DEFAULT = re.compile(r"\s*\[default: ([^\]]+)\]")
+DEFAULTS = settings.complete(settings.Settings())
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +45,14 @@ class Page:
 
 def show(value: object) -> str:
     """One value in a cell of a table."""
-    if value is None or value in ("", b"", (), frozenset()):
+    if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, Enum):
-        inner = value.value
-        return show(getattr(inner, "code", inner))
     if isinstance(value, bytes):
         return value.decode()
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Iterable):
+    if isinstance(value, Iterable) and not isinstance(value, str):
         return ", ".join(show(one) for one in cast("Iterable[object]", value))
-    if callable(value):
-        return f"`{getattr(value, '__name__', type(value).__name__)}`"
     return str(value)
 
 
@@ -65,15 +62,6 @@ def table(headings: Sequence[str], lines: Iterable[Sequence[object]]) -> Iterato
     yield ledger.line_of(["---"] * len(headings))
     for line in lines:
         yield ledger.line_of([show(value).replace("\n", " ") for value in line])
-
-
-def spread(rows: Iterable[object], first: str = "name", leave: Sequence[str] = ()) -> Iterator[str]:
-    """A table of dataclass rows: a column for each field that any row fills, ``first`` in code letters."""
-    listed = list(rows)
-    names = [each.name for each in fields(listed[0]) if is_dataclass(listed[0])]
-    wanted = [name for name in names if name not in (first, *leave) and any(show(getattr(row, name)) for row in listed)]
-    lines = [[f"`{getattr(row, first)}`", *(getattr(row, name) for name in wanted)] for row in listed]
-    yield from table([first, *(name.replace("_", " ") for name in wanted)], lines)
 
 
 def code(value: object) -> str:
@@ -87,7 +75,7 @@ def code(value: object) -> str:
 
 def members() -> Iterator[str]:
     """Every member that a client may say."""
-    ours = wiring.ground(settings.Settings(issuer="https://issuer.example"))
+    ours = wiring.ground(DEFAULTS)
     for title, rows in grouped(vocabulary.MEMBERS.values()):
         lines = [
             (code(row.name), row.kind.value, row.meaning, default_value(row), values_of(row, ours), said(row), row.section, code(row.no))
@@ -122,6 +110,7 @@ def said(row: vocabulary.Member) -> str:
         ("with language tags", row.i18n),
         ("shown to people", row.shown),
         ("kept and returned, no effect here", row.inert),
+        ("not read, not kept", row.unread),
         (row.effect.value, row.effect is not vocabulary.Effect.NONE),
         (row.sensitivity.value, row.sensitivity is not vocabulary.Sensitivity.PUBLIC),
         (f"at most {row.limit(ground.Limits())}" if row.limit else "", row.limit is not None),
@@ -138,12 +127,34 @@ def refusals() -> Iterator[str]:
 
 def kinds() -> Iterator[str]:
     """Every audit event."""
-    yield from spread(events.KINDS)
+    yield from table(("name", "meaning", "fields"), [(code(row.name), row.meaning, map(code, row.fields)) for row in events.KINDS])
 
 
 def paths() -> Iterator[str]:
-    """Every endpoint."""
-    yield from spread(endpoints.ENDPOINTS, "path")
+    """Every endpoint, where it is under the default settings."""
+    lines = [
+        (
+            code(where(row)),
+            row.methods,
+            row.meaning,
+            row.auth,
+            row.media,
+            row.body_limit or ("setting `body_limit`" if row.media else ""),
+            row.cors,
+            row.section,
+        )
+        for row in endpoints.ENDPOINTS
+    ]
+    yield from table(
+        ("path", "methods", "meaning", "who may call", "type of body", "bytes of body", "scripts of other origins", "section"), lines
+    )
+    yield from ("", "Paths stand behind the path of the issuer. The setting `registration_path` moves the first two.")
+    yield "With a path in the issuer, the two metadata documents are also found with their name before that path (RFC 8414 §3.1)."
+
+
+def where(row: endpoints.Endpoint) -> str:
+    """The path of an endpoint under the default settings."""
+    return row.path.replace("{registration}", DEFAULTS.registration_path)
 
 
 def options() -> Iterator[str]:
@@ -156,13 +167,29 @@ def options() -> Iterator[str]:
 
 
 def announced() -> Iterator[str]:
-    """Every member of the two metadata documents."""
-    yield from spread(server.MEMBERS)
+    """Every member of the two metadata documents, with its value under the default settings."""
+    ours = server.Served(
+        issuer=DEFAULTS.issuer,
+        registration_endpoint=DEFAULTS.registration_endpoint,
+        endpoints={name: DEFAULTS.endpoint(path) for name, path in endpoints.NAMED.items()},
+        grant_types=issue.SERVED,
+        auth_methods=wiring.AUTH_METHODS,
+        scopes=DEFAULTS.scopes,
+        resources=(),
+    )
+    lines = [(code(row.name), row.meaning, json_of(row.value(ours)), row.section) for row in server.MEMBERS]
+    yield from table(("name", "meaning", "value under the default settings", "section"), lines)
+    yield from ("", "A member without a value is left out (RFC 8414 §3.2).")
+
+
+def json_of(value: object) -> str:
+    """A JSON value in code letters; nothing when it is empty."""
+    return f"`{json.dumps(value)}`" if value not in ("", [], None) else ""
 
 
 def points() -> Iterator[str]:
     """Every fault point."""
-    yield from spread(faults.POINTS)
+    yield from table(("name", "meaning"), [(code(row.name), row.meaning) for row in faults.POINTS])
 
 
 def commands() -> Iterator[str]:
@@ -173,7 +200,7 @@ def commands() -> Iterator[str]:
 def command(one: click.Command, words: tuple[str, ...]) -> Iterator[str]:
     """One command, its parameters, and the commands below it."""
     usage = " ".join((*words, *one.collect_usage_pieces(click.Context(one))))
-    yield from (f"## `{' '.join(words)}`", "", (one.help or one.short_help or "").strip(), "", "```text", usage, "```", "")
+    yield from (f"## `{' '.join(words)}`", "", *prose(one.help or one.short_help or ""), "```text", usage, "```", "")
     told = [(code(", ".join((*each.opts, *each.secondary_opts))), meaning_of(each), default_of(each)) for each in one.params]
     if told:
         yield from (*table(("parameter", "meaning", "default"), told), "")
@@ -182,17 +209,29 @@ def command(one: click.Command, words: tuple[str, ...]) -> Iterator[str]:
             yield from command(one.commands[name], (*words, name))
 
 
+def prose(text: str) -> Iterator[str]:
+    """A help text; what click is told not to wrap is shown as it stands."""
+    for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(text)):
+        if paragraph.startswith("\b"):
+            yield from ("```text", paragraph.removeprefix("\b").strip("\n"), "```", "")
+        else:
+            yield from (paragraph, "")
+
+
 def meaning_of(parameter: click.Parameter) -> str:
     """What an option does; an argument has only its name."""
     help_text = parameter.help or "" if isinstance(parameter, click.Option) else ""
     choices = ", ".join(map(code, parameter.type.choices)) if isinstance(parameter.type, click.Choice) else ""
-    return f"{help_text} {choices}".strip()
+    return f"{TOLD_DEFAULT.sub('', help_text)} {choices}".strip()
 
 
 def default_of(parameter: click.Parameter) -> str:
-    """The default, when there is one that says something."""
+    """The default: the one that the help tells, or the one that click knows."""
+    told = TOLD_DEFAULT.search(parameter.help or "") if isinstance(parameter, click.Option) else None
     default: object = parameter.default
-    return code(json.dumps(default)) if isinstance(default, str | int | float) and not isinstance(default, bool) else ""
+    if told:
+        return code(told.group(1))
+    return code(str(default)) if isinstance(default, str | int) and not isinstance(default, bool) else ""
 
 
 def shape() -> Iterator[str]:

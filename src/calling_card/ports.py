@@ -184,8 +184,36 @@ class Store(Protocol):
         ...
 
 
+class KeyState(Protocol):
+    """One key of the ring, without the key."""
+
+    @property
+    def number(self) -> int:
+        """From 1."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """``known``, ``minting``, ``verifying``, ``gone`` or ``burnt``."""
+        ...
+
+    @property
+    def since(self) -> int:
+        """When it came into this state, seconds since 1970."""
+        ...
+
+
 class Keyring(Protocol):
     """Keys by number; nothing outside sees the keys themselves (CREDENTIALS §2)."""
+
+    @property
+    def keys(self) -> Sequence[KeyState]:
+        """All keys by number."""
+        ...
+
+    def rotate(self, entropy: Callable[[int], bytes], now: int) -> int:
+        """Add a key that mints from now on; the one before it only verifies. Returns the new number."""
+        ...
 
     @property
     def minting(self) -> int:
@@ -207,6 +235,10 @@ class Keyring(Protocol):
 
 class Signer(Protocol):
     """Signs and verifies our own JWTs (RFC 7515)."""
+
+    def make(self, entropy: Callable[[int], bytes], now: int) -> SigningKey:
+        """A new key that signs, sealed under the keyring's minting key."""
+        ...
 
     def know(self, keys: Sequence[SigningKey]) -> None:
         """Take over the stored keys if they changed."""

@@ -3,11 +3,11 @@
 import dataclasses
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import TypeVar, get_origin
+from typing import TypeVar, cast, get_origin
 from urllib.parse import urlsplit
 
 
@@ -52,10 +52,10 @@ class Settings:
     bad_language_tags: str = _row("refuse", "Whether a member with a malformed language tag is refused or ignored.", "refuse", "ignore")
     store_inert_metadata: bool = _row(True, "Keep and return registered members that have no effect here.")
     infer_native: bool = _row(True, "Report public clients with only loopback or private-use redirects as native.")
-    related_hosts: str = _row("warn", "What to do when a shown link is on another host than every redirect.", "off", "warn", "enforce")
-    read_only_in_put: str = _row("refuse", "Members that only the server sets, in a replacement: refused, or accepted when equal.", "refuse", "equal")
+    related_hosts: str = _row("warn", "A shown link on another host than every redirect: nothing, warn, refuse.", "off", "warn", "enforce")
+    read_only_in_put: str = _row("refuse", "Members only the server sets, in a replacement: refuse, or take when equal.", "refuse", "equal")
     rat_rotation: str = _row("on_update", "When a new registration access token is handed out.", "on_update", "every_use", "never")
-    rat_two_holders: str = _row("report", "When two parties hold one client's tokens: report it, or suspend the client too.", "report", "freeze")
+    rat_two_holders: str = _row("report", "When two parties hold one client's tokens: report it, or suspend it too.", "report", "freeze")
     misplaced_rat: str = _row("report", "A registration access token in a query: report it, or end it as well.", "report", "revoke")
     read_counts_as_use: bool = _row(False, "Whether reading a registration keeps it from counting as idle.")
     return_secret: bool = _row(True, "Return the client secret when a registration is read or replaced.")
@@ -115,9 +115,7 @@ SETTINGS: tuple[Setting, ...] = tuple(
 )
 
 
-def load(
-    flags: Mapping[str, object], *, file: Path | None = None, environment: Mapping[str, str] | None = None
-) -> Settings:
+def load(flags: Mapping[str, object], *, file: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
     """Settings from flags, then environment, then a TOML file, then defaults. Raises `BadSettings`."""
     environment = os.environ if environment is None else environment
     known = {row.name: row for row in SETTINGS}
@@ -215,8 +213,8 @@ def _convert(row: Setting, value: object) -> object:
         made = int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value
         good = isinstance(made, int) and not isinstance(made, bool)
     elif isinstance(row.default, tuple):
-        made = tuple(value.replace(",", " ").split()) if isinstance(value, str) else tuple(value) if isinstance(value, (list, tuple)) else value
-        good = isinstance(made, tuple) and all(isinstance(word, str) for word in made)
+        made = _words(value)
+        good = made is not None
     else:
         good = isinstance(made, str)
     if not good:
@@ -224,3 +222,14 @@ def _convert(row: Setting, value: object) -> object:
     if row.choices and made not in row.choices:
         raise BadSettings(f"{row.name}: {value!r} is not one of {', '.join(row.choices)}")
     return made
+
+
+def _words(value: object) -> tuple[str, ...] | None:
+    """A list of words from TOML, or from a text with commas or spaces between them."""
+    if isinstance(value, str):
+        return tuple(value.replace(",", " ").split())
+    if not isinstance(value, (list, tuple)):
+        return None
+    words = cast(Sequence[object], value)
+    found = tuple(word for word in words if isinstance(word, str))
+    return found if len(found) == len(words) else None

@@ -5,30 +5,35 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from calling_card.keys import heads, signing
 from calling_card.keys.keyring import FileKeyring, KeyringError
 from calling_card.logs import Log
-from calling_card.ports import Ports, Store
+from calling_card.ports import Ports, Store, StoreUnavailable
 from calling_card.protocol.addresses import KNOWN_CALLBACKS
 from calling_card.protocol.answers import Desk
-from calling_card.protocol.events import Event
 from calling_card.protocol.ground import Ground
 from calling_card.protocol.policy import uninvited
 from calling_card.settings import BadSettings, Settings
 from calling_card.store.budget import GcraBudget
+from calling_card.store.migrations import SchemaTooNew
 from calling_card.store.sqlite import SqliteStore
 from calling_card.usecases.audit import CHAIN, new_writer
+from calling_card.usecases.renew import first_signing_key
+from calling_card.web.app import App
 
 DATABASE = "calling-card.sqlite3"
 KEYRING = "keyring.json"
 HEADS = "heads.json"
 AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
+
+
+UNREACHABLE = (KeyringError, SchemaTooNew, StoreUnavailable)
+"""What is raised when a data folder cannot be used."""
 
 
 def ground(settings: Settings) -> Ground:
@@ -103,7 +108,7 @@ def unlock(settings: Settings, path: Path) -> FileKeyring:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, *, log: Callable[..., None] | None = None) -> AsyncIterator[Ports]:
+async def opened(settings: Settings, *, log: Callable[..., None] | None = None) -> AsyncGenerator[Ports]:
     """The ports of a data folder, for one process; the audit heads are written down at the end.
 
     Raises `KeyringError`, `BadSettings`, `SchemaTooNew` or `StoreUnavailable`.
@@ -119,43 +124,38 @@ async def opened(settings: Settings, *, log: Callable[..., None] | None = None) 
         ports = assemble(settings, store, keyring, log=log)
         await first_signing_key(ports)
         yield ports
-        await note_heads(ports, path)
+        await note_heads(ports)
     finally:
         await store.close()
 
 
-async def first_signing_key(ports: Ports) -> None:
-    """A server without a signing key makes one."""
-    keys = await ports.store.signing_keys()
-    if not keys:
-        made = signing.make(ports.keyring, ports.entropy, ports.now())
-        await ports.store.put_signing_keys([made], Event("key_rotated", ports.now(), b"", "server", body={"key": made.kid, "by": "server"}))
-        keys = [made]
-    ports.signer.know(keys)
+def issuer_of(settings: Settings) -> str:
+    """The issuer that the data folder belongs to; empty when there is no keyring yet. Raises `KeyringError`."""
+    file = Path(settings.data) / KEYRING
+    return FileKeyring(file).issuer if file.exists() else ""
 
 
-async def rotate_signing_key(ports: Ports, by: str) -> str:
-    """A new key signs from now on; the old ones are published until the last token they signed has ended. Returns its kid."""
-    now = ports.now()
-    made = signing.make(ports.keyring, ports.entropy, now)
-    until = now + ports.settings.jwt_lifetime
-    old = [replace(key, state="verifying", until=until) if key.state == "minting" else key for key in await ports.store.signing_keys()]
-    gone = [replace(key, state="gone") if key.state == "verifying" and key.until < now else key for key in old]
-    await ports.store.put_signing_keys([*gone, made], Event("key_rotated", now, b"", "operator", body={"key": made.kid, "by": by}))
-    return made.kid
+def known_heads(settings: Settings) -> Mapping[bytes, tuple[int, bytes]]:
+    """The heads of the audit chains as they were last written down. Raises `ValueError` when the file is damaged."""
+    return heads.read(Path(settings.data) / HEADS)
 
 
-async def note_heads(ports: Ports, path: Path) -> None:
+def application(ports: Ports) -> App:
+    """The ASGI application."""
+    return App(ports)
+
+
+async def note_heads(ports: Ports) -> None:
     """Write the heads of the audit chains down beside the keyring."""
     with contextlib.suppress(OSError):
-        heads.write(path / HEADS, await ports.store.heads())
+        heads.write(Path(ports.settings.data) / HEADS, await ports.store.heads())
 
 
-async def keep_noting(ports: Ports, path: Path, every: float = 60.0) -> None:
+async def keep_noting(ports: Ports, every: float = 60.0) -> None:
     """Write the heads down every minute until cancelled."""
     while True:
         await asyncio.sleep(every)
-        await note_heads(ports, path)
+        await note_heads(ports)
 
 
 def operator_name() -> str:

@@ -1,21 +1,41 @@
 """What the tables of the code say is in the reference pages, by its exact name, and the pages are current."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+from calling_card.cli import commands
+from calling_card.faults import POINTS
+from calling_card.protocol import server
+from calling_card.protocol.errors import No
+from calling_card.protocol.events import KINDS
+from calling_card.protocol.vocabulary import MEMBERS
+from calling_card.settings import SETTINGS
+from calling_card.web.endpoints import ENDPOINTS
 from tools import ledger, links, reference
 
+
+def names_of(command: click.Command, words: str) -> Iterator[str]:
+    """A command with its options, and those below it."""
+    yield words
+    yield from (name for parameter in command.params for name in parameter.opts if name.startswith("--") and name not in words)
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            yield from names_of(below, f"{words} {name}")
+
+
 TABLES: dict[str, Iterable[str]] = {
-    "members": (row.name for row in reference.vocabulary.MEMBERS),
-    "refusals": (name for no in reference.No for name in (no.name, no.code)),
-    "events": (row.name for row in reference.events.KINDS),
-    "endpoints": (row.path for row in reference.endpoints.ENDPOINTS),
-    "settings": (name for row in reference.settings.SETTINGS for name in (row.name, row.env)),
-    "server-metadata": (row.name for row in reference.server.MEMBERS),
-    "fault-points": (row.name for row in reference.faults.POINTS),
+    "members": MEMBERS,
+    "refusals": [name for no in No for name in (no.name, no.code)],
+    "events": [row.name for row in KINDS],
+    "endpoints": [reference.where(row) for row in ENDPOINTS],
+    "settings": [name for row in SETTINGS for name in (row.name, row.env)],
+    "server-metadata": [row.name for row in server.MEMBERS],
+    "command-line": list(names_of(commands, "calling-card")),
+    "fault-points": [row.name for row in POINTS],
 }
 
 

@@ -14,12 +14,14 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.interop.life import Introspector, Plan
+from tests.interop.life import SERVICE, WEB_APPLICATION, Introspector, Plan
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 30
 """Seconds until the server must have answered, or a command must have ended."""
 
+SCOPE = "tides:read tides:write"
+GRANTS = ("authorization_code", "client_credentials", "refresh_token")
 OPAQUE, JWT = "https://tides.example/archive", "https://tides.example/forecast"
 
 
@@ -46,11 +48,11 @@ class Running:
         """What ``calling-card … --json`` prints."""
         return operate(self.data, *arguments)
 
-    def plan(self, resource: str, method: str, uses: int = 1) -> Plan:
-        """Invite one client, which will ask for tokens to this resource."""
-        words = ["--grant", "client_credentials", "--scope", "tides:read tides:write", "--uses", str(uses)]
-        invitation = self.command("invite", *words)
-        return Plan(self.issuer, str(invitation["initial_access_token"]), resource, self.introspectors[resource], method)
+    def plan(self, resource: str, method: str, program: dict[str, object]) -> Plan:
+        """Invite one client to be this program and to ask for tokens to this resource."""
+        grants = [f"--grant={grant}" for grant in GRANTS]
+        invitation = self.command("invite", *grants, "--scope", SCOPE, "--uses", "1")
+        return Plan(self.issuer, str(invitation["initial_access_token"]), resource, self.introspectors[resource], method, program)
 
 
 def operate(data: Path, *arguments: str) -> dict[str, object]:
@@ -122,15 +124,20 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 def introspector(data: Path, uri: str, form: str) -> Introspector:
     """Add a resource server and keep the credential that was printed for it."""
-    printed = operate(data, "resource", "add", uri, "--scopes", "tides:read tides:write", "--tokens", form)
+    printed = operate(data, "resource", "add", uri, "--scopes", SCOPE, "--tokens", form)
     return Introspector(str(printed["client_id"]), str(printed["client_secret"]))
 
 
-@pytest.fixture(params=[(OPAQUE, "client_secret_basic"), (JWT, "client_secret_post")], ids=["opaque-basic", "jwt-post"])
+LIVES = {
+    "service-opaque-basic": (OPAQUE, "client_secret_basic", SERVICE),
+    "web-jwt-post": (JWT, "client_secret_post", WEB_APPLICATION),
+}
+
+
+@pytest.fixture(params=LIVES)
 def plan(request: pytest.FixtureRequest, running: Running) -> Plan:
-    """A life for one client: both kinds of token, both ways to send a secret."""
-    resource, method = request.param
-    return running.plan(resource, method)
+    """A life for one client: both kinds of token, both ways to send a secret, a small card and a large one."""
+    return running.plan(*LIVES[request.param])
 
 
 @pytest.fixture(scope="session")

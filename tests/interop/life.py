@@ -11,6 +11,47 @@ SERVER_MEMBERS = ("registration_access_token", "registration_client_uri", "clien
 NEW_NAME = "Tide tables, second edition"
 
 
+SERVICE: dict[str, object] = {
+    "client_name": "Tide tables",
+    "client_name#ja": "潮見表",
+    "client_uri": "https://tides.example/",
+    "contacts": ["harbour@tides.example"],
+    "grant_types": ["client_credentials"],
+    "policy_uri": "https://tides.example/privacy",
+    "software_id": "0b0d2f2e-0d53-4a52-9b5e-6a4c1f1c7a11",
+    "software_version": "1.4",
+    "tos_uri": "https://tides.example/terms",
+}
+"""A program that acts for itself."""
+
+KEY = {
+    "kty": "EC",
+    "crv": "P-256",
+    "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+    "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+    "kid": "2026",
+    "use": "sig",
+    "alg": "ES256",
+}
+"""The public key of the example in RFC 7515 appendix A.3."""
+
+WEB_APPLICATION: dict[str, object] = {
+    **SERVICE,
+    "application_type": "web",
+    "default_max_age": 3600,
+    "grant_types": ["authorization_code", "client_credentials", "refresh_token"],
+    "id_token_signed_response_alg": "ES256",
+    "initiate_login_uri": "https://tides.example/login",
+    "jwks": {"keys": [KEY]},
+    "logo_uri": "https://tides.example/logo.png",
+    "post_logout_redirect_uris": ["https://tides.example/bye"],
+    "redirect_uris": ["https://tides.example/callback", "https://tides.example/second?with=query"],
+    "response_types": ["code"],
+    "subject_type": "public",
+}
+"""A program that people sign in to, and that also acts for itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Introspector:
     """The credential that a resource server asks about tokens with (RFC 7662 §2.1)."""
@@ -28,25 +69,15 @@ class Plan:
     resource: str
     introspector: Introspector
     method: str
+    program: dict[str, object]
+    """One of the programs above."""
     new_name: str = NEW_NAME
     scope: str = "tides:read tides:write"
 
     @property
     def card(self) -> dict[str, object]:
         """What the client says of itself."""
-        return {
-            "client_name": "Tide tables",
-            "client_name#ja": "潮見表",
-            "client_uri": "https://tides.example/",
-            "contacts": ["harbour@tides.example"],
-            "grant_types": ["client_credentials"],
-            "policy_uri": "https://tides.example/privacy",
-            "scope": self.scope,
-            "software_id": "0b0d2f2e-0d53-4a52-9b5e-6a4c1f1c7a11",
-            "software_version": "1.4",
-            "token_endpoint_auth_method": self.method,
-            "tos_uri": "https://tides.example/terms",
-        }
+        return {**self.program, "scope": self.scope, "token_endpoint_auth_method": self.method}
 
     def told(self) -> bytes:
         """The plan as a driver in another language reads it."""

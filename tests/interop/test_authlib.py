@@ -1,13 +1,14 @@
 """Authlib as its users use it: one session does everything, the registration is a plain POST through it."""
 
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from contextlib import AsyncExitStack, ExitStack
 from typing import Protocol, cast
 
 import pytest
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client, OAuth2Client
 from authlib.integrations.requests_client import OAuth2Session
-from authlib.oauth2.rfc8414 import AuthorizationServerMetadata, get_well_known_url
+from authlib.oauth2.rfc8414 import get_well_known_url
 
 from tests.interop.life import SERVER_MEMBERS, Plan, Step, assert_a_whole_life
 from tests.ledger import meets
@@ -40,7 +41,7 @@ class AsyncSession(Protocol):
     def fetch_token(self, url: str, *, grant_type: str, scope: str, resource: str) -> Awaitable[Json]: ...
     def introspect_token(self, url: str, *, token: str) -> Awaitable[Answer]: ...
     def revoke_token(self, url: str, *, token: str) -> Awaitable[Answer]: ...
-    def aclose(self) -> Awaitable[None]: ...
+    async def aclose(self) -> None: ...
 
 
 class Maker(Protocol):
@@ -91,28 +92,16 @@ def refused(step: str, answer: Answer) -> Step:
     return Step(step, status=answer.status_code, error=str(answer.json()["error"]))
 
 
-def checked(document: Json) -> Json:
-    """The metadata after Authlib's own check (RFC 8414 §2)."""
-    AuthorizationServerMetadata(document).validate()
-    return document
-
-
-@pytest.fixture(autouse=True)
-def _loopback_without_tls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Authlib's own switch for plain http."""
-    monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")
-
-
-def blocking_life(plan: Plan, maker: Maker) -> Iterator[Step]:
-    """The life of a client that uses a blocking session."""
-    opened: list[Session] = []
+def blocking_life(plan: Plan, maker: Maker, opened: ExitStack) -> Iterator[Step]:
+    """The life of a client that uses a blocking session; ``opened`` closes them."""
 
     def session(known: Mapping[str, object]) -> Session:
-        opened.append(cast("Session", maker(**known)))
-        return opened[-1]
+        made = cast("Session", maker(**known))
+        opened.callback(made.close)
+        return made
 
     invited = session(bearer(plan.initial_access_token))
-    metadata = checked(invited.request("GET", str(get_well_known_url(plan.issuer, external=True))).json())
+    metadata = invited.request("GET", str(get_well_known_url(plan.issuer, external=True))).json()
     yield Step("discover", issuer=str(metadata["issuer"]))
     card = invited.request("POST", str(metadata["registration_endpoint"]), json=plan.card).json()
     yield Step("register", card=card)
@@ -154,20 +143,18 @@ def blocking_life(plan: Plan, maker: Maker) -> Iterator[Step]:
         fetch()
     yield Step("token_refused", error=str(no.value.error))
     yield refused("read_refused", manage("GET"))
-    for each in opened:
-        each.close()
 
 
-async def asynchronous_life(plan: Plan, maker: Maker) -> AsyncIterator[Step]:
-    """The life of a client that uses the asynchronous session."""
-    opened: list[AsyncSession] = []
+async def asynchronous_life(plan: Plan, maker: Maker, opened: AsyncExitStack) -> AsyncIterator[Step]:
+    """The life of a client that uses the asynchronous session; ``opened`` closes them."""
 
     def session(known: Mapping[str, object]) -> AsyncSession:
-        opened.append(cast("AsyncSession", maker(**known)))
-        return opened[-1]
+        made = cast("AsyncSession", maker(**known))
+        opened.push_async_callback(made.aclose)
+        return made
 
     invited = session(bearer(plan.initial_access_token))
-    metadata = checked((await invited.request("GET", str(get_well_known_url(plan.issuer, external=True)))).json())
+    metadata = (await invited.request("GET", str(get_well_known_url(plan.issuer, external=True)))).json()
     yield Step("discover", issuer=str(metadata["issuer"]))
     card = (await invited.request("POST", str(metadata["registration_endpoint"]), json=plan.card)).json()
     yield Step("register", card=card)
@@ -209,20 +196,20 @@ async def asynchronous_life(plan: Plan, maker: Maker) -> AsyncIterator[Step]:
         await fetch()
     yield Step("token_refused", error=str(no.value.error))
     yield refused("read_refused", await manage("GET"))
-    for each in opened:
-        await each.aclose()
 
 
 @meets("R-01", "M-18", "M-29", "M-39", "M-40")
 @pytest.mark.parametrize("maker", [OAuth2Session, OAuth2Client], ids=["requests", "httpx"])
 def test_a_blocking_session_of_authlib_lives_a_whole_life(plan: Plan, maker: Maker) -> None:
-    lived = list(blocking_life(plan, maker))
+    with ExitStack() as opened:
+        lived = list(blocking_life(plan, maker, opened))
 
     assert_a_whole_life(plan, lived)
 
 
 @meets("R-01", "M-18", "M-29", "M-39", "M-40")
 async def test_the_asynchronous_session_of_authlib_lives_a_whole_life(plan: Plan) -> None:
-    lived = [step async for step in asynchronous_life(plan, cast("Maker", AsyncOAuth2Client))]
+    async with AsyncExitStack() as opened:
+        lived = [step async for step in asynchronous_life(plan, cast("Maker", AsyncOAuth2Client), opened)]
 
     assert_a_whole_life(plan, lived)

@@ -15,7 +15,7 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__, prog_name="calling-card")
 def commands() -> None:
-    """An OAuth 2.0 / OpenID Connect authorization server whose clients introduce themselves.
+    r"""An OAuth 2.0 / OpenID Connect authorization server whose clients introduce themselves.
 
     \b
     Exit codes: 0 done, 1 refused, 2 usage, 3 unreachable.
@@ -46,7 +46,7 @@ def lifetime(context: click.Context, parameter: click.Parameter, value: str) -> 
 @click.option("--issuer", help="Issuer URL.  [default: http://HOST:PORT]")
 @click.option("--dev", is_flag=True, default=None, help="Development on loopback: budgets off, every extension member kept.")
 def serve(config: Path | None, **flags: object) -> None:
-    """Serve until stopped.
+    r"""Serve until stopped.
 
     \b
     Examples:
@@ -67,7 +67,7 @@ def serve(config: Path | None, **flags: object) -> None:
 @click.option("--label", default="", help="What it is for, shown in lists and in the audit trail.")
 @with_desk
 def invite(desk: Desk, uses: int, expires: int, scope: str | None, grants: tuple[str, ...], hosts: tuple[str, ...], label: str) -> None:
-    """Make an initial access token: an invitation to register.
+    r"""Make an initial access token: an invitation to register.
 
     \b
     Examples:
@@ -105,7 +105,7 @@ def resource() -> None:
 @click.option("--name", default="", help="Its name.")
 @with_desk
 def resource_add(desk: Desk, uri: str, scopes: str, form: str, name: str) -> None:
-    """Make a resource server known and print the credential it introspects with.
+    r"""Make a resource server known and print the credential it introspects with.
 
     \b
     Example:
@@ -260,13 +260,12 @@ def audit() -> None:
 @with_desk
 def audit_verify(desk: Desk) -> None:
     """Check that no event was altered, removed or put in another place."""
-    from calling_card.keys import heads
     from calling_card.usecases.audit import verify
-    from calling_card.wiring import HEADS, opened
+    from calling_card.wiring import HEADS, known_heads, opened
 
     async def work() -> None:
         try:
-            known = heads.read(Path(desk.settings.data) / HEADS)
+            known = known_heads(desk.settings)
         except ValueError:
             fail(f"{HEADS} is damaged: what was cut from the end of a chain cannot be told", REFUSED)
         async with opened(of_folder(desk)) as ports:
@@ -315,20 +314,13 @@ def keys() -> None:
 @with_desk
 def keys_list(desk: Desk) -> None:
     """List the keys, their states, and how many credentials each still carries."""
-    from calling_card.keys.keyring import FileKeyring
-    from calling_card.wiring import KEYRING, opened
+    from calling_card.usecases.renew import keys as all_keys
+    from calling_card.wiring import opened
 
     async def work() -> None:
-        settings = of_folder(desk)
-        async with opened(settings) as ports:
-            carried = await ports.store.generations_by_key()
-            signing = await ports.store.signing_keys()
-        ring = FileKeyring(Path(settings.data) / KEYRING)
-        rows: list[dict[str, object]] = [
-            {"key": key.number, "use": "credentials", "state": key.state, "since": key.since, "carries": carried.get(key.number, 0)}
-            for key in ring.keys
-        ]
-        rows += [{"key": key.kid, "use": "signing", "alg": key.alg, "state": key.state, "since": key.created_at} for key in signing]
+        async with opened(of_folder(desk)) as ports:
+            found = await all_keys(ports)
+        rows = [*found.credentials, *found.signing]
         say(desk, rows, "\n".join("  ".join(str(value) for value in row.values()) for row in rows))
 
     run(work())
@@ -339,24 +331,17 @@ def keys_list(desk: Desk) -> None:
 @with_desk
 def keys_rotate(desk: Desk, signing: bool) -> None:
     """Make a new key; the ones before it go on verifying."""
-    import secrets
-
-    from calling_card.keys.keyring import FileKeyring
-    from calling_card.protocol.clients import JSON
-    from calling_card.protocol.events import Event
-    from calling_card.wiring import KEYRING, opened, operator_name, rotate_signing_key
+    from calling_card.usecases.renew import credential_key, signing_key
+    from calling_card.wiring import opened, operator_name
 
     async def work() -> None:
-        settings = of_folder(desk)
-        async with opened(settings) as ports:
+        async with opened(of_folder(desk)) as ports:
             if signing:
-                kid = await rotate_signing_key(ports, operator_name())
+                kid = await signing_key(ports, operator_name())
                 say(desk, {"key": kid, "use": "signing"}, f"{kid} signs from now on")
-                return
-            number = FileKeyring(Path(settings.data) / KEYRING).rotate(secrets.token_bytes, ports.now())
-            body: dict[str, JSON] = {"key": number, "by": operator_name()}
-            await ports.store.record(Event("key_rotated", ports.now(), b"", "operator", body=body))
-            say(desk, {"key": number, "use": "credentials"}, f"key {number} mints from now on")
+            else:
+                number = await credential_key(ports, operator_name())
+                say(desk, {"key": number, "use": "credentials"}, f"key {number} mints from now on")
 
     run(work())
 
@@ -393,5 +378,3 @@ def config_schema(desk: Desk) -> None:
 
     text = [f"{row.name}: {row.type} = {row.default!r}\n    {row.meaning}\n    {row.env}" for row in SETTINGS]
     say(desk, [asdict(row) for row in SETTINGS], "\n".join(text))
-
-

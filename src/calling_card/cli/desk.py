@@ -64,10 +64,8 @@ def say(desk: Desk, value: object, text: str) -> None:
 
 def run(work: Awaitable[None]) -> None:
     """Run a command's work; refusals and unreachable stores end the process with their exit code."""
-    from calling_card.keys.keyring import KeyringError
-    from calling_card.ports import StoreUnavailable
     from calling_card.protocol.errors import Refusal
-    from calling_card.store.migrations import SchemaTooNew
+    from calling_card.wiring import UNREACHABLE as CANNOT_BE_USED
 
     async def working() -> None:
         await work
@@ -78,18 +76,19 @@ def run(work: Awaitable[None]) -> None:
         fail(refusal.description, REFUSED)
     except BadSettings as error:
         fail(str(error), USAGE)
-    except (KeyringError, StoreUnavailable, SchemaTooNew) as error:
+    except CANNOT_BE_USED as error:
         fail(str(error), UNREACHABLE)
 
 
 def of_folder(desk: Desk) -> Settings:
     """The settings with the issuer of the data folder, unless another was named."""
-    from calling_card.keys.keyring import FileKeyring
-    from calling_card.wiring import KEYRING
+    from calling_card.wiring import UNREACHABLE as CANNOT_BE_USED
+    from calling_card.wiring import issuer_of
 
-    file = Path(desk.settings.data) / KEYRING
-    if file.exists():
-        return desk.settings if desk.named else replace(desk.settings, issuer=FileKeyring(file).issuer)
-    if not desk.named:
+    try:
+        issuer = issuer_of(desk.settings)
+    except CANNOT_BE_USED as error:
+        fail(str(error), UNREACHABLE)
+    if not issuer and not desk.named:
         fail(f"there is no data folder at {desk.settings.data}; start the server first, or name --data or --issuer", UNREACHABLE)
-    return desk.settings
+    return desk.settings if desk.named else replace(desk.settings, issuer=issuer)

@@ -3,21 +3,19 @@
 import asyncio
 import contextlib
 import signal
+import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import click
 import uvicorn
 import uvloop
 
 from calling_card import __version__
-from calling_card.cli.desk import UNREACHABLE, fail
-from calling_card.keys.keyring import KeyringError
+from calling_card.cli import desk
 from calling_card.ports import Ports, StoreUnavailable
 from calling_card.settings import BadSettings, Settings
-from calling_card.store.migrations import SchemaTooNew
-from calling_card.web.app import App
-from calling_card.wiring import folder, keep_noting, opened
+from calling_card.wiring import UNREACHABLE, application, keep_noting, opened
 
 _GRACE = 20
 
@@ -25,8 +23,20 @@ _GRACE = 20
 class Server(uvicorn.Server):
     """uvicorn, but a signal only asks for the end: what is open is finished and the store is closed in order."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        """``listening`` is set when start-up has ended, well or badly."""
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        try:
+            await super().startup(sockets)
+        finally:
+            self.listening.set()
+
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         """SIGINT and SIGTERM stop accepting and let running requests finish."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -42,14 +52,14 @@ def serve(settings: Settings) -> None:
     """Serve until stopped; ends the process with 3 when the data folder or the port cannot be used."""
     try:
         uvloop.run(_serve(settings))
-    except (KeyringError, SchemaTooNew, StoreUnavailable, BadSettings) as error:
-        fail(str(error), UNREACHABLE)
+    except (*UNREACHABLE, BadSettings) as error:
+        desk.fail(str(error), desk.UNREACHABLE)
 
 
 async def _serve(settings: Settings) -> None:
     async with opened(settings) as ports:
         config = uvicorn.Config(
-            App(ports),
+            application(ports),
             host=settings.host,
             port=settings.port,
             loop="none",
@@ -66,12 +76,11 @@ async def _serve(settings: Settings) -> None:
         )
         server = Server(config)
         serving = asyncio.create_task(server.serve())
-        noting = asyncio.create_task(keep_noting(ports, folder(settings)))
-        while not server.started and not serving.done():
-            await asyncio.sleep(0.01)
-        if server.started:
-            _greet(ports)
+        noting = asyncio.create_task(keep_noting(ports))
         try:
+            await server.listening.wait()
+            if server.started:
+                _greet(ports)
             await serving
         except SystemExit:
             raise StoreUnavailable(f"cannot listen on {settings.host}:{settings.port}; is another server there?") from None

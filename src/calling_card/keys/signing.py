@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 from joserfc import jws
 from joserfc.errors import JoseError
@@ -17,15 +18,6 @@ PUBLISHED = ("known", "minting", "verifying")
 _NONCE = 12
 
 
-def make(keyring: Keyring, entropy: Callable[[int], bytes], now: int, state: str = "minting") -> SigningKey:
-    """A new ES256 key, sealed under the keyring's minting key."""
-    key = ECKey.generate_key("P-256", auto_kid=False)
-    plain = json.dumps(key.as_dict(private=True)).encode()
-    nonce = entropy(_NONCE)
-    sealed = keyring.minting.to_bytes(2, "big") + nonce + keyring.seal(SEAL, plain, nonce)
-    return SigningKey(hashlib.sha256(key.thumbprint().encode()).hexdigest()[:16], ALG, state, now, 0, sealed)
-
-
 class JoseSigner:
     """Signs with the minting key, verifies with every published one."""
 
@@ -38,6 +30,14 @@ class JoseSigner:
         self._registry = jws.JWSRegistry(algorithms=[ALG])
         self._jwks: Mapping[str, object] = {"keys": []}
 
+    def make(self, entropy: Callable[[int], bytes], now: int) -> SigningKey:
+        """A new ES256 key that signs, sealed under the keyring's minting key."""
+        key = ECKey.generate_key("P-256", auto_kid=False)
+        nonce = entropy(_NONCE)
+        plain = json.dumps(key.as_dict(private=True)).encode()
+        sealed = self._keyring.minting.to_bytes(2, "big") + nonce + self._keyring.seal(SEAL, plain, nonce)
+        return SigningKey(hashlib.sha256(key.thumbprint().encode()).hexdigest()[:16], ALG, "minting", now, 0, sealed)
+
     def know(self, keys: Sequence[SigningKey]) -> None:
         """Take over the stored keys if they changed. Raises `LookupError` when one cannot be opened."""
         seen = tuple((key.kid, key.state) for key in keys)
@@ -47,9 +47,7 @@ class JoseSigner:
         self._keys = {key.kid: self._open(key) for key in published}
         self._minting = next(key.kid for key in reversed(published) if key.state == "minting")
         self._jwks = {
-            "keys": [
-                {**self._keys[key.kid].as_dict(private=False), "kid": key.kid, "use": "sig", "alg": key.alg} for key in published
-            ]
+            "keys": [{**self._keys[key.kid].as_dict(private=False), "kid": key.kid, "use": "sig", "alg": key.alg} for key in published]
         }
         self._known = seen
 
@@ -72,7 +70,7 @@ class JoseSigner:
             claims: object = json.loads(parsed.payload)
         except (JoseError, ValueError):
             return None
-        return claims if isinstance(claims, dict) else None
+        return cast(Mapping[str, object], claims) if isinstance(claims, dict) else None
 
     def jwks(self) -> Mapping[str, object]:
         """The public key set (RFC 7517 §5)."""

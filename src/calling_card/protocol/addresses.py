@@ -73,7 +73,7 @@ class Address(NamedTuple):
     fragment: str | None
 
 
-_LETTERS = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+")
+_LETTERS = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]++|%[0-9A-Fa-f]{2})++")
 _PARTS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?://([^/?#]*))?([^?#\[\]]*)(?:\?([^#]*))?(?:#(.*))?")
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=-]*)(?::([0-9]{1,5}|\*))?")
 _NAME = re.compile(r"(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)")
@@ -93,6 +93,12 @@ def split_url(text: str, limit: int = 2048) -> Address:
     """Take an absolute URL apart by RFC 3986 §3. Raises `AddressError` for whatever two parsers could read differently."""
     if len(text) > limit:
         raise AddressError(f"is longer than {limit} bytes")
+    return _split(text)
+
+
+@lru_cache(maxsize=64)
+def _split(text: str) -> Address:
+    """The grammar; remembered, because one judgement asks several questions about one address."""
     if not _LETTERS.fullmatch(text):
         raise AddressError("has a character that no URL may have: space, control, backslash, quote, non-ASCII, or a stray %")
     parts = _PARTS.fullmatch(text)
@@ -266,7 +272,7 @@ def _place(issuer: str) -> tuple[str, str]:
 def stays_on_device(text: str) -> bool:
     """Whether a callback ends on the device: loopback or a private-use scheme (RFC 8252 §7)."""
     try:
-        url = split_url(text, len(text))
+        url = _split(text)
     except AddressError:
         return False
     return url.scheme not in _PORTS or (url.scheme == "http" and is_loopback_host(url.host))
@@ -290,7 +296,7 @@ def same_origin(one: str, other: str) -> bool:
 
 def _origin(text: str) -> tuple[str, str, str]:
     try:
-        url = split_url(text, len(text))
+        url = _split(text)
     except AddressError:
         return _NOWHERE
     return (url.scheme, url.host, url.port or _PORTS[url.scheme]) if url.scheme in _PORTS else _NOWHERE
@@ -298,7 +304,7 @@ def _origin(text: str) -> tuple[str, str, str]:
 
 def callback_warnings(text: str, caller: Caller) -> list[str]:
     """Shapes of a good redirect URI that attackers like, or that will be trouble (RFC 9700 §4.1, RFC 8252 §8.3)."""
-    url = split_url(text, len(text))
+    url = _split(text)
     warnings: list[str] = []
     if url.scheme not in _PORTS:
         warnings.append("any program on the device can claim a private-use scheme (RFC 8252 section 8.6)")

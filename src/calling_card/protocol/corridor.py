@@ -30,7 +30,9 @@ def within(said: Card, scopes: Collection[str]) -> bool:
     return not isinstance(scope, str) or all(word in scopes for word in scope.split())
 
 
-def pass_through(said: Card, ground: Ground, rules: Rules, scopes: Collection[str], *, door: Door, tier: Tier, before: Card | None) -> Passed:
+def pass_through(
+    said: Card, ground: Ground, rules: Rules, scopes: Collection[str], *, door: Door, tier: Tier, before: Card | None
+) -> Passed:
     """What a client may become that says this. Raises `Refusal` naming the first member that cannot be, and all others."""
     judged = judge(said, ground, scopes=scopes, default_scope=rules.default_scope)
     decision = decide(door, tier, before, judged.card, rules)

@@ -55,7 +55,7 @@ REFRESH_TOKEN = Kind("refresh_token", "cc_refresh_", 5, 32, 16, "Gets new access
 
 KINDS = (CLIENT_SECRET, REGISTRATION_ACCESS_TOKEN, INITIAL_ACCESS_TOKEN, AUTHORIZATION_CODE, REFRESH_TOKEN)
 
-ACCESS_TOKEN_PREFIX = "cc_at_"
+ACCESS_TOKEN_PREFIX = "cc_at_"  # noqa: S105 # what credentials begin with, not one
 """Prefix of sealed access tokens, which are not handles."""
 
 

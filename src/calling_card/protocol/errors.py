@@ -20,9 +20,11 @@ class Row:
 class No(Enum):
     """The refusals. A row here is all that a new refusal needs."""
 
-    INVALID_REQUEST = Row("invalid_request", 400, "RFC 6749 §5.2", "The request is malformed or names a forbidden member.")
+    INVALID_REQUEST = Row("invalid_request", 400, "RFC 6749 §5.2", "The request is malformed or names what it must not.")
     INVALID_REDIRECT_URI = Row("invalid_redirect_uri", 400, "RFC 7591 §3.2.2", "A redirect URI is missing or not acceptable.")
-    INVALID_CLIENT_METADATA = Row("invalid_client_metadata", 400, "RFC 7591 §3.2.2", "A metadata member has a value that is not acceptable.")
+    INVALID_CLIENT_METADATA = Row(
+        "invalid_client_metadata", 400, "RFC 7591 §3.2.2", "A metadata member has a value that cannot be taken."
+    )
     INVALID_GRANT = Row("invalid_grant", 400, "RFC 6749 §5.2", "The token or grant is not valid for this client.")
     UNAUTHORIZED_CLIENT = Row("unauthorized_client", 400, "RFC 6749 §5.2", "The client is not registered for this grant type.")
     UNSUPPORTED_GRANT_TYPE = Row("unsupported_grant_type", 400, "RFC 6749 §5.2", "The server does not serve this grant type.")
@@ -37,7 +39,7 @@ class No(Enum):
     NOT_FOUND = Row("not_found", 404, "RFC 9110 §15.5.5", "There is nothing at this path.")
     METHOD_NOT_ALLOWED = Row("invalid_request", 405, "RFC 9110 §15.5.6", "The path exists, the method does not.")
     TOO_LARGE = Row("invalid_request", 413, "RFC 9110 §15.5.14", "The body is larger than this endpoint takes.")
-    UNSUPPORTED_MEDIA_TYPE = Row("invalid_request", 415, "RFC 9110 §15.5.16", "The body has a type or encoding this endpoint does not take.")
+    UNSUPPORTED_MEDIA_TYPE = Row("invalid_request", 415, "RFC 9110 §15.5.16", "The body has a type or encoding that is not taken here.")
     TOO_MANY_REQUESTS = Row("temporarily_unavailable", 429, "RFC 6585 §4", "A budget is used up; Retry-After says how long to wait.")
     SERVER_ERROR = Row("server_error", 500, "RFC 6749 §4.1.2.1", "Something failed inside; the reference finds it in the log.")
     UNAVAILABLE = Row("temporarily_unavailable", 503, "RFC 6749 §4.1.2.1", "The server cannot store or is stopping; try again.")

@@ -132,7 +132,7 @@ def _hear(hearing: _Hearing, row: Member, name: str, value: JSON) -> None:
     if row.inert and not hearing.ground.store_inert:
         hearing.change(name, value, None, "has no effect here and is not kept")
         return
-    narrowed = _NARROW[row.kind](hearing, row, name, value)
+    narrowed = _HOW[row.name](hearing, row, name, value)
     if narrowed is not None:
         hearing.card[name] = narrowed
 
@@ -470,18 +470,16 @@ def _check_callbacks(hearing: _Hearing) -> None:
     implicit = any("implicit" in grants_of(kind) for kind in words(card["response_types"]))
     caller = Caller(card["application_type"] == "native", implicit, ground.issuer, ground.callbacks, ground.limits.url)
     for row in _CALLBACK_ROWS:
-        uris = words(card.get(row.name))
-        for index, uri in enumerate(uris):
-            problem = callback_problem(uri, caller)
+        for index, uri in enumerate(words(card.get(row.name))):
+            problem = callback_problem(uri, caller if row is _REDIRECTS else caller._replace(implicit=False))
             if problem:
                 hearing.refuse(row, problem, name=f"{row.name}[{index}]", got=uri, stage=_Stage.REDIRECTS)
-            elif row is _CALLBACK_ROWS[0]:
+            elif row is _REDIRECTS:
                 hearing.warnings += [f"{row.name}[{index}]: {found}" for found in callback_warnings(uri, caller)]
-        caller = caller._replace(implicit=False)
     if not card["redirect_uris"] and any(grant in REDIRECT_GRANTS for grant in words(card["grant_types"])):
         grants = echo(" ".join(words(card["grant_types"])))
         problem = f"at least one is needed with the grant types {grants} (RFC 7591 section 2)"
-        hearing.refuse(MEMBERS["redirect_uris"], problem, stage=_Stage.REDIRECTS)
+        hearing.refuse(_REDIRECTS, problem, stage=_Stage.REDIRECTS)
 
 
 def _drop_idle(hearing: _Hearing) -> None:
@@ -550,8 +548,9 @@ _PLAIN_NAME = re.compile(r"(?!__)[A-Za-z0-9_.:/@-]{1,128}")
 """Names that an open list of extensions takes; nothing that a template or a prototype would react to."""
 
 _EXTENSION = Member("extension", Kind.ANY, "RFC 7591 §2", "A member that the operator lets through.", i18n=True)
-
+_HOW = {row.name: _NARROW[row.kind] for row in (*MEMBERS.values(), _EXTENSION)}
 _SILENT = frozenset(row.name for row in MEMBERS.values() if row.by is By.SERVER or row.unread)
+_REDIRECTS = MEMBERS["redirect_uris"]
 _CALLBACK_ROWS = tuple(row for row in MEMBERS.values() if row.kind is Kind.CALLBACKS)
 _IDLE = {row.name: (row, row.idle) for row in MEMBERS.values() if row.idle}
 _DEFAULTED = tuple(row for row in MEMBERS.values() if row.derive or row.default is not None)

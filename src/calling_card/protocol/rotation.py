@@ -66,9 +66,7 @@ def confirm(row: Generations) -> Generations:
 def issue(row: Generations, clock: Clock, digest: bytes | None = None) -> Generations:
     """One generation more; the confirmed one lives on for a while from its first supersession."""
     since = clock.now if row.overlap_since is None else row.overlap_since
-    return replace(
-        row, issued=row.issued + 1, issued_key=clock.minting, rotated_at=clock.now, overlap_since=since, put_digest=digest
-    )
+    return replace(row, issued=row.issued + 1, issued_key=clock.minting, rotated_at=clock.now, overlap_since=since, put_digest=digest)
 
 
 def renew(row: Generations, clock: Clock) -> Generations:

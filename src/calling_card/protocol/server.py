@@ -43,15 +43,11 @@ MEMBERS: tuple[Member, ...] = (
     Member("registration_endpoint", "RFC 8414 §2", "Where clients register.", lambda s: s.registration_endpoint),
     Member("scopes_supported", "RFC 8414 §2", "Scopes a client may ask for.", lambda s: list(s.scopes)),
     Member("grant_types_supported", "RFC 8414 §2", "Grants that give tokens now.", lambda s: list(s.grant_types)),
-    Member(
-        "token_endpoint_auth_methods_supported", "RFC 8414 §2", "How clients authenticate.", lambda s: list(s.auth_methods)
-    ),
+    Member("token_endpoint_auth_methods_supported", "RFC 8414 §2", "How clients authenticate.", lambda s: list(s.auth_methods)),
     Member("introspection_endpoint", "RFC 8414 §2", "Where tokens are asked about.", lambda s: s.endpoints["introspection"]),
     Member("introspection_endpoint_auth_methods_supported", "RFC 8414 §2", "How callers authenticate there.", _confidential),
     Member("revocation_endpoint", "RFC 8414 §2", "Where tokens are given back.", lambda s: s.endpoints["revocation"]),
-    Member(
-        "revocation_endpoint_auth_methods_supported", "RFC 8414 §2", "How clients authenticate there.", lambda s: list(s.auth_methods)
-    ),
+    Member("revocation_endpoint_auth_methods_supported", "RFC 8414 §2", "How clients authenticate there.", lambda s: list(s.auth_methods)),
     Member("service_documentation", "RFC 8414 §2", "Where developers read more.", lambda s: s.service_documentation),
     Member("protected_resources", "RFC 9728 §4", "Resource servers known here.", lambda s: list(s.resources)),
 )

@@ -57,7 +57,7 @@ def hidden_problem(text: str) -> str:
 def suspicions(text: str, own: str) -> list[str]:
     """What a reader should be warned of in a shown text; ``own`` is the name of this server."""
     found: list[str] = []
-    plain = unicodedata.normalize("NFKC", text).casefold()
+    plain = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
     reserved = sorted(_RESERVED.intersection(_WORD.findall(plain)))
     if reserved:
         found.append(f"uses the word {reserved[0]}, which nobody vouches for")

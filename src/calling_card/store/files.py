@@ -8,6 +8,7 @@ import apsw
 
 from calling_card.ports import StoreUnavailable
 from calling_card.store.database import Database
+from calling_card.store.migrations import ForeignFile
 
 OLDEST = (3, 51, 3)
 """Older SQLite can corrupt a file in WAL mode when two connections write and checkpoint at the same moment."""
@@ -41,6 +42,8 @@ def writing(path: Path) -> Database:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         return settled(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE), WRITING)
+    except apsw.NotADBError as error:
+        raise ForeignFile(f"{path} is no database; name another file or folder") from error
     except (OSError, apsw.BusyError, apsw.CantOpenError, apsw.FullError, apsw.IOError, apsw.ReadOnlyError) as error:
         raise StoreUnavailable(f"{path} cannot be opened for writing: {error}") from error
 

@@ -32,7 +32,8 @@ async def verify(ports: Ports, known: Mapping[bytes, tuple[int, bytes]]) -> Verd
     ``known`` are heads that were written down outside the database: a chain that ends before one of them was cut.
     """
     heads = await ports.store.heads()
-    counted, broken = 0, []
+    counted = 0
+    broken: list[str] = []
     for writer in sorted({*heads, *known}):
         number, problem = await _follow(ports, writer, known.get(writer))
         counted += number

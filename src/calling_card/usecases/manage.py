@@ -78,14 +78,24 @@ async def delete(ports: Ports, asked: Asked) -> None:
 async def misplaced(ports: Ports, asked: Asked) -> None:
     """A token came in a query: whoever reads logs has it now. Reported, by setting ended, and always refused (M-06)."""
     handle = read(ports.keyring, ports.settings.issuer, REGISTRATION_ACCESS_TOKEN, asked.token or "")
-    client = await ports.store.client(handle.owner[:16]) if handle else None
-    if handle and client and hmac.compare_digest(handle.owner, owner(client)):
-        now = ports.now()
-        await ports.store.report(Event("rat_misplaced", now, client.key, "client", asked.request_id))
-        if ports.settings.misplaced_rat == "revoke":
-            event = Event("client_rotated", now, client.key, "server", asked.request_id, {"by": "server", "credentials": "registration_access_token"})
-            await ports.store.replace(client, replace(client, rat=renew(client.rat, Clock(now, ports.keyring.minting))), event)
+    if handle is not None:
+        async with ports.store.turn(handle.owner[:16]):
+            await _leaked(ports, asked, handle)
     raise Refusal(No.INVALID_REQUEST, "access_token: a token belongs into the Authorization header only (RFC 6750 section 2.3)")
+
+
+async def _leaked(ports: Ports, asked: Asked, handle: Handle) -> None:
+    """Report a token of ours that was seen; a living one is ended where the setting says so, a dead one ends nothing."""
+    client = await ports.store.client(handle.owner[:16])
+    if client is None or not hmac.compare_digest(handle.owner, owner(client)) or not speaks_for(handle, client.rat):
+        return
+    clock = Clock(ports.now(), ports.keyring.minting)
+    await ports.store.report(Event("rat_misplaced", clock.now, client.key, "client", asked.request_id))
+    lives = present_rat(handle.generation, client.rat, Use.READ, clock, Policy.NEVER).accepted
+    if lives and ports.settings.misplaced_rat == "revoke":
+        body: dict[str, JSON] = {"by": "server", "credentials": "registration_access_token"}
+        event = Event("client_rotated", clock.now, client.key, "server", asked.request_id, body)
+        await ports.store.replace(client, replace(client, rat=renew(client.rat, clock)), event)
 
 
 async def _present(ports: Ports, asked: Asked, use: Use) -> Client:
@@ -187,8 +197,8 @@ def _is_secret(ports: Ports, client: Client, said: JSON) -> bool:
         return False
     row = client.secret
     handles = (of_client(CLIENT_SECRET, client, row), Handle(CLIENT_SECRET, row.confirmed_key, owner(client), row.confirmed))
-    living = [write(ports.keyring, ports.settings.issuer, handle) for handle in handles]
-    return any([hmac.compare_digest(said.encode("utf-8", "surrogatepass"), text.encode()) for text in living])
+    found = [hmac.compare_digest(said.encode(), write(ports.keyring, ports.settings.issuer, handle).encode()) for handle in handles]
+    return any(found)
 
 
 def _secret(ports: Ports, client: Client, card: Card, *, named: bool) -> tuple[Generations | None, int]:

@@ -124,7 +124,8 @@ async def add_resource(ports: Ports, uri: str, scope: str, form: str, name: str)
         last_used_day=now // 86400,
     )
     resource = Resource(checked, client.key, client_id, form, scope, now)
-    event = Event("resource_added", now, client.key, "operator", body={"uri": checked, "client_id": client_id, "tokens": form, "scope": scope})
+    told: dict[str, JSON] = {"uri": checked, "client_id": client_id, "tokens": form, "scope": scope}
+    event = Event("resource_added", now, client.key, "operator", body=told)
     if not await ports.store.add_resource(resource, client, event):
         raise Refusal(No.INVALID_REQUEST, f"resource: {checked} is known already; see calling-card resource list")
     return Added(resource, information(ports.desk, ports.keyring, client, {}))

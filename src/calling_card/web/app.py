@@ -20,7 +20,6 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _ALWAYS = ((b"x-content-type-options", b"nosniff"),)
 _CORS = ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"WWW-Authenticate, Location, Retry-After"))
 _HEADER_BYTES = 32768
-_LONGEST_PATH = 4096
 
 
 class App:
@@ -39,8 +38,8 @@ class App:
             return
         began = time.perf_counter()
         request = self._request(scope)
-        endpoint = self._routes.find(scope["path"])
-        answer = await self._answer(request, endpoint, scope["path"], receive)
+        endpoint = self._routes.find(scope["path"], request)
+        answer = await self._answer(request, endpoint, receive)
         if endpoint is not None and endpoint.cors:
             answer = Answer(answer.status, answer.body, (*answer.headers, *_CORS))
         faults.point("web.before_answer")
@@ -77,7 +76,7 @@ class App:
         except ValueError:
             return False
 
-    async def _answer(self, request: Request, endpoint: Endpoint | None, path: str, receive: Receive) -> Answer:
+    async def _answer(self, request: Request, endpoint: Endpoint | None, receive: Receive) -> Answer:
         """The handler's answer, or the one that says why not."""
         try:
             self._check_transport(request)
@@ -92,13 +91,9 @@ class App:
             if endpoint.media and request.method in ("POST", "PUT"):
                 _check_media(request, endpoint.media)
                 request.body = await _read(receive, request, endpoint.body_limit or self._ports.settings.body_limit)
-            elif len(path) > _LONGEST_PATH:
-                return not_found(request)
             return await handler(self._ports, request)
         except Refusal as refusal:
-            self._ports.log(
-                "refused", error=refusal.no.code, description=refusal.description, logged=refusal.logged, request_id=request.id
-            )
+            self._ports.log("refused", error=refusal.no.code, description=refusal.description, logged=refusal.logged, request_id=request.id)
             return refused(refusal)
         except StoreUnavailable as error:
             self._ports.log("store_unavailable", level="error", cause=str(error), request_id=request.id)

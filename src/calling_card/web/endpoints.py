@@ -8,6 +8,7 @@ from calling_card.ports import Ports
 from calling_card.settings import Settings
 from calling_card.web import health, metadata, registration, tokens
 from calling_card.web.http import Answer, Request
+from calling_card.web.registration import CLIENT_IN_QUERY
 
 Handler: TypeAlias = Callable[[Ports, Request], Awaitable[Answer]]
 
@@ -134,9 +135,13 @@ class Routes:
 
     fixed: Mapping[str, Endpoint]
     below: tuple[tuple[str, Endpoint], ...]
+    by_query: Mapping[str, Endpoint]
+    """What a path means when the query names a client (setting ``management_by_query``)."""
 
-    def find(self, path: str) -> Endpoint | None:
-        """The endpoint of a decoded path."""
+    def find(self, path: str, request: Request) -> Endpoint | None:
+        """The endpoint of a decoded path; a POST is a registration whatever its query says."""
+        if path in self.by_query and request.method != "POST" and CLIENT_IN_QUERY.search(request.query):
+            return self.by_query[path]
         found = self.fixed.get(path)
         if found is None:
             for prefix, endpoint in self.below:
@@ -149,13 +154,17 @@ def routes(settings: Settings) -> Routes:
     """Where each endpoint is found under this issuer; management only while it is switched on."""
     fixed: dict[str, Endpoint] = {}
     below: list[tuple[str, Endpoint]] = []
+    by_query: dict[str, Endpoint] = {}
     for endpoint in ENDPOINTS:
         path = endpoint.path.replace("{registration}", settings.registration_path)
         if endpoint.below:
+            prefix = settings.base_path + path.partition("{")[0]
             if settings.management:
-                below.append((settings.base_path + path.partition("{")[0], endpoint))
+                below.append((prefix, endpoint))
+            if settings.management and settings.management_by_query:
+                by_query[prefix.removesuffix("/")] = endpoint
             continue
         fixed[settings.base_path + path] = endpoint
         if endpoint.well_known:
             fixed[path + settings.base_path] = endpoint
-    return Routes(fixed, tuple(below))
+    return Routes(fixed, tuple(below), by_query)

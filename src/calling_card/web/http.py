@@ -90,9 +90,7 @@ class Form:
 def form(request: Request) -> Form:
     """The parameters; one that is sent without a value counts as not sent. Raises `Refusal` (400)."""
     try:
-        pairs = parse_qsl(
-            request.body.decode("ascii"), keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=_FIELDS
-        )
+        pairs = parse_qsl(request.body.decode("ascii"), keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=_FIELDS)
     except (UnicodeDecodeError, ValueError):
         raise Refusal(No.INVALID_REQUEST, f"the body is not a form in UTF-8 with at most {_FIELDS} fields (RFC 6749 appendix B)") from None
     values: dict[str, str] = {}

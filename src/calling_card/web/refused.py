@@ -55,4 +55,3 @@ ERROR_SCHEMA: dict[str, object] = {
     "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}, "errors": {"type": "array"}},
 }
 """JSON Schema of every error body."""
-

@@ -1,12 +1,15 @@
 """Registration and management over HTTP (RFC 7591 §3, RFC 7592 §2)."""
 
 import re
+from urllib.parse import unquote_plus
 
 from calling_card.ports import Ports
 from calling_card.protocol.errors import No, Refusal
 from calling_card.usecases import manage, register
 from calling_card.web.http import NO_STORE, Answer, Request, bearer, json_answer, source_network
 
+CLIENT_IN_QUERY = re.compile(rb"(?:^|&)client_id=([^&]*)")
+"""A client named by the query instead of the path, where the setting ``management_by_query`` allows it (M-03)."""
 _MISPLACED = re.compile(rb"(?:^|&)access_token=([^&]*)")
 
 
@@ -37,7 +40,8 @@ async def remove(ports: Ports, request: Request) -> Answer:
 
 
 async def _asked(ports: Ports, request: Request) -> manage.Asked:
-    client_id = request.path[len(ports.settings.registration_path) + 1 :]
+    named = CLIENT_IN_QUERY.search(request.query) if request.path == ports.settings.registration_path else None
+    client_id = unquote_plus(named[1].decode("latin-1")) if named else request.path[len(ports.settings.registration_path) + 1 :]
     source = source_network(request.source)
     misplaced = _MISPLACED.search(request.query)
     if misplaced:

@@ -9,9 +9,7 @@ from calling_card.web.http import NO_STORE, Answer, Request, form, json_answer, 
 async def token(ports: Ports, request: Request) -> Answer:
     """POST: an access token for a grant."""
     sent = form(request)
-    asked = issue.Asked(
-        presented(request, sent), sent.values.get("grant_type", ""), sent.values.get("scope", ""), sent.resources
-    )
+    asked = issue.Asked(presented(request, sent), sent.values.get("grant_type", ""), sent.values.get("scope", ""), sent.resources)
     issued = await issue.issue(ports, asked)
     body = {
         "access_token": issued.access_token,

@@ -83,7 +83,8 @@ def _scopes(card: Card, rules: Rules, tier: Tier) -> Reason | None:
     kept = kept or [word for word in rules.default_scope.split() if word in rules.scopes]
     if not kept:
         ceiling = " ".join(sorted(rules.scopes)) or "none"
-        return Reason(Outcome.REFUSE, "scope", scope, None, f"scope: none of the scopes is allowed; allowed are: {ceiling} (RFC 7591 section 2)")
+        why = f"scope: none of the scopes is allowed; allowed are: {ceiling} (RFC 7591 section 2)"
+        return Reason(Outcome.REFUSE, "scope", scope, None, why)
     card["scope"] = " ".join(kept)
     return Reason(Outcome.NARROW, "scope", scope, card["scope"], f"{rules.name} clients may have {' '.join(sorted(rules.scopes))}")
 

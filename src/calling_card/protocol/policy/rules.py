@@ -27,9 +27,7 @@ def uninvited(scopes: Collection[str] | None, default_scope: str) -> Rules:
     return Rules("anonymous", frozenset(REDIRECT_GRANTS), None if scopes is None else frozenset(scopes), default_scope)
 
 
-def invited(
-    base: Rules, scope: str | None, grants: Collection[str] | None, hosts: Collection[str] | None
-) -> Rules:
+def invited(base: Rules, scope: str | None, grants: Collection[str] | None, hosts: Collection[str] | None) -> Rules:
     """Clients with an initial access token: what the invitation says, and the anonymous rules where it is silent."""
     return Rules(
         "invited",
