@@ -5,6 +5,7 @@ import sys
 from collections.abc import MutableMapping
 from typing import TextIO
 
+import msgspec
 import structlog
 
 _CREDENTIAL = re.compile(r"cc_([a-z]+)_[A-Za-z0-9_.-]+|eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*")
@@ -14,12 +15,18 @@ _WEIGHTS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 def redact(text: str) -> str:
     """The text without credentials, cut to a length that a line can carry."""
-    return _CREDENTIAL.sub(lambda found: f"cc_{found[1]}_..." if found[1] else "jwt...", text)[:_LONGEST]
+    if "cc_" in text or "eyJ" in text:
+        text = _CREDENTIAL.sub(lambda found: f"cc_{found[1]}_..." if found[1] else "jwt...", text)
+    return text[:_LONGEST]
 
 
 def _clean(logger: object, method: str, line: MutableMapping[str, object]) -> MutableMapping[str, object]:
     del logger, method
     return {name: redact(value) if isinstance(value, str) else value for name, value in line.items()}
+
+
+def _to_json(line: object, **_: object) -> str:
+    return msgspec.json.encode(line, enc_hook=repr).decode()
 
 
 class Log:
@@ -34,7 +41,7 @@ class Log:
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
                 structlog.processors.format_exc_info,
                 _clean,
-                structlog.processors.JSONRenderer(sort_keys=False),
+                structlog.processors.JSONRenderer(serializer=_to_json),
             ],
             wrapper_class=structlog.BoundLogger,
         )

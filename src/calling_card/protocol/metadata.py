@@ -421,9 +421,9 @@ def _settle_lists(hearing: _Hearing) -> None:
     """Grant types and response types fit together: one follows from the other, or both are narrowed (RFC 7591 §2.1)."""
     card, ground = hearing.card, hearing.ground
     grants, types = words(card.get("grant_types")), words(card.get("response_types"))
-    if not grants:
+    if not grants and types:
         grants = [grant for grant in grants_for(types, ground.default_grant_types) if grant in ground.grant_types]
-    if not grants and not types:
+    elif not grants:
         grants = list(ground.default_grant_types)
     types = types or types_for(grants, ground.response_types)
     kept, fitting = agree(grants, types)

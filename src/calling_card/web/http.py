@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote_plus
 
@@ -14,6 +15,7 @@ JSON_TYPE = (b"content-type", b"application/json")
 NO_STORE = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
 """On every answer with a credential, and on every error (C-03)."""
 _FIELDS = 100
+_TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -67,7 +69,7 @@ def bearer(request: Request) -> str | None:
     token = token.strip()
     if len(values) > 1 or scheme.lower() != "bearer" or not token:
         raise Refusal(No.INVALID_TOKEN, "Authorization: exactly one bearer token is needed (RFC 6750 section 2.1)")
-    if any(character.isspace() for character in token) or not token.isascii():
+    if not _TOKEN.fullmatch(token):
         raise Refusal(No.INVALID_REQUEST, "Authorization: the bearer token is malformed (RFC 6750 section 2.1)")
     return token
 

@@ -1,0 +1,274 @@
+"""Measures this server beside a floor program and the in-memory MCP SDK server: ``script/bench --quick``.
+
+Every server runs alone on the first core, the load on the second; rounds alternate, medians are printed. Figures of one
+run may be compared with each other, never with another machine's.
+"""
+
+import argparse
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from itertools import cycle
+from pathlib import Path
+
+from benches.load import Figures, drive, request
+
+ROOT = Path(__file__).resolve().parent.parent
+JSON = ("Content-Type", "application/json")
+FORM = ("Content-Type", "application/x-www-form-urlencoded")
+MCP_BODY = {
+    "client_name": "py-sdk",
+    "redirect_uris": ["http://localhost:3030/callback"],
+    "grant_types": ["authorization_code", "refresh_token"],
+    "response_types": ["code"],
+    "scope": "openid",
+    "application_type": "native",
+}
+OIDC_BODY = {
+    "application_type": "web",
+    "redirect_uris": ["https://client.example.org/callback", "https://client.example.org/callback2"],
+    "client_name": "My Example",
+    "client_name#ja-Jpan-JP": "クライアント名",
+    "logo_uri": "https://client.example.org/logo.png",
+    "client_uri": "https://client.example.org/",
+    "policy_uri": "https://client.example.org/policy",
+    "tos_uri": "https://client.example.org/tos",
+    "token_endpoint_auth_method": "client_secret_basic",
+    "contacts": ["ve7jtb@example.org", "mary@example.org"],
+    "grant_types": ["authorization_code", "refresh_token"],
+    "response_types": ["code"],
+    "scope": "openid profile email",
+}
+WORKLOADS = (
+    "register (MCP body)",
+    "register (OIDC body)",
+    "read",
+    "replace",
+    "delete",
+    "client_credentials, opaque",
+    "client_credentials, ES256",
+    "introspect",
+    "metadata",
+)
+
+
+@dataclass
+class Peer:
+    """One server under test."""
+
+    name: str
+    command: Callable[[int, Path], list[str]]
+    workloads: frozenset[str]
+    figures: dict[str, list[Figures]] = field(default_factory=dict[str, list[Figures]])
+    memory: int = 0
+
+
+def ours(port: int, folder: Path) -> list[str]:
+    """Our server; nothing is switched off but the budget of anonymous registrations."""
+    return [sys.executable, "-m", "calling_card", "serve", "--port", str(port), "--data", str(folder)]
+
+
+PEERS = (
+    ("calling-card", ours, frozenset(WORKLOADS)),
+    ("floor", lambda port, folder: [sys.executable, "-m", "benches.floor", str(port), str(folder)], frozenset(WORKLOADS)),
+    (
+        "mcp SDK, memory",
+        lambda port, folder: [sys.executable, "-m", "benches.sdk", str(port), str(folder)],
+        frozenset({"register (MCP body)", "register (OIDC body)", "metadata"}),
+    ),
+)
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(peer: Peer, folder: Path) -> Generator[int]:
+    """The peer on the first core until the block ends; its memory is read at the end."""
+    port = free_port()
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "CALLING_CARD_REGISTRATION_RATE": "0"}
+    command = peer.command(port, folder)
+    cores = sorted(os.sched_getaffinity(0))
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
+    os.sched_setaffinity(process.pid, {cores[0]})
+    try:
+        for _ in range(400):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/.well-known/oauth-authorization-server", timeout=2).close()
+                break
+            time.sleep(0.025)
+        yield port
+        peer.memory = max(peer.memory, _pss(process.pid))
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _pss(pid: int) -> int:
+    """Proportional set size in MiB."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) // 1024
+    return 0
+
+
+def _command(folder: Path, *words: str) -> dict[str, str]:
+    """What one of our commands answers."""
+    line = [sys.executable, "-m", "calling_card", *words, "--data", str(folder), "--json"]
+    answer = subprocess.run(line, env={**os.environ, "PYTHONPATH": str(ROOT / "src")}, check=True, capture_output=True, text=True)
+    value = json.loads(answer.stdout)
+    assert isinstance(value, dict)
+    return {str(name): str(text) for name, text in value.items()}
+
+
+class Round:
+    """One peer, measured once on every workload it serves."""
+
+    def __init__(self, peer: Peer, port: int, folder: Path, seconds: float) -> None:
+        """``seconds`` per workload."""
+        self.peer, self.port, self.folder, self.seconds = peer, port, folder, seconds
+        self.ours = peer.name == "calling-card"
+        self.cards: list[dict[str, str]] = []
+
+    async def run(self) -> None:
+        """All workloads in order; each uses what the ones before it left."""
+        for name in WORKLOADS:
+            if name not in self.peer.workloads:
+                continue
+            requests, expected = self._requests(name)
+            figures = await drive(self.port, requests, seconds=self.seconds, expected=expected, keep=name == "register (MCP body)")
+            if name == "register (MCP body)":
+                self.cards = [json.loads(body) for body in figures.bodies]
+            if figures.wrong:
+                print(f"  {self.peer.name}, {name}: {figures.wrong} of {figures.done} answers were not {expected}", file=sys.stderr)
+            self.peer.figures.setdefault(name, []).append(figures)
+
+    def _requests(self, name: str) -> tuple[Iterator[bytes], int]:
+        if name.startswith("register"):
+            body = json.dumps(MCP_BODY if "MCP" in name else OIDC_BODY, ensure_ascii=False).encode()
+            return cycle([request("POST", "/register", body, [JSON])]), 201
+        if name == "metadata":
+            return cycle([request("GET", "/.well-known/oauth-authorization-server")]), 200
+        if name == "read":
+            return cycle([self._manage("GET", card) for card in self.cards[:2000]]), 200
+        if name == "replace":
+            return iter([self._manage("PUT", card, self._body(card)) for card in self.cards[: len(self.cards) // 2]]), 200
+        if name == "delete":
+            return iter([self._manage("DELETE", card) for card in self.cards[len(self.cards) // 2 :]]), 204
+        return self._tokens(name)
+
+    def _body(self, card: dict[str, str]) -> bytes:
+        return json.dumps({**MCP_BODY, "client_id": card["client_id"], "client_name": "another name"}).encode()
+
+    def _manage(self, method: str, card: dict[str, str], body: bytes = b"") -> bytes:
+        path = "/register/" + card["client_id"]
+        return request(method, path, body, [("Authorization", "Bearer " + card["registration_access_token"]), *([JSON] if body else [])])
+
+    def _tokens(self, name: str) -> tuple[Iterator[bytes], int]:
+        if not self.ours:
+            path = "/introspect" if name == "introspect" else "/token"
+            return cycle([request("POST", path, b"grant_type=client_credentials&token=x", [FORM])]), 200
+        machine, api = self._machine(), self._api()
+        if name.startswith("client_credentials"):
+            uri = self.jwt_uri if "ES256" in name else self.opaque_uri
+            body = f"grant_type=client_credentials&resource={uri}".encode()
+            return cycle([request("POST", "/token", body, [FORM, ("Authorization", machine)])]), 200
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/token",
+            f"grant_type=client_credentials&resource={self.opaque_uri}".encode(),
+            {"Authorization": machine},
+        )
+        with urllib.request.urlopen(asked, timeout=5) as answer:
+            token = json.loads(answer.read())["access_token"]
+        return cycle([request("POST", "/introspect", f"token={token}".encode(), [FORM, ("Authorization", api)])]), 200
+
+    opaque_uri = "https://opaque.example"
+    jwt_uri = "https://jwt.example"
+
+    def _api(self) -> str:
+        if not hasattr(self, "_asks"):
+            made = _command(self.folder, "resource", "add", self.opaque_uri, "--scopes", "jobs")
+            _command(self.folder, "resource", "add", self.jwt_uri, "--scopes", "jobs", "--tokens", "jwt")
+            self._asks = _basic(made)
+        return self._asks
+
+    def _machine(self) -> str:
+        self._api()
+        if not hasattr(self, "_works"):
+            token = _command(self.folder, "invite", "--grant", "client_credentials", "--scope", "jobs")["initial_access_token"]
+            body = json.dumps({"grant_types": ["client_credentials"], "scope": "jobs"}).encode()
+            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+            asked = urllib.request.Request(f"http://127.0.0.1:{self.port}/register", body, headers)
+            with urllib.request.urlopen(asked, timeout=5) as answer:
+                self._works = _basic(json.loads(answer.read()))
+        return self._works
+
+
+def _basic(card: dict[str, str]) -> str:
+    return "Basic " + base64.b64encode(f"{card['client_id']}:{card['client_secret']}".encode()).decode()
+
+
+def report(peers: list[Peer]) -> str:
+    """The figures as a table, each with its ratio to the others in the same run."""
+    lines = [f"{'requests/s on one core (p50/p99 ms)':34}" + "".join(f"{peer.name:>26}" for peer in peers) + f"{'of floor':>10}{'x SDK':>8}"]
+    for name in WORKLOADS:
+        line, rates = f"{name:34}", []
+        for peer in peers:
+            runs = peer.figures.get(name)
+            rate = statistics.median(run.rate for run in runs) if runs else 0.0
+            rates.append(rate)
+            middle = sorted(runs, key=lambda run: run.rate)[len(runs) // 2] if runs else None
+            text = f"{rate:,.0f} ({middle.quantile(0.5):.1f}/{middle.quantile(0.99):.1f})" if middle else "-"
+            line += f"{text:>26}"
+        line += f"{rates[0] / rates[1]:>10.2f}" if rates[1] else f"{'-':>10}"
+        line += f"{rates[0] / rates[2]:>8.2f}" if rates[2] else f"{'-':>8}"
+        lines.append(line)
+    lines.append(f"{'memory after load, MiB (PSS)':34}" + "".join(f"{peer.memory:>26}" for peer in peers))
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Parse the arguments, run the rounds, print the table."""
+    parser = argparse.ArgumentParser(prog="script/bench", description="Measures this server beside others on this machine.")
+    parser.add_argument("--quick", action="store_true", help="one round of one second per workload, about a minute")
+    parser.add_argument("--rounds", type=int, default=3, help="alternating rounds (default 3)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="seconds per workload (default 3)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    chosen = parser.parse_args()
+    rounds, seconds = (1, 1.0) if chosen.quick else (chosen.rounds, chosen.seconds)
+    cores = sorted(os.sched_getaffinity(0))
+    peers = [Peer(name, command, workloads) for name, command, workloads in PEERS]
+    for number in range(rounds):
+        for peer in peers:
+            print(f"round {number + 1} of {rounds}: {peer.name}", file=sys.stderr)
+            with tempfile.TemporaryDirectory() as made:
+                folder = Path(made)
+                folder.chmod(0o700)
+                with running(peer, folder) as port:
+                    os.sched_setaffinity(0, {cores[-1]})
+                    asyncio.run(Round(peer, port, folder, seconds).run())
+                    os.sched_setaffinity(0, set(cores))
+    if chosen.json:
+        print(json.dumps({peer.name: {name: [run.rate for run in runs] for name, runs in peer.figures.items()} for peer in peers}))
+    else:
+        print(report(peers))
+
+
+if __name__ == "__main__":
+    main()
