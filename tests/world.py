@@ -12,8 +12,10 @@ from urllib.parse import unquote, urlencode
 
 from calling_card.keys.keyring import FileKeyring
 from calling_card.ports import Ports, Store
+from calling_card.protocol.answers import Desk
 from calling_card.protocol.clients import Client, Route, client_key
 from calling_card.protocol.events import Recorded
+from calling_card.protocol.policy import uninvited
 from calling_card.settings import Settings, check, complete
 from calling_card.store.memory import MemoryStore
 from calling_card.store.sqlite import SqliteStore
@@ -21,7 +23,7 @@ from calling_card.usecases.audit import CHAIN, new_writer
 from calling_card.usecases.provide import Added, Wanted, add_resource, invite
 from calling_card.usecases.renew import first_signing_key
 from calling_card.web.app import App
-from calling_card.wiring import assemble
+from calling_card.wiring import assemble, ground
 
 ISSUER = "https://as.example"
 START = 1_800_000_000
@@ -55,6 +57,18 @@ class Reply:
         value = json.loads(self.body)
         assert isinstance(value, dict)
         return cast(dict[str, Any], value)
+
+    @property
+    def no(self) -> tuple[int, str]:
+        """Status and code of a refusal."""
+        return self.status, self.json["error"]
+
+    @property
+    def why(self) -> str:
+        """What a refusal says."""
+        said = self.json["error_description"]
+        assert isinstance(said, str)
+        return said
 
 
 @dataclass
@@ -114,10 +128,16 @@ class World:
             headers["authorization"] = "Basic " + base64.b64encode(f"{basic[0]}:{basic[1]}".encode()).decode()
         return await self.call("POST", target, urlencode(fields).encode(), headers)
 
-    async def register(self, token: str | None = None, **members: object) -> dict[str, Any]:
+    async def register(self, token: str | None = None, /, **members: object) -> dict[str, Any]:
         """Register a client that must come in; members of the body by name, ``redirect_uris`` unless given."""
         body = {"redirect_uris": [CALLBACK], **members}
         reply = await self.post_json("/register", body, token)
+        assert reply.status == 201, reply.body
+        return reply.json
+
+    async def register_at(self, target: str, **members: object) -> dict[str, Any]:
+        """Register at another path than the default one."""
+        reply = await self.post_json(target, {"redirect_uris": [CALLBACK], **members})
         assert reply.status == 201, reply.body
         return reply.json
 
@@ -207,6 +227,7 @@ async def world(folder: Path, store: Store | None = None, *, sqlite: bool = Fals
     values = {"issuer": ISSUER, "host": "127.0.0.1", "failure_rate": 0, **changed}
     settings = check(complete(replace(Settings(), **values)))  # type: ignore[arg-type] # the names and types of Settings, test by test
     clock = Clock()
+    folder.mkdir(exist_ok=True)
     keyring = FileKeyring.create(folder / "keyring.json", settings.issuer, secrets.token_bytes, clock())
     if sqlite:
         store = _database(folder, keyring, b"tester", clock)
@@ -244,11 +265,11 @@ def _around(settings: Settings, store: Store, keyring: FileKeyring, clock: Clock
 @contextmanager
 def changed(some: World, **values: object) -> Generator[World]:
     """The same server with other settings, for a while."""
-    from calling_card.wiring import ground
-
     settings = replace(some.ports.settings, **values)  # type: ignore[arg-type] # as above
     before = some.ports
-    some.ports = replace(before, settings=settings, ground=ground(settings))
+    desk = Desk(settings.issuer, settings.registration_endpoint, settings.management)
+    rules = uninvited(settings.anonymous_scopes or None, settings.default_scope)
+    some.ports = replace(before, settings=settings, ground=ground(settings), desk=desk, rules=rules)
     some.app = App(some.ports)
     try:
         yield some

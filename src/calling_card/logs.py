@@ -15,9 +15,13 @@ _WEIGHTS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 def redact(text: str) -> str:
     """The text without credentials, cut to a length that a line can carry."""
+    return _hidden(text)[:_LONGEST]
+
+
+def _hidden(text: str) -> str:
     if "cc_" in text or "eyJ" in text:
-        text = _CREDENTIAL.sub(lambda found: f"cc_{found[1]}_..." if found[1] else "jwt...", text)
-    return text[:_LONGEST]
+        return _CREDENTIAL.sub(lambda found: f"cc_{found[1]}_..." if found[1] else "jwt...", text)
+    return text
 
 
 def _clean(logger: object, method: str, line: MutableMapping[str, object]) -> MutableMapping[str, object]:
@@ -26,7 +30,7 @@ def _clean(logger: object, method: str, line: MutableMapping[str, object]) -> Mu
 
 
 def _to_json(line: object, **_: object) -> str:
-    return msgspec.json.encode(line, enc_hook=repr).decode()
+    return _hidden(msgspec.json.encode(line, enc_hook=repr).decode())
 
 
 class Log:

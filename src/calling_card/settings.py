@@ -2,13 +2,14 @@
 
 import dataclasses
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TypeVar, cast, get_origin
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 
 class BadSettings(Exception):
@@ -16,6 +17,9 @@ class BadSettings(Exception):
 
 
 T = TypeVar("T")
+
+_PRINTABLE = re.compile(r"[!-~]+")
+_WHOLE = re.compile(r"-?[0-9]+")
 
 
 def _row(default: T, meaning: str, *choices: str) -> T:
@@ -139,6 +143,8 @@ def complete(settings: Settings) -> Settings:
 def check(settings: Settings) -> Settings:
     """Refuse combinations that are not safe (A-02, A-04, A-91, H-25). Raises `BadSettings`."""
     _check_issuer(settings)
+    if not 0 <= settings.port <= 65535:
+        raise BadSettings("port: must be from 0 to 65535")
     if not settings.registration_path.startswith("/") or settings.registration_path.endswith("/"):
         raise BadSettings("registration_path: must begin with / and not end with one, for example /register")
     for network in settings.trusted_proxies:
@@ -156,10 +162,10 @@ def check(settings: Settings) -> Settings:
 
 
 def _check_issuer(settings: Settings) -> None:
-    parts = urlsplit(settings.issuer)
-    if parts.scheme not in ("https", "http") or not parts.hostname:
+    parts = _split(settings.issuer)
+    if parts is None or parts.scheme not in ("https", "http") or not parts.hostname:
         raise BadSettings(f"issuer: {settings.issuer!r} is not an absolute https URL (RFC 8414 section 2)")
-    if parts.query or parts.fragment or parts.username or "?" in settings.issuer or "#" in settings.issuer:
+    if "?" in settings.issuer or "#" in settings.issuer or "@" in parts.netloc:
         raise BadSettings("issuer: must have no query, fragment or user (RFC 8414 section 2)")
     if settings.issuer.endswith("/"):
         raise BadSettings("issuer: must not end with a slash, clients compare it byte for byte")
@@ -170,6 +176,15 @@ def _check_issuer(settings: Settings) -> None:
         raise BadSettings("trusted_proxies: name the proxy that ends TLS, or listen on loopback (host)")
     if settings.dev and not loopback:
         raise BadSettings("dev: only with an issuer on loopback")
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of a URL in printable ASCII with a port that can be; None: something else."""
+    try:
+        parts = urlsplit(url)
+        return parts if _PRINTABLE.fullmatch(url) and parts.port != 0 else None
+    except ValueError:
+        return None
 
 
 def _check_network(network: str) -> None:
@@ -210,7 +225,7 @@ def _convert(row: Setting, value: object) -> object:
         made = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(str(value).lower(), value)
         good = isinstance(made, bool)
     elif isinstance(row.default, int):
-        made = int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value
+        made = int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
         good = isinstance(made, int) and not isinstance(made, bool)
     elif isinstance(row.default, tuple):
         made = _words(value)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from calling_card.keys import heads, signing
-from calling_card.keys.keyring import FileKeyring, KeyringError
+from calling_card.keys.keyring import FileKeyring, KeyringError, KeyringExists
 from calling_card.logs import Log
 from calling_card.ports import Ports, Store, StoreUnavailable
 from calling_card.protocol.addresses import KNOWN_CALLBACKS
@@ -19,7 +19,7 @@ from calling_card.protocol.ground import Ground
 from calling_card.protocol.policy import uninvited
 from calling_card.settings import BadSettings, Settings
 from calling_card.store.budget import GcraBudget
-from calling_card.store.migrations import SchemaTooNew
+from calling_card.store.migrations import ForeignFile, SchemaTooNew
 from calling_card.store.sqlite import SqliteStore
 from calling_card.usecases.audit import CHAIN, new_writer
 from calling_card.usecases.renew import first_signing_key
@@ -32,7 +32,7 @@ AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 
 
-UNREACHABLE = (KeyringError, SchemaTooNew, StoreUnavailable)
+UNREACHABLE = (KeyringError, SchemaTooNew, ForeignFile, StoreUnavailable)
 """What is raised when a data folder cannot be used."""
 
 
@@ -83,21 +83,25 @@ def assemble(
 
 
 def folder(settings: Settings) -> Path:
-    """The data folder, made for its owner alone if it was missing. Raises `BadSettings` when others can write to it."""
+    """The data folder, made for its owner alone if it was missing. Raises `BadSettings` when others could get at it (A-91)."""
     path = Path(settings.data)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.stat().st_mode & 0o022:
-        raise BadSettings(f"data: {path} can be written by others; chmod go-w it (A-91)")
+        raise BadSettings(f"data: {path} can be written by others; chmod go-w it")
+    database = path / DATABASE
+    if database.exists() and database.stat().st_mode & 0o077:
+        raise BadSettings(f"data: {database} can be read by others; chmod 600 it")
     return path
 
 
 def unlock(settings: Settings, path: Path) -> FileKeyring:
     """The keyring of a data folder; made at the first start, never beside a database that needs another one."""
-    file = path / KEYRING
+    file, needed = path / KEYRING, (path / DATABASE).exists()
     if not file.exists():
-        if (path / DATABASE).exists():
+        if needed:
             raise KeyringError(f"{file} is missing and {DATABASE} needs it; put it back, a new one would end every credential")
-        return FileKeyring.create(file, settings.issuer, secrets.token_bytes, int(time.time()))
+        with contextlib.suppress(KeyringExists):  # another process starts for the first time too and was faster
+            return FileKeyring.create(file, settings.issuer, secrets.token_bytes, int(time.time()))
     keyring = FileKeyring(file)
     if keyring.issuer != settings.issuer:
         raise KeyringError(
@@ -111,7 +115,7 @@ def unlock(settings: Settings, path: Path) -> FileKeyring:
 async def opened(settings: Settings, *, log: Callable[..., None] | None = None) -> AsyncGenerator[Ports]:
     """The ports of a data folder, for one process; the audit heads are written down at the end.
 
-    Raises `KeyringError`, `BadSettings`, `SchemaTooNew` or `StoreUnavailable`.
+    Raises `BadSettings`, or one of `UNREACHABLE`.
     """
     path = folder(settings)
     keyring = unlock(settings, path)
@@ -130,9 +134,9 @@ async def opened(settings: Settings, *, log: Callable[..., None] | None = None) 
 
 
 def issuer_of(settings: Settings) -> str:
-    """The issuer that the data folder belongs to; empty when there is no keyring yet. Raises `KeyringError`."""
-    file = Path(settings.data) / KEYRING
-    return FileKeyring(file).issuer if file.exists() else ""
+    """The issuer that the data folder belongs to; empty when there is no folder yet. Raises `KeyringError`."""
+    path = Path(settings.data)
+    return FileKeyring(path / KEYRING).issuer if (path / KEYRING).exists() or (path / DATABASE).exists() else ""
 
 
 def known_heads(settings: Settings) -> Mapping[bytes, tuple[int, bytes]]:
@@ -146,9 +150,11 @@ def application(ports: Ports) -> App:
 
 
 async def note_heads(ports: Ports) -> None:
-    """Write the heads of the audit chains down beside the keyring."""
-    with contextlib.suppress(OSError):
+    """Write the heads of the audit chains down beside the keyring; a failure is logged and undoes nothing."""
+    try:
         heads.write(Path(ports.settings.data) / HEADS, await ports.store.heads())
+    except (OSError, ValueError, StoreUnavailable) as error:
+        ports.log("heads_not_written", level="error", cause=str(error))
 
 
 async def keep_noting(ports: Ports, every: float = 60.0) -> None:

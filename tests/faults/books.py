@@ -18,6 +18,7 @@ from tests.faults.wire import Ask, Reply
 DATABASE, KEYRING = "calling-card.sqlite3", "keyring.json"
 SUSPICIONS = ("rat_two_holders", "rat_spent")
 """Events of refused requests; every other event about a client is a change."""
+TRACES = {"events", "acknowledged events", "tombstone"}
 NAMED = (
     ("client_key", "client_id", "incarnation", "epoch", "tier", "state", "invitation", "metadata")
     + ("rat_confirmed", "rat_issued", "rat_confirmed_key", "rat_issued_key", "rat_overlap_since", "rat_put_digest")
@@ -107,7 +108,7 @@ class Sent:
     """Of the token it was sent with."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Entry:
     """One client: its last acknowledged standing, and the one request that may be under way."""
 
@@ -229,7 +230,7 @@ class Book:
                 entry.checked = entry.standing is not None and entry.standing.gone and entry.lost is None
             elif entry.client_id in picture.rows:
                 found.append(self._lost(f"{entry.name}: was deleted and is back"))
-        return found + self._invitations(picture)
+        return [*found, *self._invitations(picture)]
 
     def _compare(self, entry: Entry, row: Mapping[str, object] | None, picture: Picture) -> list[str]:
         """One client: exactly what was acknowledged, or that and the request under way as a whole."""
@@ -295,10 +296,7 @@ class Book:
         """How a difference counts: half, when some of a request is there and some is not."""
         wrong = min(differences.values(), key=len)
         told = f"{entry.name} {'in doubt' if entry.sent else 'acknowledged'} as {entry.standing}: differs in {', '.join(wrong)}"
-        if "row" in wrong or wrong == ["events"] or wrong == ["tombstone"]:
-            return self._lost(told)
-        everything = {"card", "tokens", "digest"}
-        if everything <= set(wrong):
+        if "row" in wrong or set(wrong) <= TRACES or {"card", "tokens"} <= set(wrong):
             return self._lost(told)
         self.figures.half += 1
         return f"half: {told}"

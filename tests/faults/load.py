@@ -20,7 +20,7 @@ class Caller:
         self._book = book
         self._number = number
         self._random = Random(seed * 1000 + number)
-        self._invitation = invitation
+        self.invitation = invitation
         self._made = 0
         self._mine: list[Entry] = []
 
@@ -39,7 +39,7 @@ class Caller:
 
     async def _turn(self, line: Line) -> None:
         """One request; what was lost at the last death comes first."""
-        self._mine = [entry for entry in self._mine if entry in self._alive()]
+        self._mine = [entry for entry in self._mine if entry.tokens]  # of the others nobody was told that they exist
         for entry in self._mine:
             if entry.lost is not None:
                 await self._recover(line, entry, entry.lost)
@@ -61,10 +61,6 @@ class Caller:
         else:
             await self._put(line, entry, again=chance > 0.85)
 
-    def _alive(self) -> list[Entry]:
-        """Clients whose existence is known to their caller."""
-        return [entry for entry in self._mine if entry.tokens]
-
     # Requests ---------------------------------------------------------------------------------------------------------------------
 
     async def _register(self, line: Line) -> None:
@@ -74,7 +70,7 @@ class Caller:
         entry = Entry(body.name, invited=invited)
         self._mine.append(entry)
         self._book.entries.append(entry)
-        ask = Ask("POST", "/register", body.written(), self._invitation if invited else "")
+        ask = Ask("POST", "/register", body.written(), self.invitation if invited else "")
         await self._say(line, entry, Sent(ask, born(body)))
 
     async def _read(self, line: Line, entry: Entry) -> None:
@@ -88,7 +84,7 @@ class Caller:
         if again and older < standing.issued and older in entry.tokens and within_the_minute(entry):
             generation = older
         body = standing.body
-        if generation == standing.issued or self._random.random() < 0.5:
+        if not again or generation == standing.issued or self._random.random() < 0.5:
             body = Body(body.name, self._random.choice(SHAPES), body.version + 1)
         written = body.written(entry.client_id)
         after = standing.put(generation, body, digest_of(written))
@@ -118,12 +114,14 @@ class Caller:
         if entry.standing.gone:
             self._refused(entry, await line.ask(lost.ask))
             entry.lost = None
-        elif lost.ask.method == "PUT" and self._random.random() < 0.5 and within_the_minute(entry):
+        elif not within_the_minute(entry):
+            await self._put(line, entry, again=False)
+        elif lost.ask.method == "PUT" and self._random.random() < 0.5:
             body = lost.after.body
             after = entry.standing.put(lost.generation, body, digest_of(lost.ask.body))
             await self._say(line, entry, Sent(lost.ask, after, lost.generation))
         elif lost.ask.method == "DELETE":
-            await self._say(line, entry, Sent(lost.ask, entry.standing.deleted(), lost.generation))
+            await self._delete(line, entry)
         else:
             await self._read(line, entry)
         self._book.figures.recovered += 1

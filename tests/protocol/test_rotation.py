@@ -52,7 +52,6 @@ def refused(row: Generations, event: str) -> Step:
 # ── Registration access tokens: the newest ───────────────────────────────────────────────────────────────────────────
 
 
-@meets("S1-15", "C-09")
 @pytest.mark.parametrize("policy", [Policy.ON_UPDATE, Policy.NEVER])
 def test_reading_with_the_only_token_changes_nothing(policy: Policy) -> None:
     assert present(4, LAST, Use.READ, policy) == Step(True, LAST)
@@ -87,7 +86,7 @@ def test_every_living_token_deletes_and_brings_no_other(policy: Policy, row: Gen
     assert (last_used.accepted, last_used.after.issued, last_used.apply) == (True, row.issued, False)
 
 
-@meets("M-17")
+@meets("M-17", "S1-40")
 @pytest.mark.parametrize("row", [WAITING, LATE, EXPIRED])
 def test_the_first_use_of_the_newest_token_ends_the_one_before_it(row: Generations) -> None:
     step = present(6, row, Use.READ)
@@ -114,7 +113,7 @@ def test_a_repeated_request_gets_the_same_token_within_the_window(policy: Policy
     assert present(4, row, use, policy, b"put") == Step(True, row)
 
 
-@meets("M-33", "H-02")
+@meets("H-02")
 @pytest.mark.parametrize("row", [WAITING, LATE])
 def test_another_replacement_is_applied_and_the_token_between_is_dead(row: Generations) -> None:
     step = present(4, row, Use.REPLACE)
@@ -157,7 +156,7 @@ def test_a_confirmed_row_without_the_time_of_its_supersession_is_taken_as_fresh(
 # ── Registration access tokens: the dead and the impossible ──────────────────────────────────────────────────────────
 
 
-@meets("H-02", "S1-40")
+@meets("H-02")
 @pytest.mark.parametrize("use", list(Use))
 @pytest.mark.parametrize("policy", list(Policy))
 def test_every_other_token_is_refused_reported_and_changes_nothing(use: Use, policy: Policy) -> None:
@@ -174,7 +173,6 @@ def test_every_other_token_is_refused_reported_and_changes_nothing(use: Use, pol
 # ── A refused body, administrators ───────────────────────────────────────────────────────────────────────────────────
 
 
-@meets("M-32")
 def test_a_refused_body_confirms_the_newest_token_and_issues_none() -> None:
     assert refused_body(6, WAITING) == CONFIRMED
     assert refused_body(4, WAITING) == WAITING

@@ -33,7 +33,8 @@ async def pair(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> 
         await memory.close()
         return
     here, there = (
-        SqliteStore.open(tmp_path / "data" / "store.db", chain_key=CHAIN_KEY, writer=writer, now=clock) for writer in (b"writer-1", b"writer-2")
+        SqliteStore.open(tmp_path / "data" / "store.db", chain_key=CHAIN_KEY, writer=writer, now=clock)
+        for writer in (b"writer-1", b"writer-2")
     )
     yield Pair(here, there)
     await here.close()

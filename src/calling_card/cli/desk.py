@@ -11,7 +11,7 @@ from typing import Concatenate, NoReturn, ParamSpec
 
 import click
 
-from calling_card.settings import BadSettings, Settings, load
+from calling_card.settings import BadSettings, Settings, complete, load
 
 REFUSED, USAGE, UNREACHABLE = 1, 2, 3
 P = ParamSpec("P")
@@ -37,8 +37,8 @@ def with_desk(command: Callable[Concatenate[Desk, P], None]) -> Callable[..., No
     @functools.wraps(command)
     def wrapped(data: str | None, config: Path | None, issuer: str | None, as_json: bool, *args: P.args, **kwargs: P.kwargs) -> None:
         settings = settings_from({"data": data, "issuer": issuer}, config)
-        explicit = issuer is not None or settings_from({"data": data}, config).issuer != settings_from({}, None).issuer
-        command(Desk(settings, explicit, as_json), *args, **kwargs)
+        assumed = complete(replace(settings, issuer="")).issuer
+        command(Desk(settings, issuer is not None or settings.issuer != assumed, as_json), *args, **kwargs)
 
     return wrapped
 

@@ -12,14 +12,17 @@ def read(path: Path) -> Mapping[bytes, tuple[int, bytes]]:
         rows = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    return {bytes.fromhex(writer): (int(number), bytes.fromhex(mac)) for writer, (number, mac) in rows.items()}
+    try:
+        return {bytes.fromhex(writer): (int(number), bytes.fromhex(mac)) for writer, (number, mac) in rows.items()}
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"{path.name} is damaged: {error}") from None
 
 
 def write(path: Path, heads: Mapping[bytes, tuple[int, bytes]]) -> None:
-    """Replace the file; heads that are further in it already stay, so that two processes do not undo each other."""
+    """Replace the file; heads as far or further in it already stay: two processes undo nothing of each other, and what was altered shows."""
     kept = dict(read(path))
     for writer, head in heads.items():
-        if head[0] >= kept.get(writer, (0, b""))[0]:
+        if head[0] > kept.get(writer, (0, b""))[0]:
             kept[writer] = head
     fresh = path.with_suffix(f".{os.getpid()}")
     fresh.write_text(json.dumps({writer.hex(): [number, mac.hex()] for writer, (number, mac) in sorted(kept.items())}), encoding="utf-8")

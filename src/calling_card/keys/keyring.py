@@ -1,10 +1,12 @@
 """The keyring: numbered keys in a file of mode 0600 beside the database (CREDENTIALS §2)."""
 
 import base64
+import fcntl
 import hmac
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +23,10 @@ HONOURED = ("known", "minting", "verifying")
 
 class KeyringError(Exception):
     """The keyring cannot be used; the text says why and what would do."""
+
+
+class KeyringExists(KeyringError):
+    """There is a keyring already; another process may have made it a moment ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +61,11 @@ class FileKeyring:
 
     @classmethod
     def create(cls, path: Path, issuer: str, entropy: Callable[[int], bytes], now: int) -> "FileKeyring":
-        """Make a keyring with one minting key. Raises `KeyringError` when the file exists."""
-        if path.exists():
-            raise KeyringError(f"{path.name} exists already")
-        _write(path, issuer, [Key(1, entropy(32), "minting", now)])
+        """Make a keyring with one minting key. Raises `KeyringExists` when the file exists."""
+        with _alone(path):
+            if path.exists():
+                raise KeyringExists(f"{path.name} exists already")
+            _write(path, issuer, [Key(1, entropy(32), "minting", now)])
         return cls(path)
 
     @property
@@ -103,11 +110,12 @@ class FileKeyring:
 
     def rotate(self, entropy: Callable[[int], bytes], now: int) -> int:
         """Add a key that mints from now on; the one before it only verifies. Returns the new number."""
-        keys = [replace(key, state="verifying", since=now) if key.state == "minting" else key for key in self.keys]
-        number = max(key.number for key in keys) + 1
-        if number > 0xFFFF:
-            raise KeyringError("a handle has room for 65,535 key numbers")
-        _write(self._path, self.issuer, [*keys, Key(number, entropy(32), "minting", now)])
+        with _alone(self._path):
+            keys = [replace(key, state="verifying", since=now) if key.state == "minting" else key for key in self.keys]
+            number = max(key.number for key in keys) + 1
+            if number > 0xFFFF:
+                raise KeyringError("a handle has room for 65,535 key numbers")
+            _write(self._path, self.issuer, [*keys, Key(number, entropy(32), "minting", now)])
         faults.point("keys.rotated")
         return number
 
@@ -153,11 +161,26 @@ def _read(path: Path) -> tuple[str, list[Key]]:
         content = json.loads(path.read_text(encoding="utf-8"))
         keys = [Key(row["number"], base64.b64decode(row["secret"]), row["state"], row["since"]) for row in content["keys"]]
         issuer = content["issuer"]
+    except OSError as error:
+        raise KeyringError(f"{path.name}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise KeyringError(f"{path.name} is damaged: {type(error).__name__}") from None
     if [key.state for key in keys].count("minting") != 1 or any(len(key.secret) != 32 for key in keys):
-        raise KeyringError(f"{path.name} is damaged: it needs exactly one minting key of 32 bytes")
+        raise KeyringError(f"{path.name} is damaged: it needs exactly one minting key, and 32 bytes in every key")
+    if len({key.number for key in keys}) != len(keys) or any(type(key.number) is not int for key in keys) or not isinstance(issuer, str):
+        raise KeyringError(f"{path.name} is damaged: it needs an issuer, and a number of its own for every key")
     return issuer, keys
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One writer at a time among all processes, from reading to replacing; a writer that dies lets go."""
+    descriptor = os.open(path.with_suffix(".lock"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _write(path: Path, issuer: str, keys: Sequence[Key]) -> None:

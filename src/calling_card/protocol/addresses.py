@@ -147,7 +147,7 @@ def _is_label(label: str) -> bool:
         plain = label[4:].encode().decode("punycode")
     except UnicodeError:
         return False
-    return not plain.isascii()
+    return not plain.isascii() and plain.isprintable() and plain.encode("punycode").decode() == label[4:]
 
 
 def web_problem(text: str, limit: int, schemes: tuple[str, ...] = ("https",), *, fragment: bool = False) -> str:

@@ -1,13 +1,9 @@
 """Resource indicators: which URI may be the audience of a token (RFC 8707 §2, H-05)."""
 
-import re
-from urllib.parse import urlsplit
-
+from calling_card.protocol.addresses import Address, AddressError, is_loopback_host, split_url
 from calling_card.protocol.errors import No, Refusal
 
-_GRAMMAR = re.compile(r"(?i:https?)://[A-Za-z0-9.\-\[\]:]+(?:/[A-Za-z0-9\-._~!$&'()*+,;=:@/%]*)?(?:\?[A-Za-z0-9\-._~!$&'()*+,;=:@/?%]*)?")
-_LONGEST = 2048
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_PORTS = {"https": "443", "http": "80"}
 
 
 def canonical(uri: str) -> str:
@@ -20,17 +16,30 @@ def canonical(uri: str) -> str:
 
 def check(uri: str, issuer: str) -> str:
     """The canonical form of an acceptable resource. Raises `Refusal` (``invalid_target``) saying what is wrong."""
-    if len(uri) > _LONGEST or not _GRAMMAR.fullmatch(uri):
-        raise Refusal(No.INVALID_TARGET, "resource: must be an absolute https URI without user and fragment (RFC 8707 section 2)")
-    parts = urlsplit(canonical(uri))
-    ours = urlsplit(issuer)
-    on_loopback = parts.hostname in _LOOPBACK and ours.hostname in _LOOPBACK
-    if parts.scheme == "http" and not on_loopback:
-        raise Refusal(No.INVALID_TARGET, "resource: must be https (RFC 8707 section 2)")
+    problem = _problem(uri, issuer)
+    if problem:
+        raise Refusal(No.INVALID_TARGET, f"resource: {problem} (RFC 8707 section 2)")
     return canonical(uri)
 
 
+def _problem(uri: str, issuer: str) -> str:
+    try:
+        url = split_url(uri)
+    except AddressError as error:
+        return str(error)
+    if url.scheme not in _PORTS or not url.host or url.port == "*":
+        return "must be an absolute https URI with a host"
+    if url.fragment is not None:
+        return "must not have a fragment"
+    if url.scheme == "http" and not (is_loopback_host(url.host) and is_loopback_host(split_url(issuer).host)):
+        return "must be https"
+    return ""
+
+
 def is_own(uri: str, issuer: str) -> bool:
-    """Whether a canonical URI lies on our own origin, which is no resource for clients (CREDENTIALS §3)."""
-    parts, ours = urlsplit(uri), urlsplit(canonical(issuer))
-    return (parts.scheme, parts.netloc) == (ours.scheme, ours.netloc)
+    """Whether an acceptable URI lies on our own origin, however it is spelled; that is no resource for clients (CREDENTIALS §3)."""
+    return _origin(split_url(uri)) == _origin(split_url(issuer))
+
+
+def _origin(url: Address) -> tuple[str, str, str]:
+    return url.scheme, url.host.rstrip("."), url.port or _PORTS[url.scheme]

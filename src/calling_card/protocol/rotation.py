@@ -82,6 +82,8 @@ def withdraw(row: Generations) -> Generations:
 def present_rat(generation: int, row: Generations, use: Use, clock: Clock, policy: Policy, digest: bytes | None = None) -> Step:
     """A registration access token is presented, its MAC and key number being right (CREDENTIALS §9.1)."""
     if generation == row.issued:
+        if use is Use.DELETE:
+            return Step(True, row)
         return _newest_rat(confirm(row) if row.confirmed < row.issued else row, use, clock, policy, digest)
     if generation > row.issued:
         return Step(False, row, event="credential_from_future")
@@ -98,7 +100,7 @@ def _newest_rat(row: Generations, use: Use, clock: Clock, policy: Policy, digest
     """The newest generation, nothing older alive."""
     replaces = use is Use.REPLACE
     rotates = policy is Policy.EVERY_USE or (policy is Policy.ON_UPDATE and replaces)
-    if use is Use.DELETE or not rotates:
+    if not rotates:
         return Step(True, row, apply=replaces)
     return Step(True, issue(row, clock, digest), apply=replaces)
 

@@ -96,7 +96,7 @@ def _bytes(value: object, size: int) -> bytes | None:
     if not isinstance(value, str):
         return None
     try:
-        raw = base64.b64decode(value.encode() + b"=" * (-len(value) % 4), altchars=b"-_", validate=True)
+        raw = base64.b64decode(value.encode("ascii", "replace") + b"=" * (-len(value) % 4), altchars=b"-_", validate=True)
     except binascii.Error:
         return None
     return raw if len(raw) == size else None

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeAlias, TypeVar
 
@@ -84,6 +84,7 @@ class Groups:
         self._db = db
         self._chain = chain
         self._waiting: deque[Piece[object]] = deque()
+        self._under_way: Sequence[Piece[object]] = ()
         self._runner: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._closed = False
@@ -101,6 +102,7 @@ class Groups:
         self._waiting.append(piece)
         if self._runner is None:
             self._runner = asyncio.get_running_loop().create_task(self._run())
+            self._runner.add_done_callback(self._ended)
         return piece.future
 
     async def close(self, farewell: Callable[[], None]) -> None:
@@ -113,18 +115,20 @@ class Groups:
 
     async def _run(self) -> None:
         """Group after group until nobody waits."""
-        pieces: list[Piece[object]] = []
-        try:
-            while self._waiting:
-                pieces = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
-                awaited = [piece for piece in pieces if not piece.future.done()]
-                if awaited:
-                    await self._together(awaited)
-            self._runner = None
-        except BaseException:
+        while self._waiting:
+            taken = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
+            self._under_way = [piece for piece in taken if not piece.future.done()]
+            if self._under_way:
+                await self._together(self._under_way)
+        self._runner = None
+
+    def _ended(self, runner: asyncio.Task[None]) -> None:
+        """Should the runner be torn down, nothing is taken any more, and of what was under way nobody can say how it ended."""
+        if runner.cancelled() or runner.exception() is not None:
             self._closed = True
-            self._fail([*pieces, *self._waiting], StoreUnavailable("the writer was stopped"))
-            raise
+            for piece in self._under_way:
+                piece.future.cancel()
+            self._fail(self._waiting, StoreUnavailable("the writer was stopped"))
 
     async def _together(self, pieces: Sequence[Piece[object]]) -> None:
         """All in one transaction; should SQLite give that up, each in its own."""
@@ -196,7 +200,7 @@ class Groups:
     async def _on_thread(self, work: Callable[[], None]) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _fail(self, pieces: Sequence[Piece[object]], error: BaseException) -> None:
+    def _fail(self, pieces: Iterable[Piece[object]], error: BaseException) -> None:
         for piece in pieces:
             piece.error = error
             piece.settle()

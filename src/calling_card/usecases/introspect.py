@@ -41,7 +41,7 @@ async def introspect(ports: Ports, asked: Asked) -> Card:
     if scope is None:
         return _INACTIVE
     audience: JSON = token.audience[0] if len(token.audience) == 1 else list(token.audience)
-    answer: Card = {
+    return {
         "active": True,
         "scope": scope,
         "client_id": token.client_id,
@@ -53,7 +53,6 @@ async def introspect(ports: Ports, asked: Asked) -> Card:
         "jti": tokens.jti_text(token.jti),
         "token_type": "Bearer",
     }
-    return {name: value for name, value in answer.items() if value != ""}
 
 
 async def revoke(ports: Ports, asked: Asked) -> None:
@@ -103,12 +102,12 @@ async def _living(ports: Ports, token: tokens.AccessToken) -> Client | None:
 
 
 def _scope_now(token: tokens.AccessToken, client: Client) -> str | None:
-    """The sealed scope as far as the client is still registered for it; None: not for this grant any more."""
+    """The sealed scope as far as the client is still registered for it; None: for nothing of it, or not for this grant any more."""
     card = card_of(client)
     granted, registered = card.get("grant_types"), str(card.get("scope", "")).split()
     if not isinstance(granted, list) or "client_credentials" not in granted:
         return None
-    return " ".join(word for word in token.scope.split() if word in registered)
+    return " ".join(word for word in token.scope.split() if word in registered) or None
 
 
 async def _entitled(ports: Ports, caller: Client, token: tokens.AccessToken) -> bool:

@@ -88,14 +88,14 @@ async def _target(ports: Ports, asked: Asked, scope: str) -> Target:
     configured = await ports.store.resources()
     if not asked.resources:
         return _by_scope(ports, configured, scope)
-    wanted = [(_acceptable(ports, uri), uri) for uri in dict.fromkeys(asked.resources)]
+    wanted = {_acceptable(ports, uri): uri for uri in asked.resources}
     if not configured:
-        return Target(tuple(uri for _, uri in wanted), "jwt", scope)
+        return Target(tuple(wanted.values()), "jwt", scope)
     found = {resource.uri: resource for resource in configured}
-    for uri, said in wanted:
+    for uri, said in wanted.items():
         if uri not in found:
             raise Refusal(No.INVALID_TARGET, f"resource: {said[:80]} is not known here (RFC 8707 section 2)")
-    return _for(scope, [found[uri] for uri, _ in wanted])
+    return _for(scope, [found[uri] for uri in wanted])
 
 
 def _acceptable(ports: Ports, uri: str) -> str:

@@ -9,7 +9,7 @@ from calling_card import faults
 from calling_card.ports import Ports, StoreUnavailable
 from calling_card.protocol.errors import No, Refusal
 from calling_card.settings import is_loopback
-from calling_card.web.endpoints import Endpoint, Routes, routes
+from calling_card.web.endpoints import NAMED, Endpoint, Routes, routes
 from calling_card.web.http import Answer, Request
 from calling_card.web.refused import failed, not_found, refused
 
@@ -60,7 +60,13 @@ class App:
         peer = scope["client"][0] if scope.get("client") else ""
         path = scope["path"]
         return Request(
-            scope["method"], path[self._skip :], scope["query_string"], headers, self._source(peer, headers), self._ports.entropy(8).hex()
+            scope["method"],
+            path[self._skip :],
+            scope["query_string"],
+            headers,
+            self._source(peer, headers),
+            self._ports.entropy(8).hex(),
+            NAMED,
         )
 
     def _source(self, peer: str, headers: dict[bytes, list[bytes]]) -> str:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote_plus
 
@@ -31,6 +32,8 @@ class Request:
     source: str
     """Address of the caller."""
     id: str
+    named: Mapping[str, str]
+    """Paths of the endpoints that the server metadata names."""
     body: bytes = b""
 
     def header(self, name: bytes) -> bytes:
@@ -117,8 +120,9 @@ def presented(request: Request, sent: Form) -> Presented:
     """
     client_id, secret = sent.values.get("client_id", ""), sent.values.get("client_secret")
     values = request.headers.get(b"authorization")
+    _one_method(sent, basic=values is not None)
     if values is not None:
-        return _from_basic(request, values, client_id, secret)
+        return _from_basic(request, values, client_id)
     if not client_id:
         raise Refusal(No.INVALID_CLIENT, "client authentication is missing (RFC 6749 section 2.3)", basic=True)
     if secret is None:
@@ -126,12 +130,19 @@ def presented(request: Request, sent: Form) -> Presented:
     return Presented("client_secret_post", client_id, secret, request.id)
 
 
-def _from_basic(request: Request, values: list[bytes], client_id: str, secret: str | None) -> Presented:
+def _one_method(sent: Form, *, basic: bool) -> None:
+    """An assertion counts as a method although none is served: it must not ride along unread beside another (X-84)."""
+    assertion = "client_assertion" in sent.values or "client_assertion_type" in sent.values
+    if basic + assertion + ("client_secret" in sent.values) > 1:
+        raise Refusal(No.INVALID_REQUEST, "client authentication was sent in more than one way (RFC 6749 section 2.3)")
+    if assertion:
+        raise Refusal(No.INVALID_CLIENT, "client_assertion: this server does not serve that method (RFC 7523 section 2.2)")
+
+
+def _from_basic(request: Request, values: list[bytes], client_id: str) -> Presented:
     scheme, _, credentials = values[0].decode("latin-1").partition(" ")
     if len(values) > 1 or scheme.lower() != "basic":
         raise Refusal(No.INVALID_CLIENT, "Authorization: one header with the Basic scheme is needed (RFC 6749 section 2.3.1)", basic=True)
-    if secret is not None:
-        raise Refusal(No.INVALID_REQUEST, "client authentication was sent twice: Authorization and client_secret (RFC 6749 section 2.3)")
     try:
         name, colon, password = base64.b64decode(credentials.strip(), validate=True).decode().partition(":")
         name, password = unquote_plus(name, errors="strict"), unquote_plus(password, errors="strict")

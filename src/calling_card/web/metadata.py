@@ -13,9 +13,7 @@ _encode = msgspec.json.Encoder().encode
 
 async def describe(ports: Ports, request: Request) -> Answer:
     """GET: the server metadata, the same at all its places."""
-    from calling_card.web.endpoints import NAMED  # the table names this handler, so it cannot be read before it
-
-    return _cacheable(ports, request, await discover.describe(ports, NAMED))
+    return _cacheable(ports, request, await discover.describe(ports, request.named))
 
 
 async def keys(ports: Ports, request: Request) -> Answer:

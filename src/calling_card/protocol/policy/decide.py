@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from calling_card.protocol.clients import JSON, Card, Door, Tier
 from calling_card.protocol.errors import No
-from calling_card.protocol.policy.rules import REDIRECT_GRANTS, Rules
+from calling_card.protocol.policy.rules import Rules
+from calling_card.protocol.rules import grants_of
 
 
 class Outcome(StrEnum):
@@ -65,8 +66,7 @@ def _grants(card: Card, rules: Rules, tier: Tier) -> Reason | None:
         why = f"grant_types: {lost} is not allowed to {rules.name} clients, which may have {allowed} (RFC 7591 section 5){way}"
         return Reason(Outcome.REFUSE, "grant_types", list(said), [], why)
     card["grant_types"] = kept
-    if not any(grant in REDIRECT_GRANTS for grant in kept):
-        card["response_types"] = []
+    card["response_types"] = [kind for kind in _words(card.get("response_types")) if all(grant in kept for grant in grants_of(kind))]
     return Reason(Outcome.NARROW, "grant_types", list(said), kept, f"{lost} is not allowed to {rules.name} clients")
 
 

@@ -1,0 +1,42 @@
+"""A process that writes until a fault point kills it, saying aloud what was acknowledged; run by the tests of faults."""
+
+import asyncio
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from calling_card.store.sqlite import SqliteStore
+from tests.store.examples import CHAIN_KEY, NOW, Clock, a_client, an_event, an_invitation
+
+
+def say(word: str) -> None:
+    """Out of this process before the next statement."""
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
+
+
+async def one(store: SqliteStore, name: str) -> None:
+    """Register by invitation, replace, and remove every third client; each step is said when it was acknowledged."""
+    client = a_client(name)
+    await store.register(client, an_event("client_registered", client), b"t" * 16)
+    say(f"{name} registered")
+    after = replace(client, metadata=b'{"client_name":"new"}', rat=replace(client.rat, issued=2))
+    await store.replace(client, after, an_event("client_replaced", client))
+    say(f"{name} replaced")
+    if name.endswith(("0", "3", "6", "9")):
+        await store.remove(after, an_event("client_deleted", client), NOW + 60)
+        say(f"{name} removed")
+
+
+async def main(path: Path) -> None:
+    """Four clients at a time, until the end or the fault."""
+    store = SqliteStore.open(path, chain_key=CHAIN_KEY, writer=b"writer-1", now=Clock())
+    await store.invite(an_invitation(1000), an_event("initial_access_token_created"))
+    say("invited")
+    for round in range(20):
+        await asyncio.gather(*(one(store, f"{round}-{number}") for number in range(4)))
+    await store.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))

@@ -1,0 +1,109 @@
+"""The store dies at a named point: what was acknowledged is there, what was not is there as a whole or not at all."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from calling_card import faults
+from calling_card.store.sqlite import SqliteStore
+from tests.ledger import meets
+from tests.store.examples import CHAIN_KEY, Clock, a_client, kinds
+
+ROOT = Path(__file__).parents[2]
+ONCE = ("store.migration", "store.closed")
+DEATHS = [
+    f"{name}:{number}" for name in sorted(faults.NAMES) if name.startswith("store.") for number in ((1,) if name in ONCE else (1, 2, 25))
+]
+
+
+def lived(path: Path, fault: str) -> subprocess.CompletedProcess[str]:
+    """The life of a process with a fault armed."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.store.life", str(path)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "CALLING_CARD_FAULT": fault},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+        encoding="utf-8",
+    )
+
+
+async def step_of(store: SqliteStore, name: str) -> int:
+    """How far a client came, by its rows: 0 nothing, 1 registered, 2 replaced, 3 removed."""
+    client, tombstone = await store.living(a_client(name).key, a_client(name).incarnation)
+    if client is None:
+        return 3 if tombstone else 0
+    whole = (client.metadata, client.rat.issued)
+    assert whole in ((a_client().metadata, 1), (b'{"client_name":"new"}', 2))
+    return client.rat.issued
+
+
+@meets("R-94")
+@pytest.mark.parametrize("fault", DEATHS)
+async def test_a_death_loses_nothing_acknowledged_and_halves_nothing(tmp_path: Path, fault: str) -> None:
+    dead = lived(tmp_path / "store.db", fault)
+
+    assert dead.returncode == -9, dead.stderr
+    acknowledged = Counter(line.split()[0] for line in dead.stdout.splitlines() if line != "invited")
+    store = SqliteStore.open(tmp_path / "store.db", chain_key=CHAIN_KEY, writer=b"writer-2", now=Clock())
+    steps = {f"{turn}-{number}": await step_of(store, f"{turn}-{number}") for turn in range(20) for number in range(4)}
+    for client, step in steps.items():
+        assert acknowledged[client] <= step <= acknowledged[client] + 1
+    written = Counter(await kinds(store))
+    assert written["client_registered"] == sum(step > 0 for step in steps.values())
+    assert written["client_replaced"] == sum(step > 1 for step in steps.values())
+    assert written["client_deleted"] == sum(step > 2 for step in steps.values())
+    invitation = await store.invitation(b"t" * 16)
+    assert (1000 - invitation.uses_left if invitation else 0) == written["client_registered"]
+    assert store._db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    await store.close()
+
+
+def test_without_a_fault_nothing_dies(tmp_path: Path) -> None:
+    life = lived(tmp_path / "store.db", "")
+
+    assert life.returncode == 0, life.stderr
+    assert len(life.stdout.splitlines()) == 1 + 2 * 80 + 40
+
+
+def test_a_fault_that_names_no_point_is_refused(tmp_path: Path) -> None:
+    life = lived(tmp_path / "store.db", "store.begn:1")
+
+    assert life.returncode == 1
+    assert "CALLING_CARD_FAULT=store.begn:1 is not the name of a fault point, a colon and a number from 1" in life.stderr
+
+
+@pytest.mark.parametrize("armed", ["store.begin", "store.begin:0", "store.begin:x", "store.begin:-1", ":1"])
+def test_a_fault_needs_a_name_and_a_number(armed: str) -> None:
+    with pytest.raises(ValueError, match="not the name of a fault point"):
+        faults.Fuse(armed)
+
+
+def test_a_point_without_a_row_is_refused_where_it_stands() -> None:
+    with pytest.raises(ValueError, match="not a row"):
+        faults.point("store.nowhere")
+
+
+def test_points_are_named_once_and_each_is_passed_somewhere() -> None:
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py"))
+
+    assert len(faults.NAMES) == len(faults.POINTS)
+    assert [name for name in sorted(faults.NAMES) if name.startswith("store.") and f'point("{name}")' not in source] == []
+
+
+def test_a_fuse_kills_at_its_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    kills: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda process, signal: kills.append((process, signal)))
+    monkeypatch.setattr(faults, "FUSE", faults.Fuse("web.mid_answer:3"))
+
+    for _ in range(5):
+        faults.point("web.mid_answer")
+        faults.point("web.before_answer")
+
+    assert kills == [(os.getpid(), 9)]
