@@ -18,7 +18,9 @@ import msgspec
 import uvicorn
 
 KEY = secrets.token_bytes(32)
-METADATA = msgspec.json.encode({"issuer": "http://127.0.0.1", "registration_endpoint": "http://127.0.0.1/register", "scopes_supported": ["openid"]})
+METADATA = msgspec.json.encode(
+    {"issuer": "http://127.0.0.1", "registration_endpoint": "http://127.0.0.1/register", "scopes_supported": ["openid"]}
+)
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Work = Callable[[], bool]
 
@@ -80,7 +82,9 @@ class Floor:
         row = self.reader.execute("SELECT card FROM clients WHERE id = ?", (key,)).fetchone()
         return None if row is None else row[0]
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Callable[[], Awaitable[MutableMapping[str, Any]]], send: Send) -> None:
+    async def __call__(
+        self, scope: MutableMapping[str, Any], receive: Callable[[], Awaitable[MutableMapping[str, Any]]], send: Send
+    ) -> None:
         """Serve one request."""
         path: str = scope["path"]
         if path.startswith("/.well-known/"):
@@ -90,7 +94,12 @@ class Floor:
             card = msgspec.json.decode(body)
             name = secrets.token_urlsafe(16)
             token = hmac.digest(KEY, name.encode(), "sha256").hex()
-            card |= {"client_id": name, "client_secret": token, "registration_access_token": token, "registration_client_uri": f"/register/{name}"}
+            card |= {
+                "client_id": name,
+                "client_secret": token,
+                "registration_access_token": token,
+                "registration_client_uri": f"/register/{name}",
+            }
             encoded = msgspec.json.encode(card)
             await self.write(lambda: self.insert(hashlib.sha256(name.encode()).digest()[:16], encoded))
             return await answer(send, 201, encoded)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,7 @@ class _Wire(asyncio.Protocol):
         self.sent = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)
         self._next()
 
     def _next(self) -> None:
@@ -100,7 +100,9 @@ class _Run:
             self.over.set()
 
 
-async def drive(port: int, requests: Iterable[bytes], *, seconds: float, expected: int, connections: int = 16, keep: bool = False) -> Figures:
+async def drive(
+    port: int, requests: Iterable[bytes], *, seconds: float, expected: int, connections: int = 16, keep: bool = False
+) -> Figures:
     """Send until the requests or the seconds are used up."""
     loop = asyncio.get_running_loop()
     run = _Run(requests, seconds, expected, keep)

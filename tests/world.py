@@ -28,6 +28,13 @@ from calling_card.wiring import assemble, ground
 ISSUER = "https://as.example"
 START = 1_800_000_000
 CALLBACK = "https://app.example/cb"
+SERVER_MEMBERS = ("registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at")
+"""What a replacement must not name."""
+
+
+def body_of(card: Mapping[str, Any], without: tuple[str, ...] = (), /, **members: object) -> dict[str, Any]:
+    """What a client would send to keep its card but for some members."""
+    return {**{name: value for name, value in card.items() if name not in (*SERVER_MEMBERS, *without)}, **members}
 
 
 @dataclass
@@ -152,8 +159,7 @@ class World:
 
     async def replace(self, card: Mapping[str, Any], without: str = "", **members: object) -> Reply:
         """PUT what the card says, but for the members the server sets, with some left out or changed."""
-        mine = ("registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at", without)
-        return await self.put(card, {**{name: value for name, value in card.items() if name not in mine}, **members})
+        return await self.put(card, body_of(card, (without,), **members))
 
     async def remove(self, card: Mapping[str, Any], token: str | None = None) -> Reply:
         """DELETE a registration."""
@@ -222,7 +228,7 @@ def _headers(token: str | None) -> dict[str, str]:
     return headers
 
 
-async def world(folder: Path, store: Store | None = None, *, sqlite: bool = False, **changed: object) -> World:
+async def world(folder: Path, store: Store | None = None, /, *, sqlite: bool = False, **changed: object) -> World:
     """A server in ``folder`` with some settings changed; only the keyring is kept there, and the database with ``sqlite``."""
     values = {"issuer": ISSUER, "host": "127.0.0.1", "failure_rate": 0, **changed}
     settings = check(complete(replace(Settings(), **values)))  # type: ignore[arg-type] # the names and types of Settings, test by test

@@ -21,6 +21,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
+from typing import cast
 
 from benches.load import Figures, drive, request
 
@@ -79,14 +80,22 @@ def ours(port: int, folder: Path) -> list[str]:
     return [sys.executable, "-m", "calling_card", "serve", "--port", str(port), "--data", str(folder)]
 
 
-PEERS = (
-    ("calling-card", ours, frozenset(WORKLOADS)),
-    ("floor", lambda port, folder: [sys.executable, "-m", "benches.floor", str(port), str(folder)], frozenset(WORKLOADS)),
-    (
-        "mcp SDK, memory",
-        lambda port, folder: [sys.executable, "-m", "benches.sdk", str(port), str(folder)],
-        frozenset({"register (MCP body)", "register (OIDC body)", "metadata"}),
-    ),
+def floor(port: int, folder: Path) -> list[str]:
+    """The floor program: the same libraries and disk, nothing checked."""
+    return [sys.executable, "-m", "benches.floor", str(port), str(folder)]
+
+
+def sdk(port: int, folder: Path) -> list[str]:
+    """The MCP SDK's server; it keeps nothing, so it needs no folder."""
+    del folder
+    return [sys.executable, "-m", "benches.sdk", str(port)]
+
+
+ALL = frozenset(WORKLOADS)
+PEERS: tuple[tuple[str, Callable[[int, Path], list[str]], frozenset[str]], ...] = (
+    ("calling-card", ours, ALL),
+    ("floor", floor, ALL),
+    ("mcp SDK, memory", sdk, frozenset({"register (MCP body)", "register (OIDC body)", "metadata"})),
 )
 
 
@@ -132,9 +141,8 @@ def _command(folder: Path, *words: str) -> dict[str, str]:
     """What one of our commands answers."""
     line = [sys.executable, "-m", "calling_card", *words, "--data", str(folder), "--json"]
     answer = subprocess.run(line, env={**os.environ, "PYTHONPATH": str(ROOT / "src")}, check=True, capture_output=True, text=True)
-    value = json.loads(answer.stdout)
-    assert isinstance(value, dict)
-    return {str(name): str(text) for name, text in value.items()}
+    value = cast("dict[str, object]", json.loads(answer.stdout))
+    return {name: str(text) for name, text in value.items()}
 
 
 class Round:
@@ -226,9 +234,12 @@ def _basic(card: dict[str, str]) -> str:
 
 def report(peers: list[Peer]) -> str:
     """The figures as a table, each with its ratio to the others in the same run."""
-    lines = [f"{'requests/s on one core (p50/p99 ms)':34}" + "".join(f"{peer.name:>26}" for peer in peers) + f"{'of floor':>10}{'x SDK':>8}"]
+    lines = [
+        f"{'requests/s on one core (p50/p99 ms)':34}" + "".join(f"{peer.name:>26}" for peer in peers) + f"{'of floor':>10}{'x SDK':>8}"
+    ]
     for name in WORKLOADS:
-        line, rates = f"{name:34}", []
+        line = f"{name:34}"
+        rates: list[float] = []
         for peer in peers:
             runs = peer.figures.get(name)
             rate = statistics.median(run.rate for run in runs) if runs else 0.0

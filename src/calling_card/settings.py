@@ -19,7 +19,7 @@ class BadSettings(Exception):
 T = TypeVar("T")
 
 _PRINTABLE = re.compile(r"[!-~]+")
-_WHOLE = re.compile(r"-?[0-9]+")
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
 def _row(default: T, meaning: str, *choices: str) -> T:

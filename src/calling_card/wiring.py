@@ -119,8 +119,9 @@ async def opened(settings: Settings, *, log: Callable[..., None] | None = None) 
     """
     path = folder(settings)
     keyring = unlock(settings, path)
-    writer = new_writer(keyring.minting, secrets.token_bytes(6))
-    chain_key = keyring.mac(keyring.minting, CHAIN, writer)
+    number = keyring.minting
+    writer = new_writer(number, secrets.token_bytes(6))
+    chain_key = keyring.mac(number, CHAIN, writer)
     if chain_key is None:
         raise KeyringError("the keyring has no key that mints")
     store = SqliteStore.open(path / DATABASE, chain_key=chain_key, writer=writer, now=lambda: int(time.time()))

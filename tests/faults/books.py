@@ -19,11 +19,12 @@ DATABASE, KEYRING = "calling-card.sqlite3", "keyring.json"
 SUSPICIONS = ("rat_two_holders", "rat_spent")
 """Events of refused requests; every other event about a client is a change."""
 TRACES = {"events", "acknowledged events", "tombstone"}
-NAMED = (
-    ("client_key", "client_id", "incarnation", "epoch", "tier", "state", "invitation", "metadata")
-    + ("rat_confirmed", "rat_issued", "rat_confirmed_key", "rat_issued_key", "rat_overlap_since", "rat_put_digest")
-    + ("secret_kind", "secret_confirmed", "secret_issued", "secret_issued_key")
+NAMED: tuple[str, ...] = (
+    *("client_key", "client_id", "incarnation", "epoch", "tier", "state", "invitation", "metadata"),
+    *("rat_confirmed", "rat_issued", "rat_confirmed_key", "rat_issued_key", "rat_overlap_since", "rat_put_digest"),
+    *("secret_kind", "secret_confirmed", "secret_issued", "secret_issued_key"),
 )
+CLIENTS = f"SELECT {', '.join(NAMED)} FROM clients"
 
 # ── What the data folder says ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -61,12 +62,11 @@ class Watch:
 
     def look(self) -> Picture:
         """The folder now."""
-        with closing(opened(self._data)) as db, db:
+        with closing(opened(self._data)) as db:
+            db.execute("BEGIN")  # everything from one moment
             flaws = [f"integrity_check: {row[0]}" for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
             flaws += self._follow(db)
-            rows = {
-                str(row[1]): dict(zip(NAMED, row, strict=True)) for row in db.execute(f"SELECT {', '.join(NAMED)} FROM clients")  # noqa: S608
-            }
+            rows = {str(row[1]): dict(zip(NAMED, row, strict=True)) for row in db.execute(CLIENTS)}
             uses = {bytes(id): int(left) for id, left in db.execute("SELECT id, uses_left FROM initial_access_tokens")}
             stones = frozenset(bytes(k) + bytes(i) for k, i in db.execute("SELECT client_key, mark FROM marks WHERE kind = 'tombstone'"))
         return Picture(rows, self._events, uses, stones, flaws)
@@ -106,6 +106,7 @@ class Sent:
     """What the row says if it was carried out."""
     generation: int = 0
     """Of the token it was sent with."""
+    at: float = field(default_factory=time.monotonic)
 
 
 @dataclass(eq=False)
@@ -125,6 +126,7 @@ class Entry:
     lost: Sent | None = None
     """A request whose answer was lost, to be repeated by its client."""
     put_at: float = 0.0
+    """When the last replacement that was carried out was sent."""
     told: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """Kind and request id of every acknowledged change."""
     checked: bool = False
@@ -150,6 +152,8 @@ class Figures:
     """Doubtful writes that the database has."""
     recovered: int = 0
     """Lost answers that were had by asking again."""
+    refused: int = 0
+    """Requests that the server could not keep and said so."""
     lost: int = 0
     half: int = 0
     other: int = 0
@@ -167,6 +171,8 @@ class Book:
     """What the server makes of a body of each shape, as JSON in which a name and a version stand as words."""
     invitation: bytes = b""
     uses: int = 0
+    may_refuse: bool = False
+    """Whether the server may say that it cannot store now; then nothing of the request is there."""
     entries: list[Entry] = field(default_factory=list[Entry])
     figures: Figures = field(default_factory=Figures)
     complaints: list[str] = field(default_factory=list[str])
@@ -186,7 +192,10 @@ class Book:
 
     def heard(self, entry: Entry, sent: Sent, reply: Reply) -> None:
         """A request was answered in full: what it says must be the standing after it, and is acknowledged from now on."""
-        entry.sent, entry.lost = None, None
+        entry.sent = None
+        if self.refused(reply):
+            return
+        entry.lost = None
         self.figures.answers += 1
         before, after = entry.standing, sent.after
         expected = 204 if after.gone else 201 if before is None else 200
@@ -194,6 +203,7 @@ class Book:
             self.complaints.append(f"{entry.name}: {sent.ask.method} in {before} was answered {reply.status}: {reply.body!r}")
             return
         entry.standing = after
+        entry.put_at = sent.at if sent.ask.method == "PUT" and after != before else entry.put_at
         if after != before:
             self.figures.acknowledged += 1
             entry.told.append((kind_of(before, after), reply.headers["x-request-id"]))
@@ -204,6 +214,15 @@ class Book:
         token = reply.text("registration_access_token")
         entry.tokens[spoken(token).generation] = token
         self.complaints += [f"{entry.name}: the answer to {sent.ask.method} has another {what}" for what in self.wrong_in(after, reply)]
+
+    def refused(self, reply: Reply) -> bool:
+        """Whether the server said, in the right words, that it cannot store now; nothing of the request may be there."""
+        if not self.may_refuse or reply.status != 503:
+            return False
+        self.figures.refused += 1
+        if reply.json.get("error") != "temporarily_unavailable" or "retry-after" not in reply.headers:
+            self.complaints.append(f"refused in other words: {reply}")
+        return True
 
     def wrong_in(self, standing: Standing, reply: Reply) -> list[str]:
         """What of an answer is not as it must be."""
@@ -242,6 +261,8 @@ class Book:
         standing = next((one for one, wrong in differences.items() if not wrong), None)
         if all(differences.values()):
             return [self._judged(entry, differences)]
+        if before is None and sent is None:  # it was refused, and nothing of it is there
+            self.entries.remove(entry)
         if sent is not None:
             self.figures.carried_out += int(standing == sent.after != before)
             self._resolved(entry, sent, standing, row)
@@ -249,6 +270,8 @@ class Book:
 
     def _resolved(self, entry: Entry, sent: Sent, standing: Standing | None, row: Mapping[str, object] | None) -> None:
         """A request under way has an outcome now; whoever has a token asks again."""
+        if sent.ask.method == "PUT" and standing == sent.after != entry.standing:
+            entry.put_at = sent.at
         entry.sent, entry.standing = None, standing
         if standing is None:
             self.entries.remove(entry)

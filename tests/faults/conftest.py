@@ -2,8 +2,13 @@
 
 import os
 import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.faults.process import Server
+from tests.faults.scene import Scene, prepared
 
 FIGURES = pytest.StashKey[list[str]]()
 
@@ -32,9 +37,31 @@ def tell(request: pytest.FixtureRequest, seed: int) -> Told:
     return Told(lines)
 
 
+@pytest.fixture
+def servers() -> Iterator[Callable[[Path], Server]]:
+    """Servers that are gone after the test, whatever became of it."""
+    made: list[Server] = []
+
+    def make(data: Path) -> Server:
+        made.append(Server(data))
+        return made[-1]
+
+    yield make
+    for server in made:
+        if server.process is not None:
+            server.kill()
+            server.ended()
+
+
+@pytest.fixture
+async def scene(tmp_path: Path, servers: Callable[[Path], Server], seed: int) -> Scene:
+    """A data folder with a book about it and callers."""
+    return await prepared(servers(tmp_path / "data"), seed)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show what was killed, raced and cut, and what came of it."""
-    lines = terminalreporter.config.stash.get(FIGURES, [])
+    lines = terminalreporter.config.stash.get(FIGURES, list[str]())
     if lines:
         terminalreporter.section("faults", sep="-")
     for line in lines:

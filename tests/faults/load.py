@@ -1,7 +1,6 @@
 """Sixteen callers who register, read, replace and delete as fast as they are answered, and remember what they were told."""
 
 import asyncio
-import time
 from random import Random  # noqa: TID251 - seeded, and the seed is printed: a run can be repeated
 
 from tests.faults.books import Book, Entry, Sent, within_the_minute
@@ -113,7 +112,7 @@ class Caller:
         assert entry.standing is not None
         if entry.standing.gone:
             self._refused(entry, await line.ask(lost.ask))
-            entry.lost = None
+            entry.lost, entry.checked = None, False
         elif not within_the_minute(entry):
             await self._put(line, entry, again=False)
         elif lost.ask.method == "PUT" and self._random.random() < 0.5:
@@ -124,7 +123,7 @@ class Caller:
             await self._delete(line, entry)
         else:
             await self._read(line, entry)
-        self._book.figures.recovered += 1
+        self._book.figures.recovered += int(entry.lost is None)
 
     # The two ends of a request ----------------------------------------------------------------------------------------------------
 
@@ -137,12 +136,10 @@ class Caller:
     async def _say(self, line: Line, entry: Entry, sent: Sent) -> None:
         """Note what is about to happen, ask, and compare the answer."""
         entry.sent, entry.checked = sent, False
-        if sent.ask.method == "PUT":
-            entry.put_at = time.monotonic()
         self._book.heard(entry, sent, await line.ask(sent.ask))
 
     def _refused(self, entry: Entry, reply: Reply) -> None:
-        if reply.status != 401:
+        if not self._book.refused(reply) and reply.status != 401:
             self._book.complaints.append(f"{entry.name}: a dead token was answered {reply.status}: {reply.body!r}")
 
 

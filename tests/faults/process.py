@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +36,7 @@ def program(*arguments: str) -> list[str]:
 def free_port() -> int:
     """A port where nobody listens; where the search begins differs from process to process and from call to call."""
     first = (os.getpid() * 37 + time.monotonic_ns()) % len(PORTS)
-    for port in (*PORTS[first:], *PORTS[:first]):
+    for port in chain(PORTS[first:], PORTS[:first]):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

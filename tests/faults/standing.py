@@ -114,9 +114,7 @@ class Standing:
 
     def events(self) -> Counter[str]:
         """The events that such a history has left, by kind."""
-        left = Counter(
-            client_registered=1, client_replaced=self.replaced, rat_confirmed=self.confirmations, client_deleted=int(self.gone)
-        )
+        left = Counter(client_registered=1, client_replaced=self.replaced, rat_confirmed=self.confirmations, client_deleted=int(self.gone))
         return +left
 
 

@@ -4,10 +4,9 @@ import asyncio
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random  # noqa: TID251 - seeded, and the seed is printed: a run can be repeated
 
@@ -15,17 +14,17 @@ import apsw
 import pytest
 
 from calling_card.keys.keyring import FileKeyring
-from tests.faults.books import DATABASE, KEYRING, Book, Entry, Sent, Watch
+from tests.faults.books import DATABASE, KEYRING, Entry, Sent, Watch, bytes_of
 from tests.faults.conftest import Told
-from tests.faults.load import Caller, busy, callers
+from tests.faults.load import busy
 from tests.faults.process import KILLED, PATIENCE, Server, command
-from tests.faults.standing import SHAPES, Body, born, digest_of
-from tests.faults.wire import Ask, Line, Reply, lines
+from tests.faults.scene import USES, Scene
+from tests.faults.standing import Body, born, digest_of
+from tests.faults.wire import Ask, Line, lines
 from tests.ledger import meets
 
 pytestmark = pytest.mark.serial
 
-USES = 1_000_000
 AT_ANY_MOMENT = 95
 ON_THE_WAY = (
     "store.begin",
@@ -39,90 +38,6 @@ ON_THE_WAY = (
     "web.mid_answer",
 )
 PASSES = (1, 2, 3, 5, 8, 13, 16, 21, 34, 55)
-
-
-@dataclass
-class Scene:
-    """A data folder with its server, the book about it, and the sixteen callers."""
-
-    server: Server
-    book: Book
-    watch: Watch
-    crew: list[Caller]
-
-    async def life(self, fault: str = "", delay: float = PATIENCE) -> None:
-        """Start, compare, work until death: by a fault point, or after ``delay`` seconds."""
-        self.server.start(fault)
-        differences = self.compare()
-        work = busy(self.crew, self.server.port)
-        await asyncio.wait(work, timeout=delay)
-        if not fault or self.book.complaints:
-            self.server.kill()
-        ended = await asyncio.to_thread(self.server.ended)
-        _, stuck = await asyncio.wait(work, timeout=PATIENCE)
-        assert differences == [], f"before {fault or delay}"
-        assert ended == KILLED
-        assert not stuck
-        assert [error for task in work if (error := task.exception())] == []
-        self.book.figures.kills += 1
-
-    def compare(self, *, everything: bool = False) -> list[str]:
-        """What the data folder and the book do not agree on."""
-        return self.book.settle(self.watch.look(), everything=everything)
-
-    def key(self, entry: Entry) -> bytes:
-        """The client key of a client that was registered."""
-        assert entry.spoken is not None
-        return entry.spoken.client_key
-
-    async def finish(self) -> None:
-        """After the last death: everything once more, from the first event on."""
-        self.server.start()
-        assert self.compare() == []
-        self.watch = Watch(self.server.data)
-        assert self.compare(everything=True) == []
-        assert self.server.stop() == 0
-        done = command(self.server.data, "audit", "verify")
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert json.loads(done.stdout)["broken"] == []
-        assert self.server.complaints() == []
-
-
-@pytest.fixture
-def servers() -> Iterator[Callable[[Path], Server]]:
-    """Servers that are gone after the test, whatever became of it."""
-    made: list[Server] = []
-
-    def make(data: Path) -> Server:
-        made.append(Server(data))
-        return made[-1]
-
-    yield make
-    for server in made:
-        if server.process is not None:
-            server.kill()
-            server.ended()
-
-
-@pytest.fixture
-async def scene(tmp_path: Path, servers: Callable[[Path], Server], seed: int) -> Scene:
-    """A folder that has seen one client of each shape, and an invitation for many more."""
-    server = servers(tmp_path / "data")
-    server.start()
-    invited = json.loads(command(server.data, "invite", "--uses", str(USES)).stdout)
-    book = Book(invitation=bytes.fromhex(invited["id"]), uses=USES)
-    line = await Line.open(server.port)
-    for shape in SHAPES:
-        body = Body("NAME", shape, 4711)
-        entry, sent = Entry(body.name), Sent(Ask("POST", "/register", body.written()), born(body))
-        book.entries.append(entry)
-        reply = await line.ask(sent.ask)
-        book.learn(shape, reply)
-        book.heard(entry, sent, reply)
-    await line.close()
-    server.kill()
-    server.ended()
-    return Scene(server, book, Watch(server.data), callers(book, seed, invited["initial_access_token"]))
 
 
 @meets("R-94")
@@ -162,7 +77,7 @@ async def test_a_first_start_that_died_is_made_good_by_the_next(tmp_path: Path, 
     server.start()
 
     async with lines(server.port) as (line,):
-        assert len(listed(await line.ask(Ask("GET", "/jwks")), "keys")) == 1
+        assert (await line.ask(Ask("GET", "/jwks"))).body.count(b'"kid"') == 1
         made = await line.ask(Ask("POST", "/register", Body("first", "none", 1).written()))
         assert made.status == 201
         shown = await line.ask(Ask("GET", f"/register/{made.text('client_id')}", token=made.text("registration_access_token")))
@@ -249,9 +164,39 @@ async def test_a_stop_that_died_before_the_log_was_folded_in_lost_nothing(scene:
     await scene.finish()
 
 
+@meets("A-92")
+async def test_a_stop_finishes_what_was_under_way_and_tells_everyone(scene: Scene) -> None:
+    for _ in range(5):
+        scene.server.start()
+        assert scene.compare() == []
+        work = busy(scene.crew, scene.server.port)
+        await asyncio.wait(work, timeout=0.2)
+
+        assert await asyncio.to_thread(scene.server.stop) == 0
+
+        _, stuck = await asyncio.wait(work, timeout=PATIENCE)
+        assert not stuck
+
+    await scene.finish()
+    assert scene.book.figures.acknowledged > 2
+    assert scene.book.figures.carried_out == 0
+
+
+async def test_a_torn_list_of_heads_hinders_nobody_and_the_verification_tells_of_it(scene: Scene) -> None:
+    (scene.server.data / "heads.json").write_bytes(b"")
+
+    listed_clients, verified = command(scene.server.data, "client", "list"), command(scene.server.data, "audit", "verify")
+
+    assert listed_clients.returncode == 0, listed_clients.stderr
+    assert verified.returncode == 1
+    assert "heads.json is damaged" in verified.stderr
+
+
 # ── The comparison itself ────────────────────────────────────────────────────────────────────────────────────────────
 
-TAKEN_BACK = "UPDATE clients SET metadata = :metadata, rat_issued = 1, rat_overlap_since = NULL, rat_put_digest = NULL WHERE client_id = :one"
+TAKEN_BACK = """
+UPDATE clients SET metadata = :metadata, rat_issued = 1, rat_overlap_since = NULL, rat_put_digest = NULL WHERE client_id = :one
+"""
 DAMAGE = {
     "a row put back to what it was before": ("lost", TAKEN_BACK),
     "a row that is gone": ("lost", "DELETE FROM clients WHERE client_id = :one"),
@@ -271,7 +216,7 @@ DAMAGE = {
 
 async def test_the_comparison_reports_every_kind_of_damage(scene: Scene, tmp_path: Path) -> None:
     one, two = scene.book.entries
-    earlier = scene.watch.look().rows[one.client_id]["metadata"]
+    earlier = bytes_of(scene.watch.look().rows[one.client_id]["metadata"])
     gone = Entry("gone", invited=True)
     scene.book.entries.append(gone)
     scene.server.start()
@@ -280,9 +225,9 @@ async def test_the_comparison_reports_every_kind_of_damage(scene: Scene, tmp_pat
     scene.server.kill()
     scene.server.ended()
     assert scene.compare() == []
-    named = {"one": one.client_id, "two": two.client_id, "gone": gone.client_id, "metadata": earlier}
+    named: dict[str, str | bytes] = {"one": one.client_id, "two": two.client_id, "gone": gone.client_id, "metadata": earlier}
 
-    reported = {}
+    reported: dict[str, set[str]] = {}
     for number, (damage, (_, statement)) in enumerate(DAMAGE.items()):
         copy = shutil.copytree(scene.server.data, tmp_path / f"copy{number}")
         with closing(apsw.Connection(str(copy / DATABASE))) as db:
@@ -319,10 +264,3 @@ async def tell_all(scene: Scene, line: Line, one: Entry, gone: Entry) -> None:
     scene.book.heard(one, Sent(put, one.standing.put(1, body, digest_of(put.body)), 1), await line.ask(put))
     delete = Ask("DELETE", gone.path, token=gone.tokens[1])
     scene.book.heard(gone, Sent(delete, gone.standing.deleted(), 1), await line.ask(delete))
-
-
-def listed(reply: Reply, name: str) -> list[object]:
-    """A member that must be a list."""
-    value = reply.json[name]
-    assert isinstance(value, list)
-    return value

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
@@ -54,7 +54,7 @@ class Reply:
     @property
     def json(self) -> Mapping[str, object]:
         """The body as a JSON object; empty when there is no body."""
-        value: object = json.loads(self.body) if self.body else {}
+        value: Mapping[str, object] = json.loads(self.body) if self.body else {}
         assert isinstance(value, dict)
         return value
 
@@ -105,7 +105,7 @@ class Line:
 
 
 @asynccontextmanager
-async def lines(*ports: int) -> AsyncIterator[Sequence[Line]]:
+async def lines(*ports: int) -> AsyncGenerator[Sequence[Line]]:
     """Connections that are open before anybody asks, one per port named."""
     opened = [await Line.open(port) for port in ports]
     try:

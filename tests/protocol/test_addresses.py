@@ -35,7 +35,8 @@ IMPLICIT = WEB._replace(implicit=True)
 def both(uri: str) -> str:
     """The problem of a redirect URI that neither type of client may have."""
     web, native = callback_problem(uri, WEB), callback_problem(uri, NATIVE)
-    assert web and native
+    assert web
+    assert native
     return web
 
 
@@ -109,7 +110,9 @@ def test_a_long_text_without_end_is_refused_quickly() -> None:
 
 @meets("R-38")
 @given(
-    st.from_regex(r"(?:https?|HTTP|com\.example):(?://)?[A-Za-z0-9.:@\[\]%*-]{0,16}(?:/[!-~]{0,12})?(?:\?[!-~]{0,8})?(?:#[!-~]{0,4})?", fullmatch=True)
+    st.from_regex(
+        r"(?:https?|HTTP|com\.example):(?://)?[A-Za-z0-9.:@\[\]%*-]{0,16}(?:/[!-~]{0,12})?(?:\?[!-~]{0,8})?(?:#[!-~]{0,4})?", fullmatch=True
+    )
     | st.text(alphabet="htps:/\\@.[]?#%2e1a*;\t ", max_size=24)
 )
 def test_the_library_reads_what_we_take_as_we_do(text: str) -> None:
@@ -128,7 +131,8 @@ def test_the_library_reads_what_we_take_as_we_do(text: str) -> None:
 
 @meets("R-38")
 @pytest.mark.parametrize(
-    "host", ["a.example", "localhost", "xn--bcher-kva.example", "1a.example", "a-b.c-d.example", "intranet", "127.0.0.1", "127.255.0.9", "[::1]"]
+    "host",
+    ["a.example", "localhost", "xn--bcher-kva.example", "1a.example", "a-b.c-d.example", "intranet", "127.0.0.1", "127.255.0.9", "[::1]"],
 )
 def test_a_name_in_ascii_or_a_loopback_address_is_a_host(host: str) -> None:
     assert host_problem(host) == ""
@@ -139,7 +143,7 @@ def test_a_name_in_ascii_or_a_loopback_address_is_a_host(host: str) -> None:
     "host",
     [
         "8.8.8.8",
-        "0.0.0.0",
+        "0.0.0.0",  # noqa: S104 - an address to refuse, not one to listen on
         "10.0.0.1",
         "127.1",
         "127.0.1",
@@ -169,7 +173,20 @@ def test_an_ip_address_in_any_spelling_is_no_host(host: str) -> None:
 @meets("R-38")
 @pytest.mark.parametrize(
     "host",
-    ["", ".", "a.example.", ".a.example", "a..example", "-a.example", "a-.example", "a_b.example", "*.example", "a!b", "x" * 64 + ".example", "a." * 127 + "ab"],
+    [
+        "",
+        ".",
+        "a.example.",
+        ".a.example",
+        "a..example",
+        "-a.example",
+        "a-.example",
+        "a_b.example",
+        "*.example",
+        "a!b",
+        "x" * 64 + ".example",
+        "a." * 127 + "ab",
+    ],
 )
 def test_what_is_not_a_dns_name_is_no_host(host: str) -> None:
     assert host_problem(host) in {"has no host", "has a host that is not a DNS name in ASCII letters, digits and hyphens"}
@@ -458,7 +475,9 @@ def test_a_shape_that_attackers_like_is_pointed_at(uri: str, finding: str) -> No
 @meets("H-18")
 def test_plain_callbacks_raise_no_warning() -> None:
     assert callback_warnings("https://a.example/cb?x=1", WEB) == []
-    assert callback_warnings("https://localhost/cb", WEB) == ["localhost may resolve to something else; 127.0.0.1 cannot (RFC 8252 section 8.3)"]
+    assert callback_warnings("https://localhost/cb", WEB) == [
+        "localhost may resolve to something else; 127.0.0.1 cannot (RFC 8252 section 8.3)"
+    ]
     assert callback_warnings("http://127.0.0.1/cb", NATIVE) == []
 
 
@@ -472,12 +491,14 @@ def test_what_stays_on_the_device_is_loopback_http_or_a_private_scheme() -> None
 
 
 @meets("R-31", "X-21")
-@pytest.mark.parametrize("uri", ["https://a.example/cb", "com.example.tea:/cb", "http://127.0.0.1/cb", "HTTP://LOCALHOST/cb", *KNOWN_CALLBACKS])
+@pytest.mark.parametrize(
+    "uri", ["https://a.example/cb", "com.example.tea:/cb", "http://127.0.0.1/cb", "HTTP://LOCALHOST/cb", *KNOWN_CALLBACKS]
+)
 def test_a_redirect_uri_matches_itself(uri: str) -> None:
     assert redirect_matches(uri, uri)
 
 
-NEAR = [
+NEAR_WEB = [
     ("https://a.example/cb", asked)
     for asked in (
         "https://a.example/cb/",
@@ -521,7 +542,7 @@ NEAR = [
         "",
     )
 ]
-NEAR += [
+NEAR_PORTS = [
     ("http://127.0.0.1/cb", asked)
     for asked in (
         "http://127.0.0.1/",
@@ -562,7 +583,7 @@ NEAR += [
         "http://127.0.0.1:８０/cb",
     )
 ]
-NEAR += [
+NEAR_OTHERS = [
     ("http://localhost/cb?a=b", "http://localhost:5000/cb"),
     ("http://localhost/cb?a=b", "http://localhost:5000/cb?a=c"),
     ("http://localhost/cb?a=b", "http://localhost:5000/cb?a=b&c=d"),
@@ -579,6 +600,7 @@ NEAR += [
     ("com.example.tea:/cb", "com.example.Tea:/cb"),
     ("com.example.tea:/cb", "com.example.tea:cb"),
 ]
+NEAR = [*NEAR_WEB, *NEAR_PORTS, *NEAR_OTHERS]
 
 
 @meets("R-31", "R-36", "X-21", "X-22", "X-25", "X-90")

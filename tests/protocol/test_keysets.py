@@ -40,6 +40,11 @@ def okp_key(crv: str, size: int) -> Key:
     return {"kty": "OKP", "crv": crv, "x": b64(b"\x07" * size)}
 
 
+def added(key: Key, **members: JSON) -> Key:
+    """The key with more to it."""
+    return {**key, **members}
+
+
 def problem(*keys: JSON, limit: int = 20) -> str:
     return keyset_problem({"keys": list(keys)}, limit)
 
@@ -49,8 +54,10 @@ def certificate(private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed2551
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "client")])
     day = datetime.datetime(2026, 1, 1)  # noqa: DTZ001 - the library wants naive UTC
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(private.public_key()).serial_number(7)
-    signed = builder.not_valid_before(day).not_valid_after(day + datetime.timedelta(days=9)).sign(
-        private, None if isinstance(private, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    signed = (
+        builder.not_valid_before(day)
+        .not_valid_after(day + datetime.timedelta(days=9))
+        .sign(private, None if isinstance(private, ed25519.Ed25519PrivateKey) else hashes.SHA256())
     )
     return base64.b64encode(signed.public_bytes(serialization.Encoding.DER)).decode()
 
@@ -72,7 +79,7 @@ def certificate(private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed2551
     ids=lambda key: f"{key['kty']}-{key.get('crv', len(key.get('n', '')))}",
 )
 def test_a_public_key_of_a_good_kind_and_size_passes(key: Key) -> None:
-    named = key | {"kid": "k1", "use": "sig", "alg": "X", "key_ops": ["verify"], "x5u": "https://never.example/fetched", "other": [1]}
+    named = added(key, kid="k1", use="sig", alg="X", key_ops=["verify"], x5u="https://never.example/fetched", other=[1])
 
     assert problem(key) == ""
     assert problem(named) == ""
@@ -203,8 +210,8 @@ def test_a_certificate_must_hold_the_bare_key(kind: str) -> None:
         key = {"kty": "OKP", "crv": "Ed25519", "x": b64(own.public_key().public_bytes_raw())}
     other = certificate(ec.generate_private_key(ec.SECP256R1()))
 
-    assert problem(key | {"x5c": [certificate(own), other]}) == ""
-    assert "certificate is of another key" in problem(key | {"x5c": [other, certificate(own)]})
+    assert problem(added(key, x5c=[certificate(own), other])) == ""
+    assert "certificate is of another key" in problem(added(key, x5c=[other, certificate(own)]))
 
 
 @meets("R-47")

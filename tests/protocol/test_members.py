@@ -50,7 +50,9 @@ def test_each_row_says_what_it_is(row: Member) -> None:
 
 def test_the_registered_names_are_all_there() -> None:
     prefixes = ("id_token", "userinfo", "introspection", "authorization", "nfv_token")
-    families = {f"{prefix}_{end}" for prefix in prefixes for end in ("encrypted_response_alg", "encrypted_response_enc", "signed_response_alg")}
+    families = {
+        f"{prefix}_{end}" for prefix in prefixes for end in ("encrypted_response_alg", "encrypted_response_enc", "signed_response_alg")
+    }
 
     assert families <= set(MEMBERS)
     assert len(MEMBERS) == 86
@@ -130,6 +132,12 @@ def answer(**members: JSON) -> dict[str, JSON]:
     return {**ISSUED, **judge({**said, **members}, GROUND, scopes=("openid",), default_scope="openid").card}
 
 
+def conforms(answered: dict[str, JSON]) -> bool:
+    """Whether the schema takes an answer."""
+    validator = Draft202012Validator(client_information_schema())
+    return validator.is_valid(answered)  # pyright: ignore[reportUnknownMemberType] # a parameter of the library has no type
+
+
 @meets("M-54", "R-07")
 @pytest.mark.parametrize(
     "members",
@@ -142,7 +150,7 @@ def answer(**members: JSON) -> dict[str, JSON]:
     ],
 )
 def test_answers_conform_to_the_schema(members: dict[str, JSON]) -> None:
-    Draft202012Validator(client_information_schema()).validate(answer(**members))
+    assert conforms(answer(**members))
 
 
 @pytest.mark.parametrize(
@@ -161,14 +169,16 @@ def test_answers_conform_to_the_schema(members: dict[str, JSON]) -> None:
     ],
 )
 def test_the_schema_refuses_what_clients_break_on(change: dict[str, JSON]) -> None:
-    assert not Draft202012Validator(client_information_schema()).is_valid(answer() | change)
+    assert not conforms(answer() | change)
 
 
-@pytest.mark.parametrize("missing", ["client_id", "redirect_uris", "token_endpoint_auth_method", "client_secret_expires_at", "registration_client_uri"])
+@pytest.mark.parametrize(
+    "missing", ["client_id", "redirect_uris", "token_endpoint_auth_method", "client_secret_expires_at", "registration_client_uri"]
+)
 def test_the_schema_wants_what_clients_need(missing: str) -> None:
     short = {name: value for name, value in answer().items() if name != missing}
 
-    assert not Draft202012Validator(client_information_schema()).is_valid(short)
+    assert not conforms(short)
 
 
 def test_a_member_explains_itself() -> None:

@@ -1,6 +1,6 @@
 """A disk that remembers every operation, so that a test can cut the power after any of them or let it refuse to write."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,15 +27,15 @@ class Step:
 
 @dataclass
 class Disk:
-    """What happened, in order, and whether writing is refused now."""
+    """What happened, in order, and what is refused now."""
 
     steps: list[Step] = field(default_factory=list[Step])
-    full: bool = False
+    refuses: Literal["write", "sync", ""] = ""
 
     def note(self, step: Step) -> None:
-        """Remember a step, or refuse it as a full disk does."""
-        if self.full and step.act == "write":
-            raise apsw.FullError("the disk is full")
+        """Remember a step, or refuse it as a full or a failing disk does."""
+        if step.act == self.refuses:
+            raise apsw.FullError("the disk is full") if step.act == "write" else apsw.IOError("the disk does not answer")
         self.steps.append(step)
 
 
@@ -47,7 +47,8 @@ class File(apsw.VFSFile):
         self.disk = disk
         self.name = name
 
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - the name that apsw calls
+    # What pyright is told to ignore below: apsw says Buffer, a type that Python 3.11 does not have.
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 # pyright: ignore[reportIncompatibleMethodOverride]
         """Note what is written."""
         self.disk.note(Step("write", self.name, offset, bytes(data)))
         super().xWrite(data, offset)
@@ -75,14 +76,14 @@ class Files(apsw.VFS):
         path = name.filename() if isinstance(name, apsw.URIFilename) else str(name)
         return File(self.disk, Path(path).name, name, flags)
 
-    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802, FBT001
+    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
         """Note that a file is gone."""
         self.disk.note(Step("delete", Path(filename).name))
         super().xDelete(filename, syncdir)
 
 
 @contextmanager
-def on_a_disk(path: Path, synchronous: str) -> Iterator[tuple[Database, Disk]]:
+def on_a_disk(path: Path, synchronous: str) -> Generator[tuple[Database, Disk]]:
     """A connection whose disk remembers. Without shared memory, so it has the file for itself."""
     disk = Disk()
     system = Files(f"disk-{id(disk)}", disk)

@@ -1,6 +1,7 @@
 """Clients and events as the store meets them, and a clock that stands until it is moved."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from calling_card.ports import Invitation, Resource, SigningKey, Store
@@ -90,12 +91,10 @@ async def the_events(store: Store) -> list[Recorded]:
     return found
 
 
-def verify(chain: list[Recorded] | tuple[Recorded, ...] | object) -> None:
+def verify(chain: Sequence[Recorded]) -> None:
     """Numbers without gaps from 1, and every MAC right."""
     previous = b""
-    assert isinstance(chain, list | tuple)
     for number, event in enumerate(chain, 1):
-        assert isinstance(event, Recorded)
         assert event.number == number
         assert event.mac == link(CHAIN_KEY, previous, event)
         previous = event.mac

@@ -33,8 +33,8 @@ async def main(path: Path) -> None:
     store = SqliteStore.open(path, chain_key=CHAIN_KEY, writer=b"writer-1", now=Clock())
     await store.invite(an_invitation(1000), an_event("initial_access_token_created"))
     say("invited")
-    for round in range(20):
-        await asyncio.gather(*(one(store, f"{round}-{number}") for number in range(4)))
+    for turn in range(20):
+        await asyncio.gather(*(one(store, f"{turn}-{number}") for number in range(4)))
     await store.close()
 
 

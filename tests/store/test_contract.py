@@ -232,7 +232,13 @@ async def test_a_replacement_of_what_is_no_longer_there_changes_nothing(store: S
         "state": replace(there, state=State.HELD),
         "secret": replace(there, secret=None),
     }
-    before = others.get(field) or replace(there, rat=replace(there.rat, **{field: 5}))
+    others |= {
+        "confirmed": replace(there, rat=replace(there.rat, confirmed=5)),
+        "issued": replace(there, rat=replace(there.rat, issued=5)),
+        "confirmed_key": replace(there, rat=replace(there.rat, confirmed_key=5)),
+        "issued_key": replace(there, rat=replace(there.rat, issued_key=5)),
+    }
+    before = others[field]
 
     assert not await store.replace(before, rotated(before), an_event("client_replaced", there))
 
@@ -663,7 +669,7 @@ async def test_other_clients_do_not_wait(store: Store) -> None:
 
 
 async def test_a_closed_store_takes_no_more_writes(pair: Pair) -> None:
-    await pair.here.record(an_event("key_rotated"))
+    assert await pair.here.ready()
     await pair.here.close()
     await pair.here.close()
 

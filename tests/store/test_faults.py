@@ -26,8 +26,7 @@ def lived(path: Path, fault: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "tests.store.life", str(path)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "CALLING_CARD_FAULT": fault},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         timeout=60,
         check=False,
         encoding="utf-8",
@@ -99,7 +98,11 @@ def test_points_are_named_once_and_each_is_passed_somewhere() -> None:
 
 def test_a_fuse_kills_at_its_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     kills: list[tuple[int, int]] = []
-    monkeypatch.setattr(os, "kill", lambda process, signal: kills.append((process, signal)))
+
+    def kill(process: int, signal: int) -> None:
+        kills.append((process, signal))
+
+    monkeypatch.setattr(os, "kill", kill)
     monkeypatch.setattr(faults, "FUSE", faults.Fuse("web.mid_answer:3"))
 
     for _ in range(5):

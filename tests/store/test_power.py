@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random  # noqa: TID251 - repeatable: the seed is in the test
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import apsw
 import pytest
@@ -87,15 +87,16 @@ async def test_the_cut_is_sharp_enough_to_see_what_less_syncing_loses(tmp_path: 
     assert found.count("lost") > 10
 
 
+@pytest.mark.parametrize("refuses", ["write", "sync"])
 @pytest.mark.parametrize("moment", ["before anything was written", "in the middle of a life"])
-async def test_a_disk_that_refuses_writes_is_told_and_healed_without_restart(tmp_path: Path, moment: str) -> None:
+async def test_a_disk_that_refuses_is_survived_without_restart(tmp_path: Path, moment: str, refuses: Literal["write", "sync"]) -> None:
     with on_a_disk(tmp_path / "store.db", "FULL") as (db, disk):
         store = SqliteStore.on(db, lambda: db, chain_key=CHAIN_KEY, writer=b"writer-1", now=Clock())
         if moment == "in the middle of a life":
             await lived(store, disk, 5)
         before = await known(store)
 
-        disk.full = True
+        disk.refuses = refuses
         ends = await asyncio.gather(
             *(store.register(a_client(name), an_event(), None) for name in ("x", "y")),
             store.record(an_event("key_rotated")),
@@ -105,7 +106,7 @@ async def test_a_disk_that_refuses_writes_is_told_and_healed_without_restart(tmp
         assert not await store.ready()
         assert await known(store) == before
 
-        disk.full = False
+        disk.refuses = ""
         await store.register(a_client("x"), an_event(), None)
         assert await store.client(a_client("x").key) == a_client("x")
         assert (await kinds(store))[-1] == "client_registered"

@@ -19,12 +19,14 @@ def read(path: Path) -> Mapping[bytes, tuple[int, bytes]]:
 
 
 def write(path: Path, heads: Mapping[bytes, tuple[int, bytes]]) -> None:
-    """Replace the file; heads as far or further in it already stay: two processes undo nothing of each other, and what was altered shows."""
+    """Replace the file, but for heads that are as far in it already: processes undo nothing of each other, and what was altered shows."""
     kept = dict(read(path))
     for writer, head in heads.items():
         if head[0] > kept.get(writer, (0, b""))[0]:
             kept[writer] = head
     fresh = path.with_suffix(f".{os.getpid()}")
-    fresh.write_text(json.dumps({writer.hex(): [number, mac.hex()] for writer, (number, mac) in sorted(kept.items())}), encoding="utf-8")
-    fresh.chmod(0o600)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        json.dump({writer.hex(): [number, mac.hex()] for writer, (number, mac) in sorted(kept.items())}, file)
+        file.flush()
+        os.fsync(file.fileno())
     fresh.replace(path)

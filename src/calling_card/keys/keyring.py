@@ -5,7 +5,7 @@ import fcntl
 import hmac
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -167,13 +167,13 @@ def _read(path: Path) -> tuple[str, list[Key]]:
         raise KeyringError(f"{path.name} is damaged: {type(error).__name__}") from None
     if [key.state for key in keys].count("minting") != 1 or any(len(key.secret) != 32 for key in keys):
         raise KeyringError(f"{path.name} is damaged: it needs exactly one minting key, and 32 bytes in every key")
-    if len({key.number for key in keys}) != len(keys) or any(type(key.number) is not int for key in keys) or not isinstance(issuer, str):
+    if not isinstance(issuer, str) or any(type(key.number) is not int for key in keys) or len({key.number for key in keys}) != len(keys):
         raise KeyringError(f"{path.name} is damaged: it needs an issuer, and a number of its own for every key")
     return issuer, keys
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _alone(path: Path) -> Generator[None]:
     """One writer at a time among all processes, from reading to replacing; a writer that dies lets go."""
     descriptor = os.open(path.with_suffix(".lock"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -189,7 +189,8 @@ def _write(path: Path, issuer: str, keys: Sequence[Key]) -> None:
         {"number": key.number, "secret": base64.b64encode(key.secret).decode(), "state": key.state, "since": key.since} for key in keys
     ]
     fresh = path.with_suffix(".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    fresh.unlink(missing_ok=True)  # whatever a crash left there, and whoever may read that
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump({"version": 1, "issuer": issuer, "keys": rows}, file, indent=1)
         file.flush()

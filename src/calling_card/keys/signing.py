@@ -68,7 +68,7 @@ class JoseSigner:
             if not jws.validate_compact(parsed, key, registry=self._registry):
                 return None
             claims: object = json.loads(parsed.payload)
-        except (JoseError, ValueError):
+        except (JoseError, ValueError, RecursionError):
             return None
         return cast(Mapping[str, object], claims) if isinstance(claims, dict) else None
 

@@ -22,6 +22,7 @@ _DISTINGUISHED = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)*)\s*=.*", re
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
 _METHODS_WITH_SECRET = ("client_secret_basic", "client_secret_post", "client_secret_jwt")
 _METHODS_WITH_JWT = ("client_secret_jwt", "private_key_jwt")
+_METHODS_WITH_KEY = ("private_key_jwt", "self_signed_tls_client_auth")
 _METHODS_WITH_CERTIFICATE = ("tls_client_auth", "self_signed_tls_client_auth")
 
 
@@ -233,17 +234,21 @@ def not_alone(card: Card, ground: Ground) -> str:
     return "none excludes the grant type client_credentials: register with a secret, or without that grant (RFC 6749 section 4.4)"
 
 
-def keys_for_method(card: Card, ground: Ground) -> str:
+def keys_for(endpoint: str) -> Agreement:
     """Methods that prove a key need one (OIDC Registration §2, RFC 8705 §2.2.2)."""
-    del ground
-    method = card[METHOD]
-    if method not in {"private_key_jwt", "self_signed_tls_client_auth"}:
+
+    def agreement(card: Card, ground: Ground) -> str:
+        del ground
+        method = card[method_of(endpoint)]
+        if method not in _METHODS_WITH_KEY:
+            return ""
+        if not _has_keys(card):
+            return f"{method} needs jwks or jwks_uri with a public key"
+        if method == "self_signed_tls_client_auth" and "jwks" in card and not any("x5c" in key for key in keys_of(card["jwks"])):
+            return f"{method} needs a key with x5c (RFC 8705 section 2.2.2)"
         return ""
-    if not _has_keys(card):
-        return f"{method} needs jwks or jwks_uri with a public key"
-    if method == "self_signed_tls_client_auth" and "jwks" in card and not any("x5c" in key for key in keys_of(card["jwks"])):
-        return f"{method} needs a key with x5c (RFC 8705 section 2.2.2)"
-    return ""
+
+    return agreement
 
 
 def one_subject(card: Card, ground: Ground) -> str:
@@ -312,9 +317,10 @@ def unsigned_in_code_flow_only(card: Card, ground: Ground) -> str:
 
 
 def default_id_token_alg(card: Card, ground: Ground) -> str:
-    """RS256, or what is served instead (OIDC Registration §2)."""
+    """RS256, or the first with a key pair that is served instead (OIDC Registration §2)."""
     del card
-    return "RS256" if "RS256" in ground.signing_algs or not ground.signing_algs else ground.signing_algs[0]
+    usable = [alg for alg in ground.signing_algs if not asymmetric(alg, ground)]
+    return "RS256" if "RS256" in usable else next(iter(usable), "")
 
 
 def one_sector(card: Card, ground: Ground) -> str:

@@ -141,5 +141,5 @@ def from_claims(claims: Mapping[str, object], issuer: str) -> AccessToken | None
             ],
             AccessToken,
         )
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeEncodeError):
         return None

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Generic, TypeAlias, TypeVar
 
 import apsw
@@ -123,12 +124,16 @@ class Groups:
         self._runner = None
 
     def _ended(self, runner: asyncio.Task[None]) -> None:
-        """Should the runner be torn down, nothing is taken any more, and of what was under way nobody can say how it ended."""
-        if runner.cancelled() or runner.exception() is not None:
-            self._closed = True
+        """Should the runner be torn down, nothing is taken any more; of what was under way nobody can say how it ended."""
+        if runner.cancelled():
             for piece in self._under_way:
                 piece.future.cancel()
-            self._fail(self._waiting, StoreUnavailable("the writer was stopped"))
+        elif (error := runner.exception()) is not None:
+            self._fail(self._under_way, error)
+        else:
+            return
+        self._closed = True
+        self._fail(self._waiting, StoreUnavailable("the writer was stopped"))
 
     async def _together(self, pieces: Sequence[Piece[object]]) -> None:
         """All in one transaction; should SQLite give that up, each in its own."""
@@ -158,8 +163,7 @@ class Groups:
             await self._on_thread(self._commit)
         except (Lost, apsw.Error) as error:
             self._chain.head = start
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+            self._undo()
             raise Lost("the group was rolled back") from as_said(error)
         point("store.after_commit")
         for piece in pieces:
@@ -167,6 +171,7 @@ class Groups:
 
     async def _begin(self) -> None:
         """Take the write lock: at once on the loop, or with patience elsewhere."""
+        self._undo()
         try:
             self._db.execute("BEGIN IMMEDIATE")
         except apsw.BusyError:
@@ -178,6 +183,12 @@ class Groups:
             self._db.execute("BEGIN IMMEDIATE")
         finally:
             self._db.set_busy_timeout(0)
+
+    def _undo(self) -> None:
+        """Leave a transaction that failed; should even that fail, the next group tries again before it begins."""
+        if self._db.in_transaction:
+            with suppress(apsw.Error):
+                self._db.execute("ROLLBACK")
 
     def _commit(self) -> None:
         self._db.execute("COMMIT")

@@ -65,8 +65,8 @@ def climb(db: Database, step: Step) -> None:
 
 def check(db: Database, known: int) -> None:
     """Refuse what is not ours and what is ahead of us."""
+    empty = not db.execute("SELECT name FROM sqlite_schema LIMIT 1").fetchall()  # read first: another process may be taking the first step
     application, version = number(db, "application_id"), version_of(db)
-    empty = not db.execute("SELECT name FROM sqlite_schema LIMIT 1").fetchall()
     if application != APPLICATION and not (application == 0 and empty):
         raise ForeignFile("the file is a database of another program; name another file or folder")
     if version > known:

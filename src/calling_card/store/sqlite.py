@@ -179,7 +179,7 @@ class SqliteStore:
         if day <= client.last_used_day:
             return
         self._days[client.key, client.incarnation] = day
-        if len(self._days) >= DAYS_WAITING:
+        if len(self._days) >= DAYS_WAITING and not self._groups.closed:
             self._send_along()
 
     # Suspicions and events --------------------------------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ class SqliteStore:
         second = self._now()
         if self._probed[0] != second:
             self._probed = (second, await self._probe(second))
-        return self._probed[1]
+        return self._probed[1] and not self._groups.closed
 
     async def close(self) -> None:
         """See `Store.close`."""

@@ -23,7 +23,7 @@ from calling_card.protocol.credentials import (
 )
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.policy import Rules, invited, operator
+from calling_card.protocol.policy import Rules, invited
 from calling_card.protocol.rotation import (
     Clock,
     Policy,
@@ -223,8 +223,6 @@ def _secret(ports: Ports, client: Client, card: Card, *, named: bool) -> tuple[G
 
 async def _rules(ports: Ports, client: Client) -> Rules:
     """The rules of the client's tier, with what its invitation said."""
-    if client.tier is Tier.ADMIN:
-        return operator(ports.ground.grant_types)
     invitation = await ports.store.invitation(client.invitation) if client.invitation else None
     return ports.rules if invitation is None else invited(ports.rules, invitation.scope, invitation.grants, invitation.hosts)
 
@@ -271,6 +269,8 @@ def _allowed(ports: Ports, use: Use, client: Client) -> None:
     """What the rightful owner may not do (C-14, M-13, M-14, H-31)."""
     if client.state is State.SUSPENDED and use is not Use.READ:
         raise Refusal(No.ACCESS_DENIED, "the client is suspended; ask the operator (RFC 7592 section 2)")
+    if client.tier is Tier.ADMIN and use is not Use.READ:
+        raise Refusal(No.ACCESS_DENIED, "the operator made this client, and only the operator changes it (RFC 7592 section 2)")
     if not getattr(ports.settings, _FORBIDDEN[use]):
         raise Refusal(No.ACCESS_DENIED, f"{use.value} is not allowed to clients here; ask the operator (RFC 7592 section 2)")
 

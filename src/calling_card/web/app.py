@@ -37,9 +37,10 @@ class App:
         if scope["type"] != "http":
             return
         began = time.perf_counter()
-        request = self._request(scope)
+        peer = scope["client"][0] if scope.get("client") else ""
+        request = self._request(scope, peer)
         endpoint = self._routes.find(scope["path"], request)
-        answer = await self._answer(request, endpoint, receive)
+        answer = await self._answer(request, endpoint, receive, peer)
         if endpoint is not None and endpoint.cors:
             answer = Answer(answer.status, answer.body, (*answer.headers, *_CORS))
         faults.point("web.before_answer")
@@ -53,11 +54,10 @@ class App:
             request_id=request.id,
         )
 
-    def _request(self, scope: Scope) -> Request:
+    def _request(self, scope: Scope, peer: str) -> Request:
         headers: dict[bytes, list[bytes]] = {}
         for name, value in scope["headers"]:
             headers.setdefault(name, []).append(value)
-        peer = scope["client"][0] if scope.get("client") else ""
         path = scope["path"]
         return Request(
             scope["method"],
@@ -82,10 +82,10 @@ class App:
         except ValueError:
             return False
 
-    async def _answer(self, request: Request, endpoint: Endpoint | None, receive: Receive) -> Answer:
+    async def _answer(self, request: Request, endpoint: Endpoint | None, receive: Receive, peer: str) -> Answer:
         """The handler's answer, or the one that says why not."""
         try:
-            self._check_transport(request)
+            self._check_transport(request, peer)
             if endpoint is None:
                 return not_found(request)
             if request.method == "OPTIONS":
@@ -108,14 +108,14 @@ class App:
             self._ports.log("failed", level="error", exc_info=error, request_id=request.id)
             return failed(request.id)
 
-    def _check_transport(self, request: Request) -> None:
-        """Behind a proxy everything comes through it, and by TLS (A-04, C-19)."""
+    def _check_transport(self, request: Request, peer: str) -> None:
+        """Behind a proxy everything comes through it, and by TLS; nobody else can say that it did (A-04, C-19)."""
         settings = self._ports.settings
         if sum(len(name) + len(value) for name, values in request.headers.items() for value in values) > _HEADER_BYTES:
             raise Refusal(No.INVALID_REQUEST, f"the headers are larger than {_HEADER_BYTES} bytes")
         if not self._proxies or is_loopback(settings.host):
             return
-        if request.headers.get(b"x-forwarded-proto") != [b"https"]:
+        if not self._trusted(peer) or request.headers.get(b"x-forwarded-proto") != [b"https"]:
             raise Refusal(No.INVALID_REQUEST, "this server answers by https only (RFC 6749 section 3.2)")
 
 

@@ -5,6 +5,7 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from urllib.parse import parse_qsl, unquote_plus
 
 import msgspec
@@ -78,10 +79,14 @@ def bearer(request: Request) -> str | None:
 
 
 def source_network(source: str) -> str:
-    """The network a budget is kept for: an IPv4 address, or the /64 of an IPv6 address."""
+    """The network a budget is kept for: an IPv4 address, or the /64 of an IPv6 address however it is spelled."""
     if ":" not in source:
         return source
-    return ":".join(source.split(":")[:4])
+    try:
+        address = IPv6Address(source)
+    except ValueError:
+        return source
+    return str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64))
 
 
 @dataclass(frozen=True, slots=True)

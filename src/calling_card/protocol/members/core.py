@@ -8,11 +8,12 @@ from calling_card.protocol.rules import (
     fits_method,
     https_in_production,
     in_any_order,
-    keys_for_method,
+    keys_for,
     not_alone,
     one_subject,
     only_with_jwt,
     says_how_to_deliver,
+    signs,
 )
 
 _ANY_WEB = ("https", "http")
@@ -44,7 +45,7 @@ ROWS = (
             "attest_jwt_client_auth",
         ),
         served=lambda ground: ground.auth_methods,
-        agrees=(not_alone, keys_for_method, one_subject),
+        agrees=(not_alone, keys_for("token"), one_subject),
     ),
     Member(
         "grant_types",
@@ -121,6 +122,7 @@ ROWS = (
         "OIDC Registration §2",
         "Algorithm of the client's assertions at the token endpoint.",
         implied="any that is served",
+        rules=(signs,),
         idle=only_with_jwt("token"),
         agrees=(fits_method("token"),),
     ),

@@ -1,0 +1,75 @@
+"""The metadata documents say what is served and nothing else (RFC 8414 §2, §3.2)."""
+
+from dataclasses import replace
+
+import pytest
+
+from calling_card.protocol.server import MEMBERS, Served, document
+from tests.ledger import meets
+
+SERVED = Served(
+    issuer="https://as.example/tenant",
+    registration_endpoint="https://as.example/tenant/register",
+    endpoints={
+        name: f"https://as.example/tenant/{path}"
+        for name, path in (("token", "token"), ("jwks", "jwks"), ("introspection", "introspect"), ("revocation", "revoke"))
+    },
+    grant_types=("client_credentials",),
+    auth_methods=("client_secret_basic", "client_secret_post", "none"),
+    scopes=("openid", "orders"),
+    resources=("https://api.example",),
+    service_documentation="https://docs.example/",
+)
+
+
+@meets("A-02", "A-05")
+def test_everything_served_is_said_and_the_issuer_is_byte_for_byte() -> None:
+    assert document(SERVED) == {
+        "issuer": "https://as.example/tenant",
+        "token_endpoint": "https://as.example/tenant/token",
+        "jwks_uri": "https://as.example/tenant/jwks",
+        "registration_endpoint": "https://as.example/tenant/register",
+        "scopes_supported": ["openid", "orders"],
+        "grant_types_supported": ["client_credentials"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "introspection_endpoint": "https://as.example/tenant/introspect",
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "revocation_endpoint": "https://as.example/tenant/revoke",
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "service_documentation": "https://docs.example/",
+        "protected_resources": ["https://api.example"],
+    }
+
+
+@meets("A-05", "A-07")
+def test_what_is_not_served_leaves_no_member_behind() -> None:
+    nothing = replace(
+        SERVED, registration_endpoint="", grant_types=(), auth_methods=("none",), scopes=(), resources=(), service_documentation=""
+    )
+
+    said = document(nothing)
+
+    assert not any(value in ("", [], None) for value in said.values())
+    assert set(document(SERVED)) - set(said) == {
+        "registration_endpoint",
+        "scopes_supported",
+        "grant_types_supported",
+        "introspection_endpoint_auth_methods_supported",
+        "service_documentation",
+        "protected_resources",
+    }
+
+
+def test_no_member_is_described_twice_and_each_has_its_section() -> None:
+    names = [member.name for member in MEMBERS]
+
+    assert len(set(names)) == len(names)
+    assert all(member.section.startswith("RFC ") and member.meaning.endswith(".") for member in MEMBERS)
+
+
+@meets("H-30")
+@pytest.mark.parametrize(
+    "name", ["authorization_endpoint", "response_types_supported", "code_challenge_methods_supported", "signed_metadata"]
+)
+def test_what_is_not_built_yet_is_not_promised(name: str) -> None:
+    assert name not in document(SERVED)

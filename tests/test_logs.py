@@ -1,0 +1,206 @@
+"""Log lines: one JSON object each, whatever is in the values, and never a credential (X-39, X-56)."""
+
+import io
+import json
+import secrets
+from pathlib import Path
+from typing import TextIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calling_card.keys.keyring import FileKeyring
+from calling_card.keys.signing import JoseSigner
+from calling_card.logs import Log, redact
+from calling_card.protocol.credentials import KINDS, Handle, write
+from calling_card.protocol.tokens import SEAL, wrap
+from tests.ledger import meets
+
+ISSUER = "https://as.example"
+NOW = 1_800_000_000
+
+
+def lines(stream: io.StringIO) -> list[dict[str, object]]:
+    """What was written; every line is one JSON object."""
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def logged(event: str = "something", **values: object) -> dict[str, object]:
+    stream = io.StringIO()
+    Log("debug", stream)(event, **values)
+    assert stream.getvalue().count("\n") == 1
+    return lines(stream)[0]
+
+
+@pytest.fixture(scope="module")
+def credentials(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """One credential of every kind that this server makes."""
+    keyring = FileKeyring.create(tmp_path_factory.mktemp("keys") / "keyring.json", ISSUER, secrets.token_bytes, NOW)
+    signer = JoseSigner(keyring)
+    signer.know([signer.make(secrets.token_bytes, NOW)])
+    nonce = secrets.token_bytes(12)
+    handles = [write(keyring, ISSUER, Handle(kind, 1, secrets.token_bytes(kind.owner), 1)) for kind in KINDS]
+    return [*handles, wrap(1, nonce, keyring.seal(SEAL, b"claims", nonce)), signer.sign({"sub": "c1"}, "at+jwt")]
+
+
+# ── Credentials ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@meets("X-39", "M-45")
+@pytest.mark.parametrize(
+    "around", ["{}", "Bearer {}", "token={}&x=y", '{{"access_token":"{}"}}', "({})", "{}, {}", "x{}", "https://a.example/?t={}#x"]
+)
+def test_no_kind_of_credential_stays_in_a_text(credentials: list[str], around: str) -> None:
+    for credential in credentials:
+        text = redact(around.format(credential, credential))
+
+        assert credential[-12:] not in text
+        assert credential[12:40] not in text
+
+
+@meets("X-39")
+def test_what_is_left_of_a_credential_says_its_kind(credentials: list[str]) -> None:
+    assert [redact(credential) for credential in credentials] == [*(kind.prefix + "..." for kind in KINDS), "cc_at_...", "jwt..."]
+
+
+@meets("X-39")
+def test_no_credential_stays_in_a_line_wherever_it_stands(credentials: list[str]) -> None:
+    for credential in credentials:
+        line = json.dumps(
+            logged(
+                credential,
+                value=credential,
+                listed=[credential, {"deep": (credential,)}],
+                mapped={credential: {"token": credential}},
+                raw=credential.encode(),
+                error=ValueError(credential),
+                path=Path("/a") / credential,
+            )
+        )
+        assert credential[-12:] not in line
+        assert credential[12:40] not in line
+
+
+@meets("X-39")
+def test_no_credential_stays_in_a_traceback(credentials: list[str]) -> None:
+    stream = io.StringIO()
+    for credential in credentials:
+        try:
+            raise ValueError(f"cannot read {credential}")
+        except ValueError:
+            Log("info", stream)("failed", level="error", exc_info=True)
+
+    assert all("ValueError: cannot read" in str(line["exception"]) for line in lines(stream))
+    assert not any(credential[-12:] in stream.getvalue() for credential in credentials)
+
+
+@given(st.text())
+def test_a_text_without_credentials_is_only_cut(text: str) -> None:
+    assert "cc_" in text or "eyJ" in text or redact(text) == text[:2000]
+
+
+# ── Injection ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+HOSTILE = [
+    "a\r\nb",
+    'a\n{"event":"client_registered","level":"info"}',
+    "\x1b[2J\x1b[31mred",
+    "a\x00b",
+    "\x85next\u2028line\u2029paragraph",
+    '","level":"error","x":"',
+    "\\",
+    "\x7f",
+]
+
+
+@meets("X-56")
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_nothing_in_a_value_ends_its_line_or_reaches_a_terminal(text: str) -> None:
+    stream = io.StringIO()
+
+    Log("info", stream)("request_refused", client_name=text, listed=[text], mapped={text: text})
+
+    written = stream.getvalue()
+    assert written.count("\n") == 1
+    assert not any(char in written[:-1] for char in "\r\n\x00\x1b\x7f\x85\u2028\u2029")
+    (line,) = lines(stream)
+    assert (line["event"], line["level"], line["client_name"]) == ("request_refused", "info", text)
+
+
+@meets("X-56")
+@given(st.text(st.characters(codec="utf-8"), max_size=200))
+def test_any_text_makes_one_line_with_that_text_in_it(text: str) -> None:
+    line = logged(text, value=text)
+
+    assert line["event"] == line["value"] == redact(text)
+
+
+@pytest.mark.parametrize(
+    "value", ["\ud800", ["\udfff"], {"\ud800": 1}, float("nan"), object(), {1, 2}, b"\xff", 2**200, {1: 2}, ..., int], ids=repr
+)
+def test_a_value_that_json_cannot_hold_loses_no_line(value: object) -> None:
+    line = logged("odd", value=value)
+
+    assert line["event"] == "odd"
+    assert "value" in line
+
+
+@meets("X-56")
+def test_a_long_value_is_cut() -> None:
+    line = logged("long", value="x" * 100_000, listed=["x" * 100_000])
+
+    assert len(json.dumps(line)) < 10_000
+
+
+# ── Weight, and streams that fail ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "least, written", [("debug", ["debug", "info", "warning", "error"]), ("warning", ["warning", "error"]), ("error", ["error"])]
+)
+def test_lines_below_the_least_weight_are_not_written(least: str, written: list[str]) -> None:
+    stream = io.StringIO()
+    log = Log(least, stream)
+
+    for level in ("debug", "info", "warning", "error"):
+        log("something", level=level)
+
+    assert [line["level"] for line in lines(stream)] == written
+
+
+def test_a_line_has_a_time_in_utc_its_event_its_level_and_its_values() -> None:
+    line = logged("something", client_id="c1", count=3)
+
+    assert str(line.pop("timestamp")).endswith("Z")
+    assert line == {"event": "something", "level": "info", "client_id": "c1", "count": 3}
+
+
+class Full(io.StringIO):
+    """A disk without room."""
+
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def closed() -> TextIO:
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize("stream", [Full(), closed()], ids=["full", "closed"])
+def test_a_line_that_cannot_be_written_fails_nothing(stream: TextIO) -> None:
+    log = Log("info", stream)
+
+    log("something", value=1)
+
+    assert stream.closed or stream.tell() == 0
+
+
+def test_without_a_stream_lines_go_to_the_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    Log()("something")
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert json.loads(err)["event"] == "something"

@@ -1,0 +1,116 @@
+"""What an operator gives out: invitations and resource servers."""
+
+from pathlib import Path
+
+import pytest
+
+from calling_card.protocol.errors import No, Refusal
+from calling_card.usecases.provide import Wanted, add_resource, invite, resources
+from tests.ledger import meets
+from tests.world import START, World, world
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> World:
+    return await world(tmp_path)
+
+
+def wanted(uses: int = 1, lifetime: int = 60, scope: str | None = None, grants: tuple[str, ...] | None = None) -> Wanted:
+    return Wanted(uses, lifetime, scope, grants, None, "for a friend", "op")
+
+
+@meets("R-24")
+async def test_an_invitation_is_kept_without_its_token_and_told_with_its_limits(server: World) -> None:
+    asked = Wanted(3, 60, "openid", ("client_credentials",), ("a.example",), "for a friend", "op")
+
+    made = await invite(server.ports, asked)
+
+    kept = await server.ports.store.invitation(made.invitation.id)
+    assert kept == made.invitation
+    assert (made.invitation.uses_left, made.invitation.expires_at) == (3, START + 60)
+    assert made.initial_access_token.startswith("cc_iat_")
+    [event] = await server.told("initial_access_token_created")
+    assert event["actor"] == "operator"
+    assert event["body"] == {
+        "id": made.invitation.id.hex(),
+        "label": "for a friend",
+        "uses": 3,
+        "expires_at": START + 60,
+        "scope": "openid",
+        "grants": ["client_credentials"],
+        "hosts": ["a.example"],
+    }
+
+
+async def test_what_an_invitation_does_not_limit_is_not_told(server: World) -> None:
+    made = await invite(server.ports, wanted(lifetime=0))
+
+    [event] = await server.told("initial_access_token_created")
+    assert made.invitation.expires_at == 0
+    assert set(event["body"]) == {"id", "label", "uses", "expires_at"}
+    server.clock.forward(10**8)
+    assert (await server.register(made.initial_access_token))["client_id"]
+
+
+@pytest.mark.parametrize(
+    "asked, no, words",
+    [
+        (wanted(uses=0), No.INVALID_REQUEST, "uses: must be at least 1"),
+        (wanted(lifetime=-1), No.INVALID_REQUEST, "expires must not lie in the past"),
+        (wanted(grants=("password",)), No.INVALID_REQUEST, "grant: password is not served; served are authorization_code"),
+        (wanted(scope="openid nonsense"), No.INVALID_SCOPE, "scope: nonsense is not known here"),
+    ],
+)
+async def test_an_invitation_that_could_never_work_is_not_made(server: World, asked: Wanted, no: No, words: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        await invite(server.ports, asked)
+
+    assert (caught.value.no, words in caught.value.description) == (no, True)
+    assert await server.kinds() == ["key_rotated"]
+
+
+async def test_the_scopes_of_resource_servers_may_be_invited_to(server: World) -> None:
+    await server.resource(scope="orders:read")
+
+    made = await invite(server.ports, wanted(scope="orders:read"))
+
+    assert made.invitation.scope == "orders:read"
+
+
+async def test_a_resource_server_is_a_client_that_may_ask_about_tokens(server: World) -> None:
+    made = await add_resource(server.ports, "HTTPS://API.example/", "orders:read", "jwt", "Orders")
+
+    client = await server.row(made.information)
+    assert (made.resource.uri, made.resource.client_key) == ("https://api.example", client.key)
+    assert b'"client_name":"Orders"' in client.metadata
+    assert list(await resources(server.ports)) == [made.resource]
+    assert (await server.introspect(made.information, "x")).json == {"active": False}
+    [event] = await server.told("resource_added")
+    assert event["body"] == {"uri": "https://api.example", "client_id": client.client_id, "tokens": "jwt", "scope": "orders:read"}
+
+
+async def test_a_resource_server_without_a_name_is_called_by_its_address(server: World) -> None:
+    made = await add_resource(server.ports, "https://api.example/v1", "", "opaque", "")
+
+    assert b'"client_name":"https://api.example/v1"' in (await server.row(made.information)).metadata
+
+
+@pytest.mark.parametrize(
+    "uri, no, words",
+    [
+        ("https://as.example/api", No.INVALID_TARGET, "this server itself is not a resource"),
+        ("https://AS.example.:443/", No.INVALID_TARGET, "this server itself is not a resource"),
+        ("https://api.example/#x", No.INVALID_TARGET, "must not have a fragment"),
+        ("api.example", No.INVALID_TARGET, "is not an absolute URL"),
+        ("https://API.example", No.INVALID_REQUEST, "resource: https://api.example is known already"),
+    ],
+)
+async def test_what_cannot_be_a_resource_is_refused_and_leaves_nothing(server: World, uri: str, no: No, words: str) -> None:
+    await server.resource("https://api.example")
+    before = await server.kept()
+
+    with pytest.raises(Refusal) as caught:
+        await add_resource(server.ports, uri, "", "opaque", "")
+
+    assert (caught.value.no, words in caught.value.description) == (no, True)
+    assert await server.kept() == before
