@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -43,9 +44,9 @@ def other(row: Setting) -> object:
 
 def spelled(value: object) -> str:
     """A value as an environment variable has it."""
-    return (
-        " ".join(str(word) for word in value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else str(value)
-    )
+    if isinstance(value, tuple):
+        return " ".join(str(word) for word in cast(tuple[object, ...], value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def toml(values: Mapping[str, object]) -> str:
@@ -134,7 +135,7 @@ def test_a_switch_is_understood_in_each_common_spelling(word: str, meant: bool) 
 
 @pytest.mark.parametrize("word", ["", "on", "2", "maybe", "true "])
 def test_a_switch_in_any_other_spelling_is_refused(word: str) -> None:
-    with pytest.raises(BadSettings, match="^management: .* is not a bool$"):
+    with pytest.raises(BadSettings, match=r"^management: .* is not a bool$"):
         load({}, environment={"CALLING_CARD_MANAGEMENT": word})
 
 
@@ -142,7 +143,7 @@ def test_a_switch_in_any_other_spelling_is_refused(word: str) -> None:
     "word", ["", "-", "--5", "1.0", "1e3", "0x10", " 5", "5\n", "²", "٣", "9" * 5_000, "five"], ids=lambda word: ascii(word[:9])
 )
 def test_a_number_in_any_other_spelling_is_refused(word: str) -> None:
-    with pytest.raises(BadSettings, match="^secret_overlap: .* is not a int$"):
+    with pytest.raises(BadSettings, match=r"^secret_overlap: .* is not a int$"):
         load({}, environment={"CALLING_CARD_SECRET_OVERLAP": word})
 
 
@@ -210,7 +211,7 @@ def test_without_an_issuer_a_server_on_loopback_has_its_address_for_one(host: st
 )
 @pytest.mark.parametrize("dev", [True, False])
 def test_plain_http_is_refused_unless_issuer_and_address_are_on_loopback(issuer: str, host: str, dev: bool) -> None:
-    with pytest.raises(BadSettings, match="^issuer: http is only for an issuer and an address on loopback"):
+    with pytest.raises(BadSettings, match=r"^issuer: http is only for an issuer and an address on loopback"):
         load({"issuer": issuer, "host": host, "dev": dev, "trusted_proxies": ["10.0.0.0/8"]}, environment=NOTHING)
 
 
@@ -238,27 +239,27 @@ def test_plain_http_is_refused_unless_issuer_and_address_are_on_loopback(issuer:
     ids=ascii,
 )
 def test_what_is_no_absolute_url_is_no_issuer(issuer: str) -> None:
-    with pytest.raises(BadSettings, match="^issuer: .* is not an absolute https URL"):
+    with pytest.raises(BadSettings, match=r"^issuer: .* is not an absolute https URL"):
         load({"issuer": issuer}, environment=NOTHING)
 
 
 @meets("A-02")
 @pytest.mark.parametrize("end", ["?", "?tenant=1", "#", "#a"])
 def test_an_issuer_with_a_query_or_fragment_is_refused(end: str) -> None:
-    with pytest.raises(BadSettings, match="^issuer: must have no query, fragment or user"):
+    with pytest.raises(BadSettings, match=r"^issuer: must have no query, fragment or user"):
         load({"issuer": "https://as.example" + end}, environment=NOTHING)
 
 
 @pytest.mark.parametrize("user", ["a@", "a:b@", "@", ":b@"])
 def test_an_issuer_with_a_user_is_refused(user: str) -> None:
-    with pytest.raises(BadSettings, match="^issuer: must have no query, fragment or user"):
+    with pytest.raises(BadSettings, match=r"^issuer: must have no query, fragment or user"):
         load({"issuer": f"https://{user}as.example"}, environment=NOTHING)
 
 
 @meets("A-02")
 @pytest.mark.parametrize("issuer", ["https://as.example/", "https://as.example/tenant/", "http://127.0.0.1:8000/"])
 def test_an_issuer_that_ends_with_a_slash_is_refused_before_clients_compare_it(issuer: str) -> None:
-    with pytest.raises(BadSettings, match="^issuer: must not end with a slash"):
+    with pytest.raises(BadSettings, match=r"^issuer: must not end with a slash"):
         load({"issuer": issuer}, environment=NOTHING)
 
 
@@ -275,7 +276,7 @@ def test_an_https_issuer_is_kept_byte_for_byte(issuer: str) -> None:
 def test_an_https_server_that_others_reach_in_plain_must_name_the_proxy_that_ends_tls() -> None:
     reachable = {"issuer": "https://as.example", "host": "192.0.2.1"}
 
-    with pytest.raises(BadSettings, match="^trusted_proxies: name the proxy that ends TLS, or listen on loopback"):
+    with pytest.raises(BadSettings, match=r"^trusted_proxies: name the proxy that ends TLS, or listen on loopback"):
         load(reachable, environment=NOTHING)
     assert load({**reachable, "trusted_proxies": ["198.51.100.0/24"]}, environment=NOTHING).host == "192.0.2.1"
 
@@ -283,45 +284,45 @@ def test_an_https_server_that_others_reach_in_plain_must_name_the_proxy_that_end
 @meets("A-91")
 @pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0", "10.0.0.1/8", "proxy.example", "*", "10.0.0.0/33", "300.0.0.1"])
 def test_a_proxy_that_is_everybody_or_nobody_is_refused(network: str) -> None:
-    with pytest.raises(BadSettings, match="^trusted_proxies: "):
+    with pytest.raises(BadSettings, match=r"^trusted_proxies: "):
         load({"trusted_proxies": ["10.0.0.0/8", network]}, environment=NOTHING)
 
 
 @meets("A-91")
 def test_development_is_for_loopback() -> None:
-    with pytest.raises(BadSettings, match="^dev: only with an issuer on loopback"):
+    with pytest.raises(BadSettings, match=r"^dev: only with an issuer on loopback"):
         load({"issuer": "https://as.example", "dev": True}, environment=NOTHING)
     assert load({"issuer": "https://localhost", "dev": True}, environment=NOTHING).dev
 
 
 @pytest.mark.parametrize("path", ["register", "", "/", "/register/", "/a/"])
 def test_a_registration_path_that_is_none_is_refused(path: str) -> None:
-    with pytest.raises(BadSettings, match="^registration_path: must begin with / and not end with one"):
+    with pytest.raises(BadSettings, match=r"^registration_path: must begin with / and not end with one"):
         load({"registration_path": path}, environment=NOTHING)
 
 
 @pytest.mark.parametrize("name", ["secret_lifetime", "secret_overlap", "registration_rate", "failure_rate", "metadata_max_age"])
 def test_what_may_be_none_must_not_be_less(name: str) -> None:
     assert getattr(load({name: 0}, environment=NOTHING), name) == 0
-    with pytest.raises(BadSettings, match=f"^{name}: must not be negative"):
+    with pytest.raises(BadSettings, match=rf"^{name}: must not be negative"):
         load({name: -1}, environment=NOTHING)
 
 
 @pytest.mark.parametrize("name", ["opaque_token_lifetime", "jwt_lifetime", "registration_burst", "body_limit", "tombstone_days"])
 def test_what_must_be_something_must_not_be_none(name: str) -> None:
     assert getattr(load({name: 1}, environment=NOTHING), name) == 1
-    with pytest.raises(BadSettings, match=f"^{name}: must be at least 1"):
+    with pytest.raises(BadSettings, match=rf"^{name}: must be at least 1"):
         load({name: 0}, environment=NOTHING)
 
 
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_a_port_that_cannot_be_is_refused(port: int) -> None:
-    with pytest.raises(BadSettings, match="^port: must be from 0 to 65535"):
+    with pytest.raises(BadSettings, match=r"^port: must be from 0 to 65535"):
         load({"port": port, "issuer": "https://as.example"}, environment=NOTHING)
 
 
 def test_a_default_scope_that_is_not_known_is_refused() -> None:
-    with pytest.raises(BadSettings, match="^default_scope: admin zoo is not among scopes"):
+    with pytest.raises(BadSettings, match=r"^default_scope: admin zoo is not among scopes"):
         load({"default_scope": "zoo openid admin"}, environment=NOTHING)
 
 

@@ -37,6 +37,13 @@ def body_of(card: Mapping[str, Any], without: tuple[str, ...] = (), /, **members
     return {**{name: value for name, value in card.items() if name not in (*SERVER_MEMBERS, *without)}, **members}
 
 
+def rat(card: Mapping[str, Any]) -> str:
+    """The registration access token of an answer."""
+    token = card["registration_access_token"]
+    assert isinstance(token, str)
+    return token
+
+
 @dataclass
 class Clock:
     """Seconds since 1970, moved by hand."""
@@ -140,6 +147,25 @@ class World:
         body = {"redirect_uris": [CALLBACK], **members}
         reply = await self.post_json("/register", body, token)
         assert reply.status == 201, reply.body
+        return reply.json
+
+    async def tried(self, token: str | None = None, /, **members: object) -> tuple[int, dict[str, Any]]:
+        """Status and body of a registration, with a redirect URI unless another is given; nothing is kept of a refused one."""
+        before = await self.kept()
+        reply = await self.post_json("/register", {"redirect_uris": [CALLBACK], **members}, token)
+        assert reply.status == 201 or await self.kept() == before
+        return reply.status, reply.json
+
+    async def refusal(self, token: str | None = None, /, **members: object) -> tuple[str, str]:
+        """Code and description of a registration that must be refused with 400."""
+        status, body = await self.tried(token, **members)
+        assert status == 400, body
+        return body["error"], body["error_description"]
+
+    async def replaced(self, card: Mapping[str, Any], **members: object) -> dict[str, Any]:
+        """The card after a replacement that must succeed."""
+        reply = await self.put(card, body_of(card, **members))
+        assert reply.status == 200, reply.body
         return reply.json
 
     async def register_at(self, target: str, **members: object) -> dict[str, Any]:

@@ -1,15 +1,21 @@
 """Structured log lines as JSON, from which credentials are taken out by their prefixes (X-39, X-56)."""
 
+import json
 import re
 import sys
-from collections.abc import MutableMapping
-from typing import TextIO
+from collections.abc import Mapping, MutableMapping, Sequence
+from itertools import islice
+from typing import TextIO, cast
 
 import msgspec
 import structlog
 
 _CREDENTIAL = re.compile(r"cc_([a-z]+)_[A-Za-z0-9_.-]+|eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*")
+_MOVING = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters and line ends that JSON need not escape, and turns of direction."""
 _LONGEST = 2000
+_MOST = 50
+_DEEPEST = 4
 _WEIGHTS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
@@ -26,11 +32,29 @@ def _hidden(text: str) -> str:
 
 def _clean(logger: object, method: str, line: MutableMapping[str, object]) -> MutableMapping[str, object]:
     del logger, method
-    return {name: redact(value) if isinstance(value, str) else value for name, value in line.items()}
+    return {name: redact(value) if isinstance(value, str) else _plain(value, _DEEPEST) for name, value in line.items()}
+
+
+def _plain(value: object, depth: int) -> object:
+    """The value as JSON can hold it, its texts redacted and its lists cut; what is too deep or no JSON is shown as Python shows it."""
+    if value is None or isinstance(value, int | float):
+        return value
+    if isinstance(value, Mapping) and depth:
+        pairs = cast(Mapping[object, object], value).items()
+        return {redact(str(name)): _plain(inner, depth - 1) for name, inner in islice(pairs, _MOST)}
+    if isinstance(value, list | tuple) and depth:
+        return [_plain(inner, depth - 1) for inner in islice(cast(Sequence[object], value), _MOST)]
+    return redact(value if isinstance(value, str) else f"{value!r}")
 
 
 def _to_json(line: object, **_: object) -> str:
-    return _hidden(msgspec.json.encode(line, enc_hook=repr).decode())
+    try:
+        text = msgspec.json.encode(line).decode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        text = json.dumps(line)
+    if not text.isascii() or "\x7f" in text:
+        text = _MOVING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _hidden(text)
 
 
 class Log:

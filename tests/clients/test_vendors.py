@@ -23,13 +23,6 @@ async def server(tmp_path: Path) -> World:
     return some
 
 
-def empty(value: object) -> bool:
-    """Whether something in an answer would make some client stumble."""
-    if isinstance(value, dict):
-        return any(empty(item) for item in value.values())
-    return value is None or value == ""
-
-
 @meets("R-105", "R-08", "C-20", "C-21")
 @pytest.mark.parametrize("name", PEOPLE)
 async def test_a_client_of_the_market_gets_what_it_needs_to_go_on(server: World, name: str) -> None:
@@ -39,7 +32,7 @@ async def test_a_client_of_the_market_gets_what_it_needs_to_go_on(server: World,
 
     assert reply.status == 201, reply.body
     card = reply.json
-    assert not empty(card)
+    assert not [value for value in (": null", ': ""') if value in json.dumps(card)]
     assert card["redirect_uris"] == said["redirect_uris"]
     assert card["token_endpoint_auth_method"] == said.get("token_endpoint_auth_method", "client_secret_basic")
     assert ("client_secret" in card) == (card["token_endpoint_auth_method"] != "none")
@@ -83,7 +76,7 @@ async def test_a_scope_that_this_server_does_not_know_does_not_stop_a_client(tmp
     assert (reply.status, reply.json["scope"]) == (201, "offline_access")
 
 
-@meets("R-30", "R-33", "R-105")
+@meets("R-30")
 @pytest.mark.parametrize(
     "uri",
     [

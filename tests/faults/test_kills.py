@@ -40,7 +40,7 @@ ON_THE_WAY = (
 PASSES = (1, 2, 3, 5, 8, 13, 16, 21, 34, 55)
 
 
-@meets("R-94")
+@meets("R-94", "M-46")
 async def test_whatever_the_moment_no_answered_write_is_lost_and_none_is_there_by_half(scene: Scene, seed: int, tell: Told) -> None:
     chance, began = Random(seed), time.monotonic()
 
@@ -48,6 +48,7 @@ async def test_whatever_the_moment_no_answered_write_is_lost_and_none_is_there_b
         await scene.life(delay=chance.uniform(0.02, 0.35))
 
     await scene.finish()
+    assert scene.book.figures.recovered > scene.book.figures.kills
     tell(f"kills at any moment: {scene.book.figures}, {time.monotonic() - began:.0f} s")
 
 
@@ -60,6 +61,7 @@ async def test_at_every_point_on_the_way_no_answered_write_is_lost_and_none_is_t
             await scene.life(f"{point}:{number}")
 
     await scene.finish()
+    assert scene.book.figures.recovered > scene.book.figures.kills
     tell(f"kills at fault points: {scene.book.figures}, {time.monotonic() - began:.0f} s")
 
 

@@ -14,6 +14,7 @@ from threading import Barrier
 import pytest
 
 from calling_card.ports import Ports
+from calling_card.protocol.errors import No, Refusal
 from calling_card.settings import Settings, load
 from calling_card.usecases.operate import rotate
 from calling_card.usecases.provide import Wanted, invite
@@ -193,7 +194,7 @@ async def test_the_last_use_of_an_invitation_lets_one_client_in(track: Track) ->
     assert sum(track.seen.look().uses_left.values()) == 0
 
 
-@meets("M-33", "H-02")
+@meets("M-33", "H-02", "X-37")
 async def test_equal_replacements_at_once_are_one_replacement_with_equal_answers(track: Track) -> None:
     async def lap(number: int) -> None:
         owner = await track.owner()
@@ -209,7 +210,7 @@ async def test_equal_replacements_at_once_are_one_replacement_with_equal_answers
     await rounds(lap)
 
 
-@meets("M-33", "H-02")
+@meets("M-33", "H-02", "X-37")
 async def test_different_replacements_at_once_follow_one_another_and_the_last_token_lives(track: Track) -> None:
     async def lap(number: int) -> None:
         owner = await track.owner()
@@ -361,6 +362,26 @@ async def test_credentials_that_several_operators_renew_at_once_leave_one_that_l
     await rounds(lap, 3)
 
 
+async def test_operators_at_the_very_same_moment_never_hold_the_same_generation(track: Track) -> None:
+    settings = load({"data": str(track.data), "issuer": track.servers[0].issuer}, environment={})
+
+    async def lap(number: int) -> None:
+        (owner,) = await track.machines(1)
+
+        with ThreadPoolExecutor(STARTERS) as threads:
+            work = threads.map(renewed, [settings] * STARTERS, [owner.client_id] * STARTERS, [Barrier(STARTERS)] * STARTERS)
+            made = await asyncio.to_thread(list, work)
+
+        tokens = sorted((token for token in made if token), key=lambda token: spoken(token).generation)
+        track.results.update({"renewed": len(tokens), "told to try again": STARTERS - len(tokens)})
+        assert [spoken(token).generation for token in tokens] == list(range(2, 2 + len(tokens)))
+        assert tokens
+        assert [(await track.one(owner.read(token))).status for token in tokens] == [401] * (len(tokens) - 1) + [200]
+        assert track.kinds(owner)["client_rotated"] == len(tokens)
+
+    await rounds(lap, STARTS)
+
+
 async def test_keys_that_several_operators_renew_at_once_all_verify(track: Track) -> None:
     earlier = await track.owner()
 
@@ -417,6 +438,22 @@ def started(settings: Settings, together: Barrier) -> bytes:
             return ports.keyring.mac(1, "any", b"word") or b""
 
     return asyncio.run(start())
+
+
+def renewed(settings: Settings, client_id: str, together: Barrier) -> str:
+    """One operator's renewal; the new registration access token, or empty when told to try again."""
+
+    async def renew() -> str:
+        async with opened(settings, log=quiet) as ports:
+            together.wait(PATIENCE)
+            try:
+                return str((await rotate(ports, client_id, "operator", at_once=True)).information["registration_access_token"])
+            except Refusal as refusal:
+                if refusal.no is not No.UNAVAILABLE:
+                    raise
+                return ""
+
+    return asyncio.run(renew())
 
 
 # ── Words ────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -217,7 +217,6 @@ def test_a_rotation_adds_a_key_that_mints_and_leaves_the_old_one_to_verify(path:
     assert [(key.number, key.state, key.since) for key in keyring.keys] == [(1, "verifying", NOW + 5), (2, "minting", NOW + 5)]
 
 
-@meets("X-37")
 def test_a_rotation_is_seen_by_every_other_process_at_its_next_use(path: Path, keyring: FileKeyring) -> None:
     other = FileKeyring(path)
     old = other.mac(1, "a", b"m")

@@ -65,12 +65,12 @@ def test_nothing_reads_the_random_device_past_its_port() -> None:
 
 
 @meets("X-69")
-def test_a_server_draws_from_the_source_made_for_secrets(server: World) -> None:
+async def test_a_server_draws_from_the_source_made_for_secrets(server: World) -> None:
     assert server.ports.entropy is secrets.token_bytes
 
 
 @meets("X-45", "S0-07", "S3-31")
-def test_of_ten_thousand_identifiers_none_repeats_and_none_looks_like_anything_else(server: World) -> None:
+async def test_of_ten_thousand_identifiers_none_repeats_and_none_looks_like_anything_else(server: World) -> None:
     found = [newborn(server).client_id for _ in range(10_000)]
 
     assert len(set(found)) == len(found)
@@ -79,7 +79,7 @@ def test_of_ten_thousand_identifiers_none_repeats_and_none_looks_like_anything_e
 
 
 @meets("X-69")
-def test_identifiers_and_incarnations_of_new_clients_are_spread_evenly(server: World) -> None:
+async def test_identifiers_and_incarnations_of_new_clients_are_spread_evenly(server: World) -> None:
     clients = [newborn(server) for _ in range(10_000)]
 
     assert chi_square(b"".join(base64.urlsafe_b64decode(client.client_id[1:] + "==") for client in clients)) < UNLIKELY
@@ -88,7 +88,7 @@ def test_identifiers_and_incarnations_of_new_clients_are_spread_evenly(server: W
 
 @meets("X-69", "X-103")
 @pytest.mark.parametrize("kind", [CLIENT_SECRET, REGISTRATION_ACCESS_TOKEN], ids=lambda kind: kind.name)
-def test_of_a_hundred_thousand_credentials_none_repeats_and_their_secret_part_is_spread_evenly(server: World, kind: Kind) -> None:
+async def test_of_a_hundred_thousand_credentials_none_repeats_and_their_secret_part_is_spread_evenly(server: World, kind: Kind) -> None:
     client = newborn(server)
 
     texts = [

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from calling_card.protocol.clients import JSON, Card, Door, Tier
-from calling_card.protocol.corridor import Passed, pass_through, wants_secret, within
+from calling_card.protocol.corridor import Passed, pass_through, within
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.ground import Ground
+from calling_card.protocol.metadata import needs_secret
 from calling_card.protocol.policy import Decision, Outcome, Reason, Rules, invited, uninvited
 from tests.ledger import meets
 from tests.protocol.macs import ISSUER
@@ -83,7 +84,6 @@ def test_a_client_that_policy_holds_comes_through_and_waits(monkeypatch: pytest.
     assert json.loads(passed.reasons) == [["client_name", "Notes", "Notes", "an operator looks at it first"]]
 
 
-@meets("X-35")
 def test_a_replacement_is_judged_as_a_registration_would_be() -> None:
     """What was there before opens no door: the same card is refused or let in either way."""
     before = through(said()).card
@@ -133,5 +133,5 @@ def test_a_card_asks_for_nothing_beyond_when_every_word_is_known(scope: JSON, in
     ],
 )
 def test_only_the_methods_with_a_shared_secret_want_one(method: str, secret: bool) -> None:
-    assert wants_secret({"token_endpoint_auth_method": method}) is secret
-    assert not wants_secret({})
+    assert needs_secret({"token_endpoint_auth_method": method}) is secret
+    assert not needs_secret({})

@@ -198,7 +198,6 @@ def cards(draw: st.DrawFn) -> Card:
 RULES = [uninvited(["a", "b"], "a"), invited(ANYBODY, "a", ["client_credentials"], ["app.example"]), operator(SERVED)]
 
 
-@meets("X-35")
 @given(cards(), st.none() | cards(), st.sampled_from(RULES), st.sampled_from(list(Tier)), st.sampled_from(list(Door)))
 def test_the_whole_card_is_judged_whatever_door_it_came_by_and_whatever_was_there_before(
     card: Card, before: Card | None, rules: Rules, tier: Tier, door: Door
@@ -216,7 +215,6 @@ def test_the_whole_card_is_judged_whatever_door_it_came_by_and_whatever_was_ther
         assert rules.hosts is None or "https://evil.example/cb" not in str(decision.card["redirect_uris"])
 
 
-@meets("X-35")
 @given(cards(), st.sampled_from(RULES), st.sampled_from(list(Tier)))
 def test_what_came_through_once_comes_through_again_unchanged(card: Card, rules: Rules, tier: Tier) -> None:
     once = judged(card, rules, tier)

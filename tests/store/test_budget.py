@@ -126,6 +126,5 @@ def test_memory_is_bounded_and_the_cause_granted_longest_ago_is_forgotten(ticks:
     for cause in "abcd":
         rate.take(cause)
 
-    assert len(rate._due) == 3
-    assert rate.take("d") > 0
+    assert [rate.take(cause) > 0 for cause in "bcd"] == [True, True, True]
     assert rate.take("a") == 0

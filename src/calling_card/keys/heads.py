@@ -5,6 +5,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from calling_card.keys.alone import alone
+
 
 def read(path: Path) -> Mapping[bytes, tuple[int, bytes]]:
     """Writer to newest event, as last written down; empty when there is no file. Raises `ValueError` when it is damaged."""
@@ -20,13 +22,19 @@ def read(path: Path) -> Mapping[bytes, tuple[int, bytes]]:
 
 def write(path: Path, heads: Mapping[bytes, tuple[int, bytes]]) -> None:
     """Replace the file, but for heads that are as far in it already: processes undo nothing of each other, and what was altered shows."""
-    kept = dict(read(path))
-    for writer, head in heads.items():
-        if head[0] > kept.get(writer, (0, b""))[0]:
-            kept[writer] = head
-    fresh = path.with_suffix(f".{os.getpid()}")
+    with alone(path):
+        kept = dict(read(path))
+        for writer, head in heads.items():
+            if head[0] > kept.get(writer, (0, b""))[0]:
+                kept[writer] = head
+        _replace(path, kept)
+
+
+def _replace(path: Path, heads: Mapping[bytes, tuple[int, bytes]]) -> None:
+    """As a whole and durably, never readable by others."""
+    fresh = path.with_suffix(".new")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        json.dump({writer.hex(): [number, mac.hex()] for writer, (number, mac) in sorted(kept.items())}, file)
+        json.dump({writer.hex(): [number, mac.hex()] for writer, (number, mac) in sorted(heads.items())}, file)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)

@@ -1,12 +1,10 @@
 """The keyring: numbered keys in a file of mode 0600 beside the database (CREDENTIALS §2)."""
 
 import base64
-import fcntl
 import hmac
 import json
 import os
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from calling_card import faults
+from calling_card.keys.alone import alone
 
 HONOURED = ("known", "minting", "verifying")
 """States in which a key still verifies. ``gone`` and ``burnt`` keys are refused at once."""
@@ -62,7 +61,7 @@ class FileKeyring:
     @classmethod
     def create(cls, path: Path, issuer: str, entropy: Callable[[int], bytes], now: int) -> "FileKeyring":
         """Make a keyring with one minting key. Raises `KeyringExists` when the file exists."""
-        with _alone(path):
+        with alone(path):
             if path.exists():
                 raise KeyringExists(f"{path.name} exists already")
             _write(path, issuer, [Key(1, entropy(32), "minting", now)])
@@ -110,7 +109,7 @@ class FileKeyring:
 
     def rotate(self, entropy: Callable[[int], bytes], now: int) -> int:
         """Add a key that mints from now on; the one before it only verifies. Returns the new number."""
-        with _alone(self._path):
+        with alone(self._path):
             keys = [replace(key, state="verifying", since=now) if key.state == "minting" else key for key in self.keys]
             number = max(key.number for key in keys) + 1
             if number > 0xFFFF:
@@ -170,17 +169,6 @@ def _read(path: Path) -> tuple[str, list[Key]]:
     if not isinstance(issuer, str) or any(type(key.number) is not int for key in keys) or len({key.number for key in keys}) != len(keys):
         raise KeyringError(f"{path.name} is damaged: it needs an issuer, and a number of its own for every key")
     return issuer, keys
-
-
-@contextmanager
-def _alone(path: Path) -> Generator[None]:
-    """One writer at a time among all processes, from reading to replacing; a writer that dies lets go."""
-    descriptor = os.open(path.with_suffix(".lock"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _write(path: Path, issuer: str, keys: Sequence[Key]) -> None:

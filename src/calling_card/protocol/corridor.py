@@ -42,11 +42,6 @@ def pass_through(
     return Passed(decision.card, _reasons(judged, decision), judged.warnings, decision.outcome is Outcome.HOLD)
 
 
-def wants_secret(card: Card) -> bool:
-    """Whether the registered method works with a shared secret (R-41)."""
-    return card.get("token_endpoint_auth_method") in ("client_secret_basic", "client_secret_post", "client_secret_jwt")
-
-
 def _reasons(judged: Judged, decision: Decision) -> bytes:
     rows: list[JSON] = [[change.member, change.was, change.now, change.why] for change in judged.changes]
     rows += [[reason.member, reason.was, reason.now, reason.why] for reason in decision.reasons]

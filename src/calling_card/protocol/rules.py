@@ -216,10 +216,11 @@ def same_method(card: Card, ground: Ground) -> str:
 
 def has_secret_for(endpoint: str) -> Agreement:
     """A public client has no secret to authenticate with elsewhere (RFC 7591 §2)."""
+    name = method_of(endpoint)
 
     def agreement(card: Card, ground: Ground) -> str:
         del ground
-        if card[METHOD] != "none" or card[method_of(endpoint)] not in _METHODS_WITH_SECRET:
+        if card[METHOD] != "none" or card[name] not in _METHODS_WITH_SECRET:
             return ""
         return "needs the secret that token_endpoint_auth_method none does not get; use none for both, or a secret for both"
 
@@ -236,10 +237,11 @@ def not_alone(card: Card, ground: Ground) -> str:
 
 def keys_for(endpoint: str) -> Agreement:
     """Methods that prove a key need one (OIDC Registration §2, RFC 8705 §2.2.2)."""
+    name = method_of(endpoint)
 
     def agreement(card: Card, ground: Ground) -> str:
         del ground
-        method = card[method_of(endpoint)]
+        method = card[name]
         if method not in _METHODS_WITH_KEY:
             return ""
         if not _has_keys(card):
@@ -319,8 +321,9 @@ def unsigned_in_code_flow_only(card: Card, ground: Ground) -> str:
 def default_id_token_alg(card: Card, ground: Ground) -> str:
     """RS256, or the first with a key pair that is served instead (OIDC Registration §2)."""
     del card
-    usable = [alg for alg in ground.signing_algs if not asymmetric(alg, ground)]
-    return "RS256" if "RS256" in usable else next(iter(usable), "")
+    if "RS256" in ground.signing_algs:
+        return "RS256"
+    return next((alg for alg in ground.signing_algs if not asymmetric(alg, ground)), "")
 
 
 def one_sector(card: Card, ground: Ground) -> str:

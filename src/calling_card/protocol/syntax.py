@@ -26,7 +26,7 @@ def read_object(body: bytes, *, depth: int = 8, members: int = 200) -> dict[str,
     try:
         value: object = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise _no(f"not valid JSON at character {error.pos + 1} (RFC 8259 section 2)") from None
+        raise _no(f"is not valid JSON at character {error.pos + 1} (RFC 8259 section 2)") from None
     if not isinstance(value, dict):
         raise _no("must be one JSON object (RFC 7591 section 3.1)")
     said = cast(dict[str, JSON], value)

@@ -9,7 +9,7 @@ import msgspec
 from calling_card.ports import Ports
 from calling_card.protocol.answers import card_of, information, to_bytes
 from calling_card.protocol.clients import JSON, Card, Client, Generations, Route, State, Tier, client_key
-from calling_card.protocol.corridor import Passed, pass_through, wants_secret, within
+from calling_card.protocol.corridor import Passed, pass_through, within
 from calling_card.protocol.credentials import (
     CLIENT_SECRET,
     REGISTRATION_ACCESS_TOKEN,
@@ -23,6 +23,7 @@ from calling_card.protocol.credentials import (
 )
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
+from calling_card.protocol.metadata import needs_secret
 from calling_card.protocol.policy import Rules, invited
 from calling_card.protocol.rotation import (
     Clock,
@@ -37,9 +38,10 @@ from calling_card.protocol.rotation import (
     withdraw,
 )
 from calling_card.protocol.syntax import read_object
+from calling_card.protocol.vocabulary import MEMBERS
 from calling_card.usecases.clients import ATTEMPTS, known_scopes
 
-SERVER_MEMBERS = ("registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at")
+_UNSAYABLE = tuple(name for name, row in MEMBERS.items() if not row.said_in)
 """Members of an answer that a replacement must not name (RFC 7592 §2.2)."""
 _FORBIDDEN = {Use.READ: "self_read", Use.REPLACE: "self_update", Use.DELETE: "self_delete"}
 
@@ -162,7 +164,7 @@ async def _replacement(ports: Ports, asked: Asked, client: Client, handle: Handl
     if passed.warnings:
         body["warnings"] = list(passed.warnings)
     if secret != client.secret:
-        body["secret"] = "renewed" if wants_secret(passed.card) else "withdrawn"
+        body["secret"] = "renewed" if needs_secret(passed.card) else "withdrawn"
     return after, passed.card, Event("client_replaced", ports.now(), client.key, "client", asked.request_id, body)
 
 
@@ -184,7 +186,7 @@ async def _check_named(ports: Ports, asked: Asked, client: Client, said: Card) -
         await ports.store.report(Event("client_id_mismatch", ports.now(), client.key, "client", asked.request_id))
         raise Refusal(No.INVALID_REQUEST, "client_id: is not the one of this registration and cannot be changed (RFC 7592 section 2.2)")
     now_in_force = information(ports.desk, ports.keyring, client, {})
-    for name in SERVER_MEMBERS:
+    for name in _UNSAYABLE:
         if name in said and (ports.settings.read_only_in_put == "refuse" or said[name] != now_in_force.get(name)):
             raise Refusal(No.INVALID_REQUEST, f"{name}: only the server sets it; leave it out of a replacement (RFC 7592 section 2.2)")
     if "client_secret" in said and not _is_secret(ports, client, said["client_secret"]):
@@ -206,7 +208,7 @@ def _secret(ports: Ports, client: Client, card: Card, *, named: bool) -> tuple[G
     row, settings, now = client.secret, ports.settings, ports.now()
     clock = Clock(now, ports.keyring.minting)
     ends = now + settings.secret_lifetime if settings.secret_lifetime else 0
-    if not wants_secret(card):
+    if not needs_secret(card):
         return (None if row is None else withdraw(row)), 0
     if row is None:
         return first(clock), ends

@@ -8,10 +8,11 @@ import msgspec
 from calling_card.ports import Invitation, KeyCollision, Ports, Registration
 from calling_card.protocol.answers import information, to_bytes
 from calling_card.protocol.clients import JSON, Card, Client, Door, Route, State, Tier, client_key
-from calling_card.protocol.corridor import Passed, pass_through, wants_secret, within
+from calling_card.protocol.corridor import Passed, pass_through, within
 from calling_card.protocol.credentials import INITIAL_ACCESS_TOKEN, read
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
+from calling_card.protocol.metadata import needs_secret
 from calling_card.protocol.policy import invited
 from calling_card.protocol.rotation import Clock, first
 from calling_card.protocol.syntax import read_object
@@ -104,7 +105,7 @@ def born(ports: Ports, passed: Passed, door: Door, tier: Tier, invitation: Invit
         metadata=to_bytes(passed.card),
         decision=passed.reasons,
         rat=generations,
-        secret=generations if wants_secret(passed.card) else None,
+        secret=generations if needs_secret(passed.card) else None,
         secret_expires_at=now + lifetime if lifetime else 0,
         last_used_day=now // 86400,
     )

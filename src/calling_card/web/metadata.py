@@ -27,6 +27,7 @@ def _cacheable(ports: Ports, request: Request, value: object) -> Answer:
     tag = b'"' + hashlib.sha256(body).hexdigest()[:16].encode() + b'"'
     age = f"public, max-age={ports.settings.metadata_max_age}".encode()
     headers = (JSON_TYPE, (b"cache-control", age), (b"etag", tag))
-    if tag in [one.strip() for one in b",".join(request.headers.get(b"if-none-match", [])).split(b",")]:
+    known = [one.strip().removeprefix(b"W/") for one in b",".join(request.headers.get(b"if-none-match", [])).split(b",")]
+    if tag in known or known == [b"*"]:
         return Answer(304, b"", headers[1:])
     return Answer(200, body, headers)
