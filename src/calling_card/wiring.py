@@ -85,7 +85,10 @@ def assemble(
 def folder(settings: Settings) -> Path:
     """The data folder, made for its owner alone if it was missing. Raises `BadSettings` when others could get at it (A-91)."""
     path = Path(settings.data)
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadSettings(f"data: {path} cannot be made: {error.strerror}") from None
     if path.stat().st_mode & 0o022:
         raise BadSettings(f"data: {path} can be written by others; chmod go-w it")
     database = path / DATABASE

@@ -120,7 +120,7 @@ class Server:
                 raise TimeoutError(f"no server after {PATIENCE} s: {printed!r}")
             part = os.read(pipe, 4096)
             if not part:
-                raise EOFError(f"the server ended: {printed!r}")
+                raise EOFError(f"the server ended: {printed!r} {self.complaints()[-5:]}")
             printed += part
 
 

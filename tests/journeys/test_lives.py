@@ -128,7 +128,7 @@ async def test_a_client_that_registers_at_each_start_is_another_one_each_time(se
     assert [(await server.read(card)).status for card in lives] == [200] * 5
 
 
-@meets("M-33", "M-60")
+@meets("M-33")
 async def test_clients_of_two_processes_on_one_file_do_not_get_in_each_others_way(tmp_path: Path) -> None:
     here = await world(tmp_path, sqlite=True)
     there = await beside(here, tmp_path)

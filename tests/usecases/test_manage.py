@@ -13,7 +13,7 @@ from calling_card.protocol.events import Event
 from calling_card.store.memory import MemoryStore
 from calling_card.usecases.operate import resume, rotate, suspend
 from tests.ledger import meets
-from tests.world import CALLBACK, START, World, beside, body_of, world
+from tests.world import CALLBACK, START, World, beside, body_of, rat, world
 
 DAY = 86_400
 
@@ -108,6 +108,30 @@ async def test_reading_keeps_a_client_from_being_idle_only_by_setting_and_replac
 
     assert read == START // DAY + (3 if counts else 0)
     assert changed_on == START // DAY + 3
+
+
+@meets("M-58")
+async def test_a_token_request_keeps_a_client_from_being_idle(server: World) -> None:
+    card = await server.machine()
+    server.clock.forward(5 * DAY)
+
+    await server.token(card)
+
+    assert (await server.row(card)).last_used_day == START // DAY + 5
+
+
+@pytest.mark.parametrize("days", [1, 400])
+async def test_the_mark_of_a_deleted_client_is_kept_as_long_as_the_operator_says(tmp_path: Path, days: int) -> None:
+    server = await world(tmp_path, tombstone_days=days)
+    card = await server.register()
+    client = await server.row(card)
+
+    await server.remove(card)
+
+    store = server.ports.store
+    assert isinstance(store, MemoryStore)
+    marks = store._marks[client.key]  # pyright: ignore[reportPrivateUsage] # nothing else shows it yet
+    assert [mark.expires_at for mark in marks.values()] == [START + days * DAY]
 
 
 # ── What the owner may not do ────────────────────────────────────────────────────────────────────────────────────────

@@ -1,15 +1,17 @@
 """Which registration access token may do what, and when a new one is handed out (RFC 7592 §3, §5)."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from calling_card.protocol.clients import State
 from calling_card.protocol.credentials import REGISTRATION_ACCESS_TOKEN, Handle, write
 from tests.ledger import meets
-from tests.world import ISSUER, World, beside, body_of, world
+from tests.world import ISSUER, Reply, World, beside, body_of, rat, world
 
 DAY = 86_400
 
@@ -25,9 +27,6 @@ async def either(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     some = await world(tmp_path, sqlite=request.param == "sqlite")
     yield some
     await some.ports.store.close()
-
-
-# ── Rotation ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @meets("H-02", "M-44", "S1-28", "S1-42", "C-10")
@@ -256,3 +255,26 @@ async def test_new_tokens_are_made_with_the_new_key_and_old_ones_go_on(server: W
     assert read.status == 200
     assert (client.rat.issued, client.rat.issued_key) == (2, 2)
     assert (await server.read(card, forged)).no == (401, "invalid_token")
+
+
+@meets("M-33")
+async def test_a_hundred_different_replacements_at_once_are_never_mixed(either: World) -> None:
+    card = await either.register()
+
+    replies = await asyncio.gather(
+        *(either.put(card, body_of(card, client_name=f"n{n}", software_id=f"n{n}", contacts=[f"n{n}@a.example"])) for n in range(100))
+    )
+
+    last = (await either.read(newest(replies))).json
+    assert {reply.status for reply in replies} == {200}
+    assert last["client_name"] == last["software_id"] == last["contacts"][0].partition("@")[0]
+
+
+def newest(replies: list[Reply]) -> dict[str, Any]:
+    """The answer with the token of the highest generation."""
+    return max((reply.json for reply in replies), key=lambda card: generation(rat(card)))
+
+
+def generation(token: str) -> int:
+    """The number that a registration access token carries."""
+    return int.from_bytes(base64.urlsafe_b64decode(token.removeprefix("cc_rat_") + "==")[28:32])

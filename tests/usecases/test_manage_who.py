@@ -11,9 +11,7 @@ import pytest
 
 from calling_card.protocol.credentials import REGISTRATION_ACCESS_TOKEN, Handle, write
 from tests.ledger import meets
-from tests.world import CALLBACK, ISSUER, Reply, World, body_of, world
-
-DAY = 86_400
+from tests.world import CALLBACK, ISSUER, Reply, World, body_of, rat, world
 
 
 @pytest.fixture
@@ -27,9 +25,6 @@ async def either(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     some = await world(tmp_path, sqlite=request.param == "sqlite")
     yield some
     await some.ports.store.close()
-
-
-# ── Who is asking ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @meets("M-08")

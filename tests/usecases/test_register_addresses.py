@@ -13,8 +13,6 @@ async def server(tmp_path: Path) -> World:
     return await world(tmp_path)
 
 
-# ── Addresses ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 URL_MEMBERS = (
     "client_uri",
     "logo_uri",

@@ -16,9 +16,6 @@ async def server(tmp_path: Path) -> World:
     return await world(tmp_path)
 
 
-# ── Who may register ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @meets("R-21", "C-05", "S0-11", "S3-10")
 async def test_where_a_token_is_needed_its_absence_and_a_bad_one_are_told_apart(tmp_path: Path) -> None:
     server = await world(tmp_path, registration="token")
@@ -75,7 +72,7 @@ async def test_a_token_anywhere_but_in_the_header_is_refused(server: World, targ
     assert await server.kinds() == ["key_rotated"]
 
 
-@meets("R-24", "H-03")
+@meets("R-24")
 async def test_an_invitation_says_which_grants_scopes_and_hosts_a_client_may_have(server: World) -> None:
     token = await server.invitation(uses=9, scope="profile", grants=("client_credentials", "authorization_code"), hosts=("a.example",))
     both = ["client_credentials", "authorization_code"]

@@ -3,7 +3,7 @@
 import dis
 import inspect
 import sys
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -31,7 +31,7 @@ class Trail:
             return await work
 
     @contextmanager
-    def _noting(self) -> Iterator[None]:
+    def _noting(self) -> Generator[None]:
         before = sys.getprofile()
         sys.setprofile(self._seen)
         try:

@@ -130,10 +130,11 @@ async def test_behind_a_proxy_only_what_the_proxy_says_came_by_tls_is_answered(
     server = await behind_a_proxy(tmp_path)
 
     reply = await server.call("POST", "/register", GOOD, {**JSON, **headers}, source)
+    managed = await server.call("GET", "/register/x", b"", {"authorization": "Bearer x", **headers}, source)
 
-    assert reply.status == status
+    assert (reply.status, managed.status) == (status, 401 if status == 201 else 400)
     if status == 400:
-        assert reply.why == "this server answers by https only (RFC 6749 section 3.2)"
+        assert reply.why == managed.why == "this server answers by https only (RFC 6749 section 3.2)"
 
 
 @meets("X-27", "M-47")

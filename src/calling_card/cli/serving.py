@@ -13,11 +13,15 @@ import uvloop
 
 from calling_card import __version__
 from calling_card.cli import desk
-from calling_card.ports import Ports, StoreUnavailable
+from calling_card.ports import Ports
 from calling_card.settings import BadSettings, Settings
 from calling_card.wiring import UNREACHABLE, application, keep_noting, opened
 
 _GRACE = 20
+
+
+class CannotListen(Exception):
+    """The address is taken or not ours."""
 
 
 class Server(uvicorn.Server):
@@ -29,9 +33,11 @@ class Server(uvicorn.Server):
         self.listening = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and say so."""
+        """Listen, and say so; uvicorn would end the whole process where it cannot."""
         try:
             await super().startup(sockets)
+        except SystemExit:
+            self.should_exit = True
         finally:
             self.listening.set()
 
@@ -52,7 +58,7 @@ def serve(settings: Settings) -> None:
     """Serve until stopped; ends the process with 3 when the data folder or the port cannot be used."""
     try:
         uvloop.run(_serve(settings))
-    except (*UNREACHABLE, BadSettings) as error:
+    except (*UNREACHABLE, BadSettings, CannotListen) as error:
         desk.fail(str(error), desk.UNREACHABLE)
 
 
@@ -82,10 +88,10 @@ async def _serve(settings: Settings) -> None:
             if server.started:
                 _greet(ports)
             await serving
-        except SystemExit:
-            raise StoreUnavailable(f"cannot listen on {settings.host}:{settings.port}; is another server there?") from None
         finally:
             noting.cancel()
+    if not server.started:
+        raise CannotListen(f"cannot listen on {settings.host}:{settings.port}; is another server there?")
 
 
 def _greet(ports: Ports) -> None:

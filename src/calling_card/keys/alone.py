@@ -1,4 +1,4 @@
-"""One writer at a time for a file that several processes replace."""
+"""One writer at a time for the files of a folder that several processes replace."""
 
 import fcntl
 import os
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 @contextmanager
-def alone(path: Path) -> Generator[None]:
-    """Hold others off from reading this file until it is replaced; a writer that dies lets go by itself."""
-    descriptor = os.open(path.with_suffix(".lock"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def alone(folder: Path) -> Generator[None]:
+    """Hold others off from reading what is about to be replaced; a writer that dies lets go by itself."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -22,7 +22,7 @@ def read(path: Path) -> Mapping[bytes, tuple[int, bytes]]:
 
 def write(path: Path, heads: Mapping[bytes, tuple[int, bytes]]) -> None:
     """Replace the file, but for heads that are as far in it already: processes undo nothing of each other, and what was altered shows."""
-    with alone(path):
+    with alone(path.parent):
         kept = dict(read(path))
         for writer, head in heads.items():
             if head[0] > kept.get(writer, (0, b""))[0]:

@@ -61,7 +61,7 @@ class FileKeyring:
     @classmethod
     def create(cls, path: Path, issuer: str, entropy: Callable[[int], bytes], now: int) -> "FileKeyring":
         """Make a keyring with one minting key. Raises `KeyringExists` when the file exists."""
-        with alone(path):
+        with alone(path.parent):
             if path.exists():
                 raise KeyringExists(f"{path.name} exists already")
             _write(path, issuer, [Key(1, entropy(32), "minting", now)])
@@ -109,7 +109,7 @@ class FileKeyring:
 
     def rotate(self, entropy: Callable[[int], bytes], now: int) -> int:
         """Add a key that mints from now on; the one before it only verifies. Returns the new number."""
-        with alone(self._path):
+        with alone(self._path.parent):
             keys = [replace(key, state="verifying", since=now) if key.state == "minting" else key for key in self.keys]
             number = max(key.number for key in keys) + 1
             if number > 0xFFFF:
