@@ -1,9 +1,10 @@
 """Structured log lines as JSON, from which credentials are taken out by their prefixes (X-39, X-56)."""
 
 import json
+import logging
 import re
 import sys
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from itertools import islice
 from typing import TextIO, cast
 
@@ -82,3 +83,19 @@ class Log:
             self._logger.msg(event, level=level, **values)
         except (OSError, ValueError):
             return
+
+
+class Relay(logging.Handler):
+    """What libraries log, as lines of ours: one each, without credentials."""
+
+    def __init__(self, log: Callable[..., None]) -> None:
+        """``log`` is what writes a line."""
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say who said what."""
+        level = "error" if record.levelno >= logging.ERROR else "warning"
+        failure = record.exc_info[1] if record.exc_info else None
+        more = {"exc_info": failure} if failure else {}
+        self._log("library", level=level, logger=record.name, said=record.getMessage(), **more)

@@ -486,6 +486,7 @@ async def test_giving_back_another_clients_token_is_refused_and_changes_nothing(
     assert (await ask(server, card, token))["active"]
 
 
+@meets("C-36")
 async def test_by_setting_another_clients_token_is_passed_over_in_silence(tmp_path: Path) -> None:
     server = await world(tmp_path, revocation_foreign="silent")
     card, other = await server.machine(), await server.machine()

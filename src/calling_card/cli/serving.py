@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 import sys
@@ -10,18 +11,51 @@ from collections.abc import Generator
 import click
 import uvicorn
 import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from calling_card import __version__
 from calling_card.cli import desk
+from calling_card.logs import Relay
 from calling_card.ports import Ports
 from calling_card.settings import BadSettings, Settings
 from calling_card.wiring import UNREACHABLE, application, keep_noting, opened
 
 _GRACE = 20
+_UNREAD = 65536
+"""Bytes of a request that may come one after the other without any of them being its body."""
 
 
 class CannotListen(Exception):
     """The address is taken or not ours."""
+
+
+class Wire(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1, but a header behind the body is none, and what is not body has an end (RFC 9110 §6.5.1)."""
+
+    _unread = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Hang up on a head, a trailer or a chunk line without end; uvicorn would keep all of it."""
+        if self._unread > _UNREAD:
+            self.send_400_response("The head of the request is too large.")
+            return
+        self._unread += len(data)
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """A new request."""
+        self._unread = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """From here on a header is a trailer, and goes nowhere."""
+        super().on_headers_complete()
+        self.headers = []
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body, which the application measures."""
+        self._unread = 0
+        super().on_body(body)
 
 
 class Server(uvicorn.Server):
@@ -64,12 +98,13 @@ def serve(settings: Settings) -> None:
 
 async def _serve(settings: Settings) -> None:
     async with opened(settings) as ports:
+        logging.getLogger().addHandler(Relay(ports.log))
         config = uvicorn.Config(
             application(ports),
             host=settings.host,
             port=settings.port,
             loop="none",
-            http="httptools",
+            http=Wire,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -95,8 +95,8 @@ class Client:
 
 
 def client_key(route: Route, client_id: str) -> bytes:
-    """The 16-byte place of a client (CREDENTIALS §4)."""
-    return hashlib.sha256(route.encode() + b"\0" + client_id.encode()).digest()[:16]
+    """The 16-byte place of a client (CREDENTIALS §4); a text that is no Unicode has one too, where nobody lives."""
+    return hashlib.sha256(route.encode() + b"\0" + client_id.encode(errors="surrogatepass")).digest()[:16]
 
 
 def created_by(client: Client) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from calling_card.ports import Invitation, Ports, Resource
+from calling_card.protocol.addresses import host_problem
 from calling_card.protocol.answers import information, to_bytes
 from calling_card.protocol.clients import JSON, Card, Client, Door, Route, State, Tier, client_key
 from calling_card.protocol.credentials import INITIAL_ACCESS_TOKEN, Handle, write
@@ -38,12 +39,16 @@ class Invited:
 
 
 async def invite(ports: Ports, wanted: Wanted) -> Invited:
-    """Make an initial access token (R-24). Raises `Refusal` for uses, scopes or grants that cannot be."""
+    """Make an initial access token (R-24). Raises `Refusal` for uses, scopes, grants or hosts that cannot be."""
     if wanted.uses < 1 or wanted.lifetime < 0:
         raise Refusal(No.INVALID_REQUEST, "uses: must be at least 1, and expires must not lie in the past")
     unserved = [grant for grant in wanted.grants or () if grant not in ports.ground.grant_types]
     if unserved:
         raise Refusal(No.INVALID_REQUEST, f"grant: {unserved[0]} is not served; served are {', '.join(ports.ground.grant_types)}")
+    wrong = [host for host in wanted.hosts or () if host_problem(host.lower())]
+    if wrong:
+        way = "a host stands for itself alone, as in app.example, 127.0.0.1, [::1] or localhost"
+        raise Refusal(No.INVALID_REQUEST, f"redirect-host: '{wrong[0][:80]}' is not a host; {way}")
     await _known(ports, wanted.scope)
     now = ports.now()
     made = Invitation(

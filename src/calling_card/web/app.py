@@ -85,7 +85,7 @@ class App:
     async def _answer(self, request: Request, endpoint: Endpoint | None, receive: Receive, peer: str) -> Answer:
         """The handler's answer, or the one that says why not."""
         try:
-            self._check_transport(request, peer)
+            self._check_transport(request, peer, plain=endpoint is not None and endpoint.plain)
             if endpoint is None:
                 return not_found(request)
             if request.method == "OPTIONS":
@@ -108,12 +108,12 @@ class App:
             self._ports.log("failed", level="error", exc_info=error, request_id=request.id)
             return failed(request.id)
 
-    def _check_transport(self, request: Request, peer: str) -> None:
+    def _check_transport(self, request: Request, peer: str, *, plain: bool) -> None:
         """Behind a proxy everything comes through it, and by TLS; nobody else can say that it did (A-04, C-19)."""
         settings = self._ports.settings
         if sum(len(name) + len(value) for name, values in request.headers.items() for value in values) > _HEADER_BYTES:
             raise Refusal(No.INVALID_REQUEST, f"the headers are larger than {_HEADER_BYTES} bytes")
-        if not self._proxies or is_loopback(settings.host):
+        if plain or not self._proxies or is_loopback(settings.host):
             return
         if not self._trusted(peer) or request.headers.get(b"x-forwarded-proto") != [b"https"]:
             raise Refusal(No.INVALID_REQUEST, "this server answers by https only (RFC 6749 section 3.2)")

@@ -40,6 +40,8 @@ class Endpoint:
     """Also found with its name before the path of the issuer (RFC 8414 §3.1)."""
     below: bool = False
     """Everything under this path is meant."""
+    plain: bool = False
+    """Whether it answers without TLS and past the proxy: a probe asks the process itself, and is told nothing else."""
 
     def allow(self) -> str:
         """Value of the ``Allow`` header."""
@@ -122,8 +124,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "anybody",
         well_known=True,
     ),
-    Endpoint("healthz", "/healthz", {"GET": health.alive}, "H-24", "The process answers.", "anybody", cors=False),
-    Endpoint("readyz", "/readyz", {"GET": health.ready}, "H-24", "The store and the keys can be used.", "anybody", cors=False),
+    Endpoint("healthz", "/healthz", {"GET": health.alive}, "H-24", "The process answers.", "anybody", cors=False, plain=True),
+    Endpoint("readyz", "/readyz", {"GET": health.ready}, "H-24", "The store and the keys can be used.", "anybody", cors=False, plain=True),
 )
 
 NAMED: Mapping[str, str] = {endpoint.name: endpoint.path for endpoint in ENDPOINTS if endpoint.named}

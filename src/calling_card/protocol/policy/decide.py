@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from urllib.parse import urlsplit
 
+from calling_card.protocol.addresses import host_of
 from calling_card.protocol.clients import JSON, Card, Door, Tier
 from calling_card.protocol.errors import No
 from calling_card.protocol.policy.rules import Rules
@@ -90,13 +90,13 @@ def _scopes(card: Card, rules: Rules, tier: Tier) -> Reason | None:
 
 
 def _hosts(card: Card, rules: Rules, tier: Tier) -> Reason | None:
-    """Redirect URIs are never replaced, so one on a host outside the list refuses the whole registration."""
+    """Redirect URIs are never replaced, so one that is not on the web, or on a host outside the list, refuses the whole registration."""
     del tier
     if rules.hosts is None:
         return None
     for uri in _words(card.get("redirect_uris")):
-        host = urlsplit(uri).hostname or ""
-        if host not in rules.hosts:
+        host = host_of(uri)
+        if not host or host not in rules.hosts:
             listed = ", ".join(sorted(rules.hosts))
             why = f"redirect_uris: the host {host or '(none)'} is not one this invitation allows: {listed} (RFC 7591 section 5)"
             return Reason(Outcome.REFUSE, "redirect_uris", uri, None, why, No.INVALID_REDIRECT_URI)
