@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 from calling_card.protocol.answers import Desk
 from calling_card.protocol.clients import Client
 from calling_card.protocol.events import Event, Recorded
+from calling_card.protocol.grants import Consent, Grant
 from calling_card.protocol.ground import Ground
+from calling_card.protocol.people import Passkey, Person, Session, Standing
 from calling_card.protocol.policy import Rules
+from calling_card.protocol.resources import Resource
 
 if TYPE_CHECKING:
     from calling_card.settings import Settings
@@ -55,20 +58,6 @@ class Invitation:
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
-    """A resource server: what its tokens look like and which client asks about them (RFC 8707 §2, RFC 7662 §2.1)."""
-
-    uri: str
-    """Canonical: scheme and host in lower case, no slash for an empty path."""
-    client_key: bytes
-    client_id: str
-    tokens: str
-    """``opaque`` or ``jwt``."""
-    scope: str
-    created_at: int
-
-
-@dataclass(frozen=True, slots=True)
 class SigningKey:
     """A signing key as the store sees it: sealed."""
 
@@ -82,6 +71,21 @@ class SigningKey:
     sealed: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Every row that a token names, as one read found them; None: there is no such row."""
+
+    client: Client | None
+    marked: bool
+    """Whether the token was given back."""
+    grant: Grant | None = None
+    person: Standing | None = None
+
+
+class Busy(Exception):
+    """The threads that hash passwords have more waiting than they take; nothing was done."""
+
+
 class Store(Protocol):
     """Atomic verbs of the domain. When a write returns, it is durable; when it raises, nothing of it is kept."""
 
@@ -89,8 +93,8 @@ class Store(Protocol):
         """The client at this place, whatever its state."""
         ...
 
-    async def living(self, key: bytes, mark: bytes) -> tuple[Client | None, bool]:
-        """The client, and whether ``mark`` is set for it: one read for one question of authority."""
+    async def living(self, key: bytes, mark: bytes, grant: bytes | None = None) -> Rows:
+        """The client, whether ``mark`` is set for it, the grant and its person's standing: one read for one question of authority."""
         ...
 
     async def clients(self, after: str, limit: int) -> Sequence[Client]:
@@ -112,10 +116,11 @@ class Store(Protocol):
         """Delete the client with grants, marks, consents and resources, leave a tombstone; False: it was gone already."""
         ...
 
-    async def revoke(self, client: Client, mark: bytes, expires_at: int, event: Event) -> None:
+    async def revoke(self, client: Client, mark: bytes, expires_at: int, event: Event, grant: bytes | None = None) -> None:
         """Mark one token as dead until it would have expired.
 
-        With more than 32 living marks the client's epoch is raised instead and its marks go (CREDENTIALS §3).
+        With more than 32 living marks of the grant (without one: of the client) its epoch is raised instead and these marks go
+        (CREDENTIALS §3).
         """
         ...
 
@@ -125,6 +130,94 @@ class Store(Protocol):
 
     async def report(self, event: Event) -> None:
         """Record something suspicious: at once, then at most one event a minute per client and kind, with a ``count``."""
+        ...
+
+    async def give(self, client: Client, grant: Grant, consent: Consent | None, event: Event) -> bool:
+        """Keep a pending grant, and remember the yes in the place of an equal one.
+
+        False, and nothing is kept: the client is gone, not active or has another incarnation, or the person is gone, not active or
+        has another epoch than the grant says.
+        """
+        ...
+
+    async def grant(self, key: bytes, id: bytes) -> tuple[Grant, Standing] | None:
+        """A grant, whatever its stage, with its person's standing; None also when the person is gone."""
+        ...
+
+    async def change_grant(self, before: Grant, after: Grant, event: Event) -> bool:
+        """Put ``after`` in the place of ``before`` if its stage, epoch and generations are the same and the client still has its incarnation."""
+        ...
+
+    async def consents(self, person: bytes, client: Client) -> Sequence[Consent]:
+        """What a person's remembered yeses to this very client are."""
+        ...
+
+    async def allowed(self, person: bytes) -> Sequence[tuple[Client, Sequence[Grant]]]:
+        """The clients that a person has living grants for, each with these grants, newest first."""
+        ...
+
+    async def approved(self, client: Client) -> bool:
+        """Whether anybody ever redeemed a grant of this very client."""
+        ...
+
+    async def withdraw(self, person: bytes, key: bytes, event: Event) -> bool:
+        """End all grants of a person for a client and forget every remembered yes; False: there was nothing to end."""
+        ...
+
+    async def person(self, id: bytes) -> Person | None:
+        """A person by identifier, active or not."""
+        ...
+
+    async def person_named(self, name: str) -> Person | None:
+        """A person by sign-in name, in any mix of upper and lower case."""
+        ...
+
+    async def people(self, after: str, limit: int) -> Sequence[Person]:
+        """At most ``limit`` people in the order of their names, beginning behind ``after``."""
+        ...
+
+    async def add_person(self, person: Person, event: Event) -> bool:
+        """Keep a new person with the identity (``self``, sign-in name); False: the name is taken."""
+        ...
+
+    async def change_person(self, before: Person, after: Person, event: Event) -> bool:
+        """Put ``after`` in the place of ``before`` if epoch, standing and password are still the same; a new epoch ends all sessions."""
+        ...
+
+    async def session(self, person: bytes, id: bytes) -> tuple[Session, Person] | None:
+        """A session with its person, whatever the epochs say."""
+        ...
+
+    async def sessions(self, person: bytes) -> Sequence[Session]:
+        """A person's sessions that have not expired, newest first."""
+        ...
+
+    async def begin_session(self, session: Session, ended: bytes | None, event: Event) -> bool:
+        """Keep a new session and end another one of the same person, if the person is active with the session's epoch."""
+        ...
+
+    async def end_session(self, person: bytes, id: bytes, event: Event) -> bool:
+        """End a session; False: it was gone already."""
+        ...
+
+    async def passkeys(self, person: bytes) -> Sequence[Passkey]:
+        """A person's passkeys, oldest first."""
+        ...
+
+    async def passkey(self, id: bytes) -> tuple[Passkey, Person] | None:
+        """A passkey by credential id, with its person."""
+        ...
+
+    async def add_passkey(self, passkey: Passkey, event: Event) -> bool:
+        """Keep a new passkey; False: that credential id is taken."""
+        ...
+
+    async def use_passkey(self, before: Passkey, after: Passkey) -> bool:
+        """Note counter and time of a use if the counter is still the one before."""
+        ...
+
+    async def remove_passkey(self, person: bytes, id: bytes, event: Event) -> bool:
+        """Forget a passkey of this person; False: there is no such one."""
         ...
 
     async def invitation(self, id: bytes) -> Invitation | None:
@@ -236,16 +329,21 @@ class Keyring(Protocol):
 class Signer(Protocol):
     """Signs and verifies our own JWTs (RFC 7515)."""
 
-    def make(self, entropy: Callable[[int], bytes], now: int) -> SigningKey:
-        """A new key that signs, sealed under the keyring's minting key."""
+    @property
+    def algs(self) -> Sequence[str]:
+        """JWS algorithms there must be a key for."""
+        ...
+
+    def make(self, alg: str, entropy: Callable[[int], bytes], now: int) -> SigningKey:
+        """A new key that signs with this algorithm, sealed under the keyring's minting key."""
         ...
 
     def know(self, keys: Sequence[SigningKey]) -> None:
         """Take over the stored keys if they changed."""
         ...
 
-    def sign(self, claims: Mapping[str, object], typ: str) -> str:
-        """A compact JWS under the key that signs now."""
+    def sign(self, claims: Mapping[str, object], typ: str, alg: str = "ES256") -> str:
+        """A compact JWS under the key that signs with this algorithm now."""
         ...
 
     def verify(self, token: str, typ: str) -> Mapping[str, object] | None:
@@ -254,6 +352,55 @@ class Signer(Protocol):
 
     def jwks(self) -> Mapping[str, object]:
         """The public key set (RFC 7517 §5)."""
+        ...
+
+
+class Passwords(Protocol):
+    """Hashes and compares passwords, a few at a time (argon2id)."""
+
+    async def hash(self, password: str) -> str:
+        """A PHC string. Raises `Busy`."""
+        ...
+
+    async def fits(self, kept: str, password: str) -> bool:
+        """Whether the password is the one; an empty hash fits none and takes as long. Raises `Busy`."""
+        ...
+
+    def outdated(self, kept: str) -> bool:
+        """Whether the hash was made with weaker parameters than are used now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What a device answered to the wish for a new passkey, verified."""
+
+    id: bytes
+    public_key: bytes
+    count: int
+
+
+class Passkeys(Protocol):
+    """WebAuthn ceremonies (WebAuthn Level 3 §7)."""
+
+    def wanted(self, person: Person, challenge: bytes, there: Sequence[Passkey]) -> str:
+        """The options for ``navigator.credentials.create``, as JSON."""
+        ...
+
+    def asked(self, challenge: bytes) -> str:
+        """The options for ``navigator.credentials.get``, as JSON: any passkey of this server will do."""
+        ...
+
+    def registered(self, answer: str, challenge: bytes) -> Registered | None:
+        """What the device's JSON answer registers; None: it proves nothing."""
+        ...
+
+    def named(self, answer: str) -> bytes:
+        """The credential id that an answer claims to be from; empty: it cannot be read."""
+        ...
+
+    def proven(self, answer: str, challenge: bytes, passkey: Passkey) -> int | None:
+        """The signature counter of a right answer of this passkey with the person verified; None: it proves nothing."""
         ...
 
 
@@ -286,5 +433,13 @@ class Ports:
     """The one budget of registrations without a credential."""
     failures: Budget
     """Failed tries with registration access tokens, by source and client."""
+    sign_ins: Budget
+    """Failed tries to sign in, by person and by source network."""
+    prompts: Budget
+    """Questions put to a person, by person and client."""
+    repeats: Budget
+    """Uses of one code challenge or nonce, by client."""
+    passwords: Passwords
+    passkeys: Passkeys
     log: Callable[..., None]
     """Structured log line: an event name, then keyword values."""

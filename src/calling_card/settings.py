@@ -19,6 +19,8 @@ class BadSettings(Exception):
 T = TypeVar("T")
 
 _PRINTABLE = re.compile(r"[!-~]+")
+_LIMITS = ("refresh_lifetime", "refresh_idle", "sign_in_rate", "prompt_rate")
+_LIVES = ("id_token_lifetime", "session_lifetime")
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
@@ -69,6 +71,18 @@ class Settings:
     opaque_token_lifetime: int = _row(3600, "Seconds an opaque access token is good for.")
     jwt_lifetime: int = _row(300, "Seconds a signed access token is good for; it cannot be called back offline.")
     revocation_foreign: str = _row("refuse", "Revoking another client's token: invalid_grant, or a silent 200.", "refuse", "silent")
+    id_token_lifetime: int = _row(3600, "Seconds an ID token is good for.")
+    refresh_tokens: bool = _row(True, "Whether clients that register the refresh_token grant get refresh tokens.")
+    refresh_lifetime: int = _row(
+        7776000, "Seconds after which a person must be asked again, however often the client refreshed; 0: no end."
+    )
+    refresh_idle: int = _row(2592000, "Seconds without a refresh after which the refresh token ends; 0: no end.")
+    pkce: str = _row("always", "Who must send a code challenge: every client, or those without a secret.", "always", "public")
+    error_redirects: str = _row("known", "Errors before the person acted: to clients that somebody approved, or always.", "known", "always")
+    userinfo_any_audience: bool = _row(False, "Whether userinfo also takes tokens that are for a resource server.")
+    session_lifetime: int = _row(1209600, "Seconds a browser stays signed in.")
+    sign_in_rate: int = _row(10, "Failed sign-ins a minute, per person and per source network; 0: no limit.")
+    prompt_rate: int = _row(20, "Questions a minute, per person and client; 0: no limit.")
     tombstone_days: int = _row(400, "Days the mark of a deleted client is kept.")
     registration_rate: int = _row(600, "Registrations a minute without an initial access token; 0: no limit.")
     registration_burst: int = _row(200, "Registrations without an initial access token at once.")
@@ -149,10 +163,10 @@ def check(settings: Settings) -> Settings:
         raise BadSettings("registration_path: must begin with / and not end with one, for example /register")
     for network in settings.trusted_proxies:
         _check_network(network)
-    for name in ("secret_lifetime", "secret_overlap", "registration_rate", "failure_rate", "metadata_max_age"):
+    for name in ("secret_lifetime", "secret_overlap", "registration_rate", "failure_rate", "metadata_max_age", *_LIMITS):
         if getattr(settings, name) < 0:
             raise BadSettings(f"{name}: must not be negative")
-    for name in ("opaque_token_lifetime", "jwt_lifetime", "registration_burst", "body_limit", "tombstone_days"):
+    for name in ("opaque_token_lifetime", "jwt_lifetime", "registration_burst", "body_limit", "tombstone_days", *_LIVES):
         if getattr(settings, name) < 1:
             raise BadSettings(f"{name}: must be at least 1")
     unknown = set(settings.default_scope.split()) - set(settings.scopes)

@@ -4,9 +4,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from calling_card.ports import Invitation, Resource, SigningKey, Store
+from calling_card.ports import Invitation, SigningKey, Store
 from calling_card.protocol.clients import Client, Door, Generations, Route, State, Tier, client_key
 from calling_card.protocol.events import Event, Recorded, link
+from calling_card.protocol.resources import Resource
 
 NOW = 1_800_000_000
 CHAIN_KEY = b"k" * 32

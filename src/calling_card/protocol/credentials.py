@@ -53,10 +53,9 @@ INITIAL_ACCESS_TOKEN = Kind("initial_access_token", "cc_iat_", 3, 16, 32, "Lets 
 AUTHORIZATION_CODE = Kind("authorization_code", "cc_code_", 4, 32, 16, "Is exchanged once for tokens.")
 REFRESH_TOKEN = Kind("refresh_token", "cc_refresh_", 5, 32, 16, "Gets new access tokens for one grant.")
 
-KINDS = (CLIENT_SECRET, REGISTRATION_ACCESS_TOKEN, INITIAL_ACCESS_TOKEN, AUTHORIZATION_CODE, REFRESH_TOKEN)
+SESSION = Kind("session", "cc_session_", 6, 32, 32, "Says in which session of which person a browser is.")
 
-ACCESS_TOKEN_PREFIX = "cc_at_"  # noqa: S105 # what credentials begin with, not one
-"""Prefix of sealed access tokens, which are not handles."""
+KINDS = (CLIENT_SECRET, REGISTRATION_ACCESS_TOKEN, INITIAL_ACCESS_TOKEN, AUTHORIZATION_CODE, REFRESH_TOKEN, SESSION)
 
 
 @dataclass(frozen=True, slots=True)

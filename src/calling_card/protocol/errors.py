@@ -33,6 +33,25 @@ class No(Enum):
         "invalid_token", 401, "RFC 6750 §3.1", "The presented bearer token is not valid here.", 'Bearer error="invalid_token"'
     )
     NO_TOKEN = Row("invalid_token", 401, "RFC 6750 §3.1", "A bearer token is needed and none was sent.", 'Bearer realm="registration"')
+    INSUFFICIENT_SCOPE = Row(
+        "insufficient_scope",
+        403,
+        "RFC 6750 §3.1",
+        "The token lives, but not for this.",
+        'Bearer error="insufficient_scope", scope="openid"',
+    )
+    UNKNOWN_CLIENT = Row("invalid_client", 400, "RFC 6749 §4.1.2.1", "No such client, so nobody to send the browser back to.")
+    UNSUPPORTED_RESPONSE_TYPE = Row("unsupported_response_type", 400, "RFC 6749 §4.1.2.1", "The server does not serve this response type.")
+    LOGIN_REQUIRED = Row("login_required", 400, "OIDC Core §3.1.2.6", "The person would have to sign in, and may not be asked.")
+    CONSENT_REQUIRED = Row("consent_required", 400, "OIDC Core §3.1.2.6", "The person would have to say yes, and may not be asked.")
+    INTERACTION_REQUIRED = Row("interaction_required", 400, "OIDC Core §3.1.2.6", "The person would have to click, and may not be asked.")
+    REQUEST_NOT_SUPPORTED = Row("request_not_supported", 400, "OIDC Core §3.1.2.6", "Request objects are not served.")
+    REQUEST_URI_NOT_SUPPORTED = Row("request_uri_not_supported", 400, "OIDC Core §3.1.2.6", "Requests by reference are not served.")
+    REGISTRATION_NOT_SUPPORTED = Row("registration_not_supported", 400, "OIDC Core §3.1.2.6", "Self-issued registration is not served.")
+    DENIED = Row("access_denied", 403, "RFC 6749 §4.1.2.1", "The person said no.")
+    SIGN_IN_FAILED = Row("sign_in_failed", 400, "OIDC Core §3.1.2.3", "Name and password, or the passkey, do not fit.")
+    PAGE_EXPIRED = Row("page_expired", 400, "RFC 9700 §4.7", "The form is too old, or this browser was not given it.")
+    CROSS_SITE = Row("cross_site", 403, "RFC 9700 §4.7", "The form came from another site.")
     ACCESS_DENIED = Row("access_denied", 403, "RFC 7592 §2", "The caller is known, but this operation is not allowed.")
     NOT_FOUND = Row("not_found", 404, "RFC 9110 §15.5.5", "There is nothing at this path.")
     METHOD_NOT_ALLOWED = Row("invalid_request", 405, "RFC 9110 §15.5.6", "The path exists, the method does not.")

@@ -1,9 +1,44 @@
 """Resource indicators: which URI may be the audience of a token (RFC 8707 §2, H-05)."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from calling_card.protocol.addresses import Address, AddressError, is_loopback_host, split_url
 from calling_card.protocol.errors import No, Refusal
 
 _PORTS = {"https": "443", "http": "80"}
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A resource server: what its tokens look like and which client asks about them (RFC 8707 §2, RFC 7662 §2.1)."""
+
+    uri: str
+    """Canonical: scheme and host in lower case, no slash for an empty path."""
+    client_key: bytes
+    client_id: str
+    tokens: str
+    """``opaque`` or ``jwt``."""
+    scope: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """For whom a token is, and in which form."""
+
+    audience: tuple[str, ...]
+    form: str
+    """``opaque`` or ``jwt``."""
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """This server, as far as tokens for it are concerned."""
+
+    issuer: str
+    userinfo: str
 
 
 def canonical(uri: str) -> str:
@@ -43,3 +78,57 @@ def is_own(uri: str, issuer: str) -> bool:
 
 def _origin(url: Address) -> tuple[str, str, str]:
     return url.scheme, url.host.rstrip("."), url.port or _PORTS[url.scheme]
+
+
+def acceptable(asked: Sequence[str], configured: Sequence[Resource], place: Place, *, person: bool) -> dict[str, str]:
+    """What was asked for, canonical form to spelling. Raises `Refusal` (``invalid_target``).
+
+    ``person``: whether a person stands behind it; only then may our own userinfo be the resource (CREDENTIALS §3).
+    """
+    wanted = {check(uri, place.issuer): uri for uri in asked}
+    known = {resource.uri for resource in configured}
+    for uri, said in wanted.items():
+        if person and uri == canonical(place.userinfo):
+            continue
+        if is_own(uri, place.issuer):
+            raise Refusal(No.INVALID_TARGET, "resource: this server itself is not a resource (RFC 8707 section 2)")
+        if configured and uri not in known:
+            raise Refusal(No.INVALID_TARGET, f"resource: {said[:80]} is not known here (RFC 8707 section 2)")
+    return wanted
+
+
+def target(wanted: dict[str, str], scope: str, configured: Sequence[Resource], place: Place, *, person: bool) -> Target:
+    """The audience, the form its resource server chose, and the scope it can use (H-05, H-26, A-100).
+
+    Raises `Refusal` (``invalid_scope``) when the resource knows none of the scopes.
+    """
+    if not wanted:
+        return _by_scope(scope, configured, place, person=person)
+    found = {resource.uri: resource for resource in configured}
+    own = canonical(place.userinfo)
+    if not configured or list(wanted) == [own]:
+        return Target(tuple(wanted.values()), "opaque" if list(wanted) == [own] else "jwt", scope)
+    chosen = [found[uri] for uri in wanted if uri in found]
+    usable = {word for resource in chosen for word in resource.scope.split()} | (set(OWN) if own in wanted else set())
+    kept = [word for word in scope.split() if word in usable] if usable else scope.split()
+    if not kept:
+        raise Refusal(No.INVALID_SCOPE, "scope: the resource knows none of the scopes of this client (RFC 8707 section 2.2)")
+    return Target(tuple(place.userinfo if uri == own else uri for uri in wanted), _form(chosen), " ".join(kept))
+
+
+def _by_scope(scope: str, configured: Sequence[Resource], place: Place, *, person: bool) -> Target:
+    """Nothing was asked: the resource servers that know a granted scope, and ourselves for a person's claims (RFC 9068 §3)."""
+    words = set(scope.split())
+    fitting = [resource for resource in configured if words & set(resource.scope.split())]
+    if not fitting:
+        return Target((place.userinfo,), "opaque", scope)
+    audience = tuple(resource.uri for resource in fitting)
+    return Target((*audience, place.userinfo) if person and "openid" in words else audience, _form(fitting), scope)
+
+
+OWN = ("openid", "profile", "email", "phone", "address", "offline_access")
+"""Scopes that mean something at our own userinfo."""
+
+
+def _form(chosen: Sequence[Resource]) -> str:
+    return "jwt" if all(resource.tokens == "jwt" for resource in chosen) else "opaque"

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 
-from calling_card.ports import Invitation, Registration, Resource, SigningKey, StoreUnavailable
+from calling_card.ports import Invitation, Registration, SigningKey, StoreUnavailable
 from calling_card.protocol.clients import Client, Generations
 from calling_card.protocol.events import Event, Recorded
+from calling_card.protocol.resources import Resource
 from calling_card.store.chain import START, Chain
 from calling_card.store.reports import Reports
 from calling_card.store.rules import MARKS_LIVING, check_same_client, taken

@@ -9,9 +9,10 @@ from typing import TypeVar, cast
 import apsw
 
 from calling_card.faults import point
-from calling_card.ports import Invitation, Registration, Resource, SigningKey, StoreUnavailable
+from calling_card.ports import Invitation, Registration, SigningKey, StoreUnavailable
 from calling_card.protocol.clients import Client
 from calling_card.protocol.events import Event, Recorded
+from calling_card.protocol.resources import Resource
 from calling_card.store import files, rows
 from calling_card.store import statements as sql
 from calling_card.store.chain import START, Chain, Head

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from calling_card.ports import Ports, Resource
+from calling_card.ports import Ports
 from calling_card.protocol import resources, tokens
 from calling_card.protocol.clients import Route
 from calling_card.protocol.errors import No, Refusal

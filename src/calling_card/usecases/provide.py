@@ -4,14 +4,14 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from calling_card.ports import Invitation, Ports, Resource
+from calling_card.ports import Invitation, Ports
 from calling_card.protocol.addresses import host_problem
 from calling_card.protocol.answers import information, to_bytes
 from calling_card.protocol.clients import JSON, Card, Client, Door, Route, State, Tier, client_key
 from calling_card.protocol.credentials import INITIAL_ACCESS_TOKEN, Handle, write
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.resources import check, is_own
+from calling_card.protocol.resources import Resource, check, is_own
 from calling_card.protocol.rotation import Clock, first
 from calling_card.usecases.clients import known_scopes
 

@@ -1,0 +1,262 @@
+"""What an authorization request asks, judged in one visible order (RFC 6749 §4.1.1, OIDC Core §3.1.2.1, RFC 7636 §4.3).
+
+Who the client is comes first, then where answers go. Until both are settled a mistake is shown; after that it can be sent.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import urlencode
+
+import msgspec
+
+from calling_card.protocol.addresses import redirect_matches
+from calling_card.protocol.clients import JSON, Card
+from calling_card.protocol.errors import No, Refusal
+
+PROMPTS = ("none", "login", "consent", "select_account")
+MODES = ("query", "fragment", "form_post")
+_LONGEST_STATE = 2048
+_LONGEST = 512
+_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+_VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The parameters of an authorization request, none of them believed."""
+
+    values: Mapping[str, str]
+    resources: tuple[str, ...]
+
+    def get(self, name: str) -> str:
+        """A parameter, or empty."""
+        return self.values.get(name, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """Where answers go; there is one only for a redirect URI that the client registered."""
+
+    uri: str
+    registered: str
+    """The registered redirect URI that this one is, without the port of the day."""
+    mode: str
+    """``query``, ``fragment`` or ``form_post``."""
+    state: str
+    sent: bool
+    """Whether the request named the redirect URI."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the client may ask for."""
+
+    card: Card
+    known: Collection[str]
+    """Every scope the server knows."""
+    ceiling: Collection[str] | None
+    """Scopes this client may have; None: every known one."""
+    pkce: bool
+    """Whether every client must send a code challenge; clients without a secret always must."""
+    strict: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A request that may be put before the person."""
+
+    scope: str
+    challenge: str
+    nonce: str
+    prompts: frozenset[str]
+    max_age: int | None
+    """Seconds since the last sign-in that are too long; None: any sign-in is good."""
+    hint: str
+    """ID token that names the person (OIDC Core §3.1.2.1), unverified."""
+    subject: str
+    """The one subject that the ``claims`` parameter allows, or empty."""
+    login_hint: str
+    languages: tuple[str, ...]
+
+
+def where(said: Said, card: Card) -> Return:
+    """Where answers go. Raises `Refusal` that can only be shown (A-12, A-13)."""
+    if len(said.get("state")) > _LONGEST_STATE:
+        raise Refusal(No.INVALID_REQUEST, f"state: is longer than {_LONGEST_STATE} characters")
+    registered = _texts(card.get("redirect_uris"))
+    asked = said.get("redirect_uri")
+    mode = said.get("response_mode")
+    if not asked:
+        if len(registered) != 1 or "openid" in said.get("scope").split():
+            raise Refusal(No.INVALID_REDIRECT_URI, "redirect_uri: is missing (RFC 6749 section 3.1.2.3)")
+        return Return(registered[0], registered[0], mode if mode in MODES else "query", said.get("state"), sent=False)
+    for one in registered:
+        if redirect_matches(one, asked):
+            return Return(asked, one, mode if mode in MODES else "query", said.get("state"), sent=True)
+    raise Refusal(
+        No.INVALID_REDIRECT_URI,
+        "redirect_uri: is not one of those the client registered; they are compared character by character (RFC 9700 section 2.1)",
+    )
+
+
+def wish(said: Said, bounds: Bounds) -> Wish:
+    """What is asked. Raises `Refusal` that may be sent to where answers go (A-14 to A-26)."""
+    for check in _CHECKS:
+        check(said, bounds)
+    return Wish(
+        scope=scope_of(said.get("scope"), bounds),
+        challenge=said.get("code_challenge"),
+        nonce=said.get("nonce"),
+        prompts=frozenset(said.get("prompt").split()),
+        max_age=_max_age(said, bounds.card),
+        hint=said.get("id_token_hint"),
+        subject=_subject(said.get("claims")),
+        login_hint=said.get("login_hint")[:100],
+        languages=tuple(said.get("ui_locales").split()[:10]),
+    )
+
+
+def _not_served(said: Said, bounds: Bounds) -> None:
+    del bounds
+    for name, no in (
+        ("request", No.REQUEST_NOT_SUPPORTED),
+        ("request_uri", No.REQUEST_URI_NOT_SUPPORTED),
+        ("registration", No.REGISTRATION_NOT_SUPPORTED),
+    ):
+        if said.get(name):
+            raise Refusal(no, f"{name}: this server does not take it (OIDC Core section 3.1.2.6)")
+
+
+def _response_type(said: Said, bounds: Bounds) -> None:
+    kind = " ".join(sorted(said.get("response_type").split()))
+    if not kind:
+        raise Refusal(No.INVALID_REQUEST, "response_type: is missing (RFC 6749 section 3.1.1)")
+    if kind != "code":
+        raise Refusal(No.UNSUPPORTED_RESPONSE_TYPE, "response_type: this server serves code (RFC 6749 section 3.1.1)")
+    if "code" not in _texts(bounds.card.get("response_types")) or "authorization_code" not in _texts(bounds.card.get("grant_types")):
+        raise Refusal(No.UNAUTHORIZED_CLIENT, "response_type: the client is not registered for code (RFC 6749 section 4.1.2.1)")
+
+
+def _response_mode(said: Said, bounds: Bounds) -> None:
+    del bounds
+    if said.get("response_mode") not in ("", *MODES):
+        raise Refusal(
+            No.INVALID_REQUEST, f"response_mode: this server serves {', '.join(MODES)} (OAuth 2.0 Multiple Response Types section 2.1)"
+        )
+
+
+def _challenge(said: Said, bounds: Bounds) -> None:
+    challenge, method = said.get("code_challenge"), said.get("code_challenge_method")
+    if not challenge:
+        if method:
+            raise Refusal(No.INVALID_REQUEST, "code_challenge: is missing beside its method (RFC 7636 section 4.3)")
+        if bounds.pkce or bounds.card.get("token_endpoint_auth_method") == "none":
+            raise Refusal(
+                No.INVALID_REQUEST, "code_challenge: is missing; send one with code_challenge_method=S256 (RFC 7636 section 4.4.1)"
+            )
+        return
+    if method != "S256":
+        raise Refusal(No.INVALID_REQUEST, "code_challenge_method: must be S256 (RFC 9700 section 2.1.1)")
+    if not _CHALLENGE.fullmatch(challenge):
+        raise Refusal(No.INVALID_REQUEST, "code_challenge: is not the base64url of a SHA-256 digest (RFC 7636 section 4.2)")
+
+
+def _prompt(said: Said, bounds: Bounds) -> None:
+    del bounds
+    prompts = said.get("prompt").split()
+    for prompt in prompts:
+        if prompt not in PROMPTS:
+            raise Refusal(No.INVALID_REQUEST, f"prompt: this server knows {', '.join(PROMPTS)} (OIDC Core section 3.1.2.1)")
+    if "none" in prompts and len(prompts) > 1:
+        raise Refusal(No.INVALID_REQUEST, "prompt: none excludes every other value (OIDC Core section 3.1.2.1)")
+
+
+def _numbers(said: Said, bounds: Bounds) -> None:
+    del bounds
+    age = said.get("max_age")
+    if age and not (age.isascii() and age.isdigit() and len(age) <= 10):
+        raise Refusal(No.INVALID_REQUEST, "max_age: must be a number of seconds (OIDC Core section 3.1.2.1)")
+
+
+def _lengths(said: Said, bounds: Bounds) -> None:
+    del bounds
+    if len(said.get("nonce")) > _LONGEST:
+        raise Refusal(No.INVALID_REQUEST, f"nonce: is longer than {_LONGEST} characters")
+
+
+_CHECKS: tuple[Callable[[Said, Bounds], None], ...] = (
+    _not_served,
+    _response_type,
+    _response_mode,
+    _challenge,
+    _prompt,
+    _numbers,
+    _lengths,
+)
+"""In the order in which mistakes are told."""
+
+
+def scope_of(asked: str, bounds: Bounds) -> str:
+    """The known scopes that were asked for, within the ceiling; else the registered ones (A-17, H-03, H-16).
+
+    Raises `Refusal` (``invalid_scope``) when nothing remains, in the strict profile also when only unknown words were asked for.
+    """
+    words = list(dict.fromkeys(asked.split()))
+    kept = _allowed(words, bounds)
+    if not kept and not (words and bounds.strict):
+        kept = _allowed(str(bounds.card.get("scope", "")).split(), bounds)
+    if not kept:
+        allowed = bounds.known if bounds.ceiling is None else [word for word in bounds.known if word in bounds.ceiling]
+        raise Refusal(No.INVALID_SCOPE, f"scope: this client may ask for {' '.join(sorted(allowed)) or 'none'} (RFC 6749 section 3.3)")
+    return " ".join(kept)
+
+
+def _allowed(words: Sequence[str], bounds: Bounds) -> list[str]:
+    return [word for word in words if word in bounds.known and (bounds.ceiling is None or word in bounds.ceiling)]
+
+
+def _max_age(said: Said, card: Card) -> int | None:
+    """The request's, or the client's default (OIDC Registration §2)."""
+    asked, default = said.get("max_age"), card.get("default_max_age")
+    if asked:
+        return int(asked)
+    return default if isinstance(default, int) and not isinstance(default, bool) else None
+
+
+def _subject(claims: str) -> str:
+    """The fixed ``sub`` in the ``claims`` parameter; everything else in it is a wish we may leave alone (OIDC Core §5.5)."""
+    try:
+        read: object = msgspec.json.decode(claims) if 0 < len(claims) <= 8192 else None
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return ""
+    for name in ("id_token", "sub", "value"):
+        read = cast(Mapping[str, object], read).get(name) if isinstance(read, dict) else None
+    return read if isinstance(read, str) else ""
+
+
+def answer_url(back: Return, members: Mapping[str, str]) -> str:
+    """The redirect URI with the answer in its query or fragment; what its query already holds stays (RFC 6749 §4.1.2)."""
+    added = urlencode(members)
+    if back.mode == "fragment":
+        return f"{back.uri}#{added}"
+    joint = "" if back.uri.endswith(("?", "&")) else "&" if "?" in back.uri else "?"
+    return f"{back.uri}{joint}{added}"
+
+
+def proves(verifier: str, challenge: str) -> bool:
+    """Whether a verifier is the one behind an S256 challenge; without a challenge there must be no verifier (RFC 7636 §4.6, A-49)."""
+    if not challenge or not verifier:
+        return challenge == verifier
+    if not _VERIFIER.fullmatch(verifier):
+        return False
+    digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=")
+    return hmac.compare_digest(digest, challenge.encode())
+
+
+def _texts(value: JSON) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []

@@ -1,0 +1,1 @@
+"""The pages that people see: templates, style and messages (DESIGN, "People")."""
