@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from calling_card.keys.keyring import FileKeyring
 from calling_card.keys.signing import JoseSigner
 from calling_card.logs import Log, redact
-from calling_card.protocol.credentials import KINDS, Handle, write
-from calling_card.protocol.tokens import SEAL, wrap
+from calling_card.protocol import credentials as handles
+from calling_card.protocol import seals
+from calling_card.protocol.credentials import KINDS, Handle
+from calling_card.protocol.seals import SEALS
 from tests.ledger import meets
 
 ISSUER = "https://as.example"
@@ -40,10 +42,12 @@ def credentials(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """One credential of every kind that this server makes."""
     keyring = FileKeyring.create(tmp_path_factory.mktemp("keys") / "keyring.json", ISSUER, secrets.token_bytes, NOW)
     signer = JoseSigner(keyring)
-    signer.know([signer.make(secrets.token_bytes, NOW)])
-    nonce = secrets.token_bytes(12)
-    handles = [write(keyring, ISSUER, Handle(kind, 1, secrets.token_bytes(kind.owner), 1)) for kind in KINDS]
-    return [*handles, wrap(1, nonce, keyring.seal(SEAL, b"claims", nonce)), signer.sign({"sub": "c1"}, "at+jwt")]
+    signer.know([signer.make(alg, secrets.token_bytes, NOW) for alg in signer.algs])
+    return [
+        *(handles.write(keyring, ISSUER, Handle(kind, 1, secrets.token_bytes(kind.owner), 1)) for kind in KINDS),
+        *(seals.write(keyring, seal, b"what it says", secrets.token_bytes(12)) for seal in SEALS),
+        *(signer.sign({"sub": "c1"}, "at+jwt", alg) for alg in signer.algs),
+    ]
 
 
 # ── Credentials ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -51,7 +55,22 @@ def credentials(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 @meets("X-39", "M-45")
 @pytest.mark.parametrize(
-    "around", ["{}", "Bearer {}", "token={}&x=y", '{{"access_token":"{}"}}', "({})", "{}, {}", "x{}", "https://a.example/?t={}#x"]
+    "around",
+    [
+        "{}",
+        "Bearer {}",
+        "token={}&x=y",
+        '{{"access_token":"{}"}}',
+        "({})",
+        "{}, {}",
+        "x{}",
+        "https://a.example/?t={}#x",
+        "Cookie: __Host-session={}; other=1",
+        "set-cookie: session={}; Path=/; HttpOnly",
+        '<input type="hidden" name="transaction" value="{}">',
+        "/authorize?client_id=c1&tx={}&prompt=none",
+        "%22{}%22",
+    ],
 )
 def test_no_kind_of_credential_stays_in_a_text(credentials: list[str], around: str) -> None:
     for credential in credentials:
@@ -63,7 +82,12 @@ def test_no_kind_of_credential_stays_in_a_text(credentials: list[str], around: s
 
 @meets("X-39")
 def test_what_is_left_of_a_credential_says_its_kind(credentials: list[str]) -> None:
-    assert [redact(credential) for credential in credentials] == [*(kind.prefix + "..." for kind in KINDS), "cc_at_...", "jwt..."]
+    assert [redact(credential) for credential in credentials] == [
+        *(kind.prefix + "..." for kind in KINDS),
+        *(seal.prefix + "..." for seal in SEALS),
+        "jwt...",
+        "jwt...",
+    ]
 
 
 @meets("X-39")
@@ -83,6 +107,15 @@ def test_no_credential_stays_in_a_line_wherever_it_stands(credentials: list[str]
         assert credential[-12:] not in line
         assert credential[12:40] not in line
         assert base64.b64encode(credential.encode())[8:40].decode() not in line
+
+
+@meets("X-39")
+def test_the_longest_sealed_text_leaves_nothing_but_its_kind(credentials: list[str]) -> None:
+    for seal in SEALS:
+        longest = seal.prefix + "A" * (seal.longest - len(seal.prefix))
+
+        assert redact(f"before {longest} after") == f"before {seal.prefix}... after"
+        assert "AAAA" not in json.dumps(logged("something", value=longest, listed=[longest]))
 
 
 def fail(log: Log, credential: str) -> None:

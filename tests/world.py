@@ -3,14 +3,19 @@
 import base64
 import json
 import secrets
-from collections.abc import Generator, Mapping, MutableMapping
+from collections.abc import Generator, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote, urlencode
 
+from joserfc.jwk import RSAKey
+
 from calling_card.keys.keyring import FileKeyring
+from calling_card.keys.signing import MAKERS, JoseSigner
 from calling_card.ports import Ports, Store
 from calling_card.protocol.answers import Desk
 from calling_card.protocol.clients import Client, Route, client_key
@@ -21,7 +26,7 @@ from calling_card.store.memory import MemoryStore
 from calling_card.store.sqlite import SqliteStore
 from calling_card.usecases.audit import CHAIN, new_writer
 from calling_card.usecases.provide import Added, Wanted, add_resource, invite
-from calling_card.usecases.renew import first_signing_key
+from calling_card.usecases.renew import first_signing_keys
 from calling_card.web.app import App
 from calling_card.wiring import assemble, ground
 
@@ -64,6 +69,8 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    cookies: tuple[str, ...] = ()
+    """Every ``Set-Cookie`` header."""
 
     @property
     def json(self) -> dict[str, Any]:
@@ -127,7 +134,8 @@ class World:
 
         await self.app(scope, receive, send)
         answered = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-        return Reply(sent[0]["status"], answered, b"".join(part["body"] for part in sent[1:]))
+        cookies = tuple(value.decode() for name, value in sent[0]["headers"] if name == b"set-cookie")
+        return Reply(sent[0]["status"], answered, b"".join(part["body"] for part in sent[1:]), cookies)
 
     async def post_json(self, target: str, value: object, token: str | None = None) -> Reply:
         """POST a JSON body."""
@@ -265,7 +273,7 @@ async def world(folder: Path, store: Store | None = None, /, *, sqlite: bool = F
         store = _database(folder, keyring, b"tester", clock)
     made = store or MemoryStore(chain_key=_chain(keyring, b"tester"), writer=new_writer(1, b"tester"), now=clock)
     some = _around(settings, made, keyring, clock)
-    await first_signing_key(some.ports)
+    await first_signing_keys(some.ports)
     return some
 
 
@@ -291,7 +299,14 @@ def _around(settings: Settings, store: Store, keyring: FileKeyring, clock: Clock
     def log(event: str, **line: object) -> None:
         lines.append({"event": event, **line})
 
-    return World(assemble(settings, store, keyring, now=clock, log=log), clock, lines)
+    signer = JoseSigner(keyring, {**MAKERS, "RS256": lambda: next(_rsa_keys())})
+    return World(replace(assemble(settings, store, keyring, now=clock, log=log), signer=signer), clock, lines)
+
+
+@cache
+def _rsa_keys() -> Iterator[RSAKey]:
+    """RSA keys in turn: making one takes longer than most tests, and no world needs more than these."""
+    return cycle([RSAKey.generate_key(2048, auto_kid=False) for _ in range(4)])
 
 
 @contextmanager

@@ -19,6 +19,8 @@ POINTS: tuple[Point, ...] = (
     Point("store.event", "the event of a change is in the transaction"),
     Point("store.use_taken", "an invitation has one use less, its client is not in yet"),
     Point("store.row_gone", "a client's row is deleted, what hung on it is not yet"),
+    Point("store.grant_given", "a grant is in the transaction, the remembered yes is not yet"),
+    Point("store.session_begun", "a new session is in the transaction, the one it replaces is still there"),
     Point("store.unit.done", "all statements of one unit ran, its savepoint is open"),
     Point("store.before_commit", "a whole group is written, not committed"),
     Point("store.after_commit", "a group is durable, nobody was told"),

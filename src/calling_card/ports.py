@@ -145,7 +145,7 @@ class Store(Protocol):
         ...
 
     async def change_grant(self, before: Grant, after: Grant, event: Event) -> bool:
-        """Put ``after`` in the place of ``before`` if its stage, epoch and generations are the same and the client still has its incarnation."""
+        """Put ``after`` in its place if stage, epoch and generations are the same and the client still has its incarnation."""
         ...
 
     async def consents(self, person: bytes, client: Client) -> Sequence[Consent]:
@@ -383,6 +383,11 @@ class Registered:
 class Passkeys(Protocol):
     """WebAuthn ceremonies (WebAuthn Level 3 §7)."""
 
+    @property
+    def available(self) -> bool:
+        """Whether browsers would do them at this issuer: its host must be a domain, and reached by HTTPS or on this machine."""
+        ...
+
     def wanted(self, person: Person, challenge: bytes, there: Sequence[Passkey]) -> str:
         """The options for ``navigator.credentials.create``, as JSON."""
         ...
@@ -434,7 +439,9 @@ class Ports:
     failures: Budget
     """Failed tries with registration access tokens, by source and client."""
     sign_ins: Budget
-    """Failed tries to sign in, by person and by source network."""
+    """Tries to sign in, by person and source network together."""
+    crowds: Budget
+    """Tries to sign in, by person and by source network alone: a wider budget."""
     prompts: Budget
     """Questions put to a person, by person and client."""
     repeats: Budget

@@ -11,18 +11,21 @@ from pathlib import Path
 
 from calling_card.keys import heads, signing
 from calling_card.keys.keyring import FileKeyring, KeyringError, KeyringExists
+from calling_card.keys.passkeys import WebPasskeys
+from calling_card.keys.passwords import ArgonPasswords
 from calling_card.logs import Log
-from calling_card.ports import Ports, Store, StoreUnavailable
+from calling_card.ports import Passwords, Ports, Store, StoreUnavailable
 from calling_card.protocol.addresses import KNOWN_CALLBACKS
 from calling_card.protocol.answers import Desk
 from calling_card.protocol.ground import Ground
+from calling_card.protocol.idtokens import ALGS
 from calling_card.protocol.policy import uninvited
 from calling_card.settings import BadSettings, Settings
 from calling_card.store.budget import GcraBudget
 from calling_card.store.migrations import ForeignFile, SchemaTooNew
 from calling_card.store.sqlite import SqliteStore
 from calling_card.usecases.audit import CHAIN, new_writer
-from calling_card.usecases.renew import first_signing_key
+from calling_card.usecases.renew import first_signing_keys
 from calling_card.web.app import App
 
 DATABASE = "calling-card.sqlite3"
@@ -30,6 +33,10 @@ KEYRING = "keyring.json"
 HEADS = "heads.json"
 AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
+CROWD = 10
+"""Tries to sign in at one name, or from one network, for each that a network has at one name."""
+REPEATS = 5
+"""Uses of one code challenge or nonce by a client before somebody is told; a minute more gives one back (A-98)."""
 
 
 UNREACHABLE = (KeyringError, SchemaTooNew, ForeignFile, StoreUnavailable)
@@ -52,6 +59,7 @@ def ground(settings: Settings) -> Ground:
         unknown_scopes_refused=settings.unknown_scopes == "refuse",
         infer_native=settings.infer_native,
         related_hosts=settings.related_hosts,
+        signing_algs=ALGS,
     )
 
 
@@ -63,9 +71,13 @@ def assemble(
     now: Callable[[], int] = lambda: int(time.time()),
     entropy: Callable[[int], bytes] = secrets.token_bytes,
     log: Callable[..., None] | None = None,
+    passwords: Passwords | None = None,
 ) -> Ports:
     """The ports around a store and a keyring."""
-    rate = 0 if settings.dev else settings.registration_rate
+
+    def budget(rate: int, burst: int = 0) -> GcraBudget:
+        return GcraBudget(0 if settings.dev else rate, burst or max(rate, 1), time.monotonic)
+
     return Ports(
         settings=settings,
         desk=Desk(settings.issuer, settings.registration_endpoint, settings.management),
@@ -76,8 +88,14 @@ def assemble(
         signer=signing.JoseSigner(keyring),
         now=now,
         entropy=entropy,
-        registrations=GcraBudget(rate, settings.registration_burst, time.monotonic),
-        failures=GcraBudget(0 if settings.dev else settings.failure_rate, max(settings.failure_rate, 1), time.monotonic),
+        registrations=budget(settings.registration_rate, settings.registration_burst),
+        failures=budget(settings.failure_rate),
+        sign_ins=budget(settings.sign_in_rate),
+        crowds=budget(settings.sign_in_rate * CROWD),
+        prompts=budget(settings.prompt_rate),
+        repeats=budget(1, REPEATS),
+        passwords=passwords or ArgonPasswords(entropy),
+        passkeys=WebPasskeys(settings.issuer),
         log=log or Log(settings.log_level),
     )
 
@@ -128,12 +146,14 @@ async def opened(settings: Settings, *, log: Callable[..., None] | None = None) 
     if chain_key is None:
         raise KeyringError("the keyring has no key that mints")
     store = SqliteStore.open(path / DATABASE, chain_key=chain_key, writer=writer, now=lambda: int(time.time()))
+    passwords = ArgonPasswords(secrets.token_bytes)
     try:
-        ports = assemble(settings, store, keyring, log=log)
-        await first_signing_key(ports)
+        ports = assemble(settings, store, keyring, log=log, passwords=passwords)
+        await first_signing_keys(ports)
         yield ports
         await note_heads(ports)
     finally:
+        passwords.close()
         await store.close()
 
 

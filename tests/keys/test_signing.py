@@ -8,14 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, import_key
 
 from calling_card.keys.keyring import FileKeyring
-from calling_card.keys.signing import SEAL, JoseSigner
+from calling_card.keys.signing import MAKERS, SEAL, JoseSigner
 from calling_card.ports import SigningKey
 from tests.ledger import meets
 
@@ -36,9 +37,17 @@ def signer(keyring: FileKeyring) -> JoseSigner:
 
 @pytest.fixture
 def key(signer: JoseSigner) -> SigningKey:
-    """The key that the signer knows and signs with."""
-    made = signer.make(secrets.token_bytes, NOW)
+    """The only key that the signer knows, and signs with."""
+    made = signer.make("ES256", secrets.token_bytes, NOW)
     signer.know([made])
+    return made
+
+
+@pytest.fixture
+def both(signer: JoseSigner) -> dict[str, SigningKey]:
+    """The keys that the signer knows, one per algorithm."""
+    made = {alg: signer.make(alg, secrets.token_bytes, NOW) for alg in signer.algs}
+    signer.know(list(made.values()))
     return made
 
 
@@ -62,11 +71,21 @@ def published(signer: JoseSigner) -> list[dict[str, object]]:
     return cast(list[dict[str, object]], signer.jwks()["keys"])
 
 
-def private(keyring: FileKeyring, key: SigningKey) -> ec.EllipticCurvePrivateKey:
+def opened(keyring: FileKeyring, key: SigningKey) -> dict[str, str | list[str]]:
     """A stored key as only a holder of the keyring can open it: key number, nonce, seal."""
     plain = keyring.open(int.from_bytes(key.sealed[:2], "big"), SEAL, key.sealed[2:14], key.sealed[14:])
     assert plain is not None
-    ours = ECKey.import_key(json.loads(plain)).private_key
+    return cast(dict[str, str | list[str]], json.loads(plain))
+
+
+def private(keyring: FileKeyring, key: SigningKey) -> ec.EllipticCurvePrivateKey:
+    ours = import_key(opened(keyring, key), "EC").private_key
+    assert ours is not None
+    return ours
+
+
+def private_rsa(keyring: FileKeyring, key: SigningKey) -> rsa.RSAPrivateKey:
+    ours = import_key(opened(keyring, key), "RSA").private_key
     assert ours is not None
     return ours
 
@@ -84,6 +103,16 @@ def es256(key: ec.EllipticCurvePrivateKey, header: dict[str, object], payload: b
     return f"{message}.{encoded(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
 
 
+def rsa_signed(key: rsa.RSAPrivateKey, header: dict[str, object], how: padding.AsymmetricPadding, digest: hashes.HashAlgorithm) -> str:
+    """A token that an RSA key signed, one way or another."""
+    message = f"{part(header)}.{part(CLAIMS)}"
+    return f"{message}.{encoded(key.sign(message.encode(), how, digest))}"
+
+
+def header_of(token: str) -> dict[str, object]:
+    return cast(dict[str, object], json.loads(decoded(token.partition(".")[0])))
+
+
 # ── What we sign we verify ───────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -91,7 +120,7 @@ def test_what_was_signed_is_verified_by_the_same_type(signer: JoseSigner, key: S
     token = signer.sign(CLAIMS, TYP)
 
     assert signer.verify(token, TYP) == CLAIMS
-    assert json.loads(decoded(token.split(".")[0])) == {"alg": "ES256", "typ": TYP, "kid": key.kid}
+    assert header_of(token) == {"alg": "ES256", "typ": TYP, "kid": key.kid}
 
 
 def test_another_process_with_the_same_keyring_verifies_it(keyring: FileKeyring, signer: JoseSigner, key: SigningKey) -> None:
@@ -123,7 +152,51 @@ def test_the_published_keys_say_what_they_are_for_and_nothing_private(signer: Jo
     }
 
 
-@meets("X-39")
+@meets("A-65")
+def test_every_algorithm_has_a_published_key_without_anything_private(signer: JoseSigner, both: dict[str, SigningKey]) -> None:
+    said = {str(key["alg"]): key for key in published(signer)}
+
+    assert set(said) == set(signer.algs) == {"ES256", "RS256"}
+    assert set(said["RS256"]) == {"kty", "n", "e", "kid", "use", "alg"}
+    assert (said["RS256"]["kty"], said["RS256"]["e"], said["RS256"]["use"]) == ("RSA", "AQAB", "sig")
+    assert len(decoded(str(said["RS256"]["n"]))) == 256
+    assert {alg: key["kid"] for alg, key in said.items()} == {alg: key.kid for alg, key in both.items()}
+
+
+@meets("A-66")
+@pytest.mark.parametrize("alg", ["ES256", "RS256"])
+def test_a_stranger_verifies_every_algorithm_with_what_we_publish(signer: JoseSigner, both: dict[str, SigningKey], alg: str) -> None:
+    token = signer.sign(CLAIMS, "JWT", alg)
+
+    found = jwt.PyJWKSet.from_dict(dict(signer.jwks()))[both[alg].kid]
+
+    assert jwt.decode(token, found, algorithms=[alg], options={"verify_aud": False}) == CLAIMS
+    assert header_of(token) == {"alg": alg, "typ": "JWT", "kid": both[alg].kid}
+    assert signer.verify(token, "JWT") == CLAIMS
+
+
+def test_without_a_wish_es256_signs(signer: JoseSigner, both: dict[str, SigningKey]) -> None:
+    assert header_of(signer.sign(CLAIMS, TYP))["alg"] == "ES256"
+
+
+@pytest.mark.parametrize("alg", ["RS256", "none", "HS256", ""])
+def test_nothing_is_signed_by_an_algorithm_without_a_key(signer: JoseSigner, key: SigningKey, alg: str) -> None:
+    with pytest.raises(LookupError, match=f"'{alg}'"):
+        signer.sign(CLAIMS, TYP, alg)
+
+
+def test_a_further_algorithm_is_one_row(keyring: FileKeyring) -> None:
+    signer = JoseSigner(keyring, {**MAKERS, "ES384": lambda: ECKey.generate_key("P-384", auto_kid=False)})
+    signer.know([signer.make(alg, secrets.token_bytes, NOW) for alg in signer.algs])
+
+    token = signer.sign(CLAIMS, TYP, "ES384")
+
+    assert signer.algs == ("ES256", "RS256", "ES384")
+    assert header_of(token)["alg"] == "ES384"
+    assert signer.verify(token, TYP) == CLAIMS
+
+
+@meets("X-39", "A-65")
 def test_a_stored_key_is_sealed(key: SigningKey, signer: JoseSigner) -> None:
     x, y = decoded(str(public(signer)["x"])), decoded(str(public(signer)["y"]))
 
@@ -188,6 +261,57 @@ def test_a_token_of_another_algorithm_is_refused(signer: JoseSigner, key: Signin
 
     assert signer.verify(f"{message}.{encoded(theirs)}", TYP) is None
     assert signer.verify(f"{message}.{ours}", TYP) is None
+
+
+@meets("X-40", "A-66")
+@pytest.mark.parametrize(
+    "alg,how,digest",
+    [
+        ("RS384", padding.PKCS1v15(), hashes.SHA384()),
+        ("RS512", padding.PKCS1v15(), hashes.SHA512()),
+        ("PS256", padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256()),
+        ("ES256", padding.PKCS1v15(), hashes.SHA256()),
+    ],
+)
+def test_our_own_rsa_key_verifies_by_its_own_algorithm_only(
+    keyring: FileKeyring,
+    signer: JoseSigner,
+    both: dict[str, SigningKey],
+    alg: str,
+    how: padding.AsymmetricPadding,
+    digest: hashes.HashAlgorithm,
+) -> None:
+    ours, kid = private_rsa(keyring, both["RS256"]), both["RS256"].kid
+
+    right = rsa_signed(ours, {"alg": "RS256", "typ": TYP, "kid": kid}, padding.PKCS1v15(), hashes.SHA256())
+
+    assert signer.verify(right, TYP) == CLAIMS
+    assert signer.verify(rsa_signed(ours, {"alg": alg, "typ": TYP, "kid": kid}, how, digest), TYP) is None
+    assert signer.verify(rsa_signed(ours, {"alg": "RS256", "typ": TYP, "kid": kid, "crit": ["x"]}, how, digest), TYP) is None
+
+
+@meets("X-40")
+def test_a_key_of_ours_does_not_speak_for_another_one(keyring: FileKeyring, signer: JoseSigner, both: dict[str, SigningKey]) -> None:
+    curve, numbers = private(keyring, both["ES256"]), private_rsa(keyring, both["RS256"])
+
+    crossed = [
+        es256(curve, {"alg": "ES256", "typ": TYP, "kid": both["RS256"].kid}),
+        es256(curve, {"alg": "RS256", "typ": TYP, "kid": both["RS256"].kid}),
+        rsa_signed(numbers, {"alg": "RS256", "typ": TYP, "kid": both["ES256"].kid}, padding.PKCS1v15(), hashes.SHA256()),
+        rsa_signed(numbers, {"alg": "ES256", "typ": TYP, "kid": both["ES256"].kid}, padding.PKCS1v15(), hashes.SHA256()),
+    ]
+
+    assert [signer.verify(token, TYP) for token in crossed] == [None] * 4
+
+
+@meets("X-40", "X-100")
+def test_every_altered_part_of_an_rsa_signature_is_found(signer: JoseSigner, both: dict[str, SigningKey]) -> None:
+    token = signer.sign(CLAIMS, TYP, "RS256")
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+    assert [letter for letter in letters if signer.verify(token[:-1] + letter, TYP)] == [token[-1]]
+    for place in range(0, len(token), 7):
+        assert signer.verify(token[:place] + ("A" if token[place] != "A" else "B") + token[place + 1 :], TYP) is None
 
 
 @meets("X-40")
@@ -282,21 +406,44 @@ def test_a_payload_that_is_no_object_is_refused_though_the_signature_is_right(
 # ── Rotation ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@meets("A-65")
 def test_after_a_rotation_the_new_key_signs_and_the_old_one_still_verifies(signer: JoseSigner, key: SigningKey) -> None:
     before = signer.sign(CLAIMS, TYP)
-    new = signer.make(secrets.token_bytes, NOW + 1)
+    new = signer.make("ES256", secrets.token_bytes, NOW + 1)
 
     signer.know([replace(key, state="verifying"), new])
 
     after = signer.sign(CLAIMS, TYP)
-    assert json.loads(decoded(after.split(".")[0]))["kid"] == new.kid != key.kid
+    assert header_of(after)["kid"] == new.kid != key.kid
     assert signer.verify(before, TYP) == signer.verify(after, TYP) == CLAIMS
     assert [said["kid"] for said in published(signer)] == [key.kid, new.kid]
 
 
+@meets("A-65")
+def test_each_algorithm_rotates_by_itself(signer: JoseSigner, both: dict[str, SigningKey]) -> None:
+    before = {alg: signer.sign(CLAIMS, TYP, alg) for alg in both}
+    new = signer.make("RS256", secrets.token_bytes, NOW + 1)
+
+    signer.know([both["ES256"], replace(both["RS256"], state="verifying"), new])
+
+    after = {alg: header_of(signer.sign(CLAIMS, TYP, alg))["kid"] for alg in both}
+    assert after == {"ES256": both["ES256"].kid, "RS256": new.kid}
+    assert [signer.verify(token, TYP) for token in before.values()] == [CLAIMS] * 2
+    assert [said["kid"] for said in published(signer)] == [both["ES256"].kid, both["RS256"].kid, new.kid]
+
+
+def test_a_key_that_will_mint_later_is_published_and_signs_nothing_yet(signer: JoseSigner, key: SigningKey) -> None:
+    next_one = replace(signer.make("ES256", secrets.token_bytes, NOW + 1), state="known")
+
+    signer.know([key, next_one])
+
+    assert [said["kid"] for said in published(signer)] == [key.kid, next_one.kid]
+    assert header_of(signer.sign(CLAIMS, TYP))["kid"] == key.kid
+
+
 def test_a_key_that_is_gone_verifies_nothing_and_is_not_published(signer: JoseSigner, key: SigningKey) -> None:
     before = signer.sign(CLAIMS, TYP)
-    new = signer.make(secrets.token_bytes, NOW + 1)
+    new = signer.make("ES256", secrets.token_bytes, NOW + 1)
 
     signer.know([replace(key, state="gone"), new])
 
@@ -305,11 +452,11 @@ def test_a_key_that_is_gone_verifies_nothing_and_is_not_published(signer: JoseSi
 
 
 def test_of_two_keys_that_mint_the_newest_signs(signer: JoseSigner, key: SigningKey) -> None:
-    new = signer.make(secrets.token_bytes, NOW + 1)
+    new = signer.make("ES256", secrets.token_bytes, NOW + 1)
 
     signer.know([key, new])
 
-    assert json.loads(decoded(signer.sign(CLAIMS, TYP).split(".")[0]))["kid"] == new.kid
+    assert header_of(signer.sign(CLAIMS, TYP))["kid"] == new.kid
 
 
 def test_keys_that_did_not_change_are_not_opened_again(keyring: FileKeyring, signer: JoseSigner, key: SigningKey) -> None:

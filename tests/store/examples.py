@@ -1,5 +1,6 @@
 """Clients and events as the store meets them, and a clock that stands until it is moved."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +8,8 @@ from dataclasses import dataclass
 from calling_card.ports import Invitation, SigningKey, Store
 from calling_card.protocol.clients import Client, Door, Generations, Route, State, Tier, client_key
 from calling_card.protocol.events import Event, Recorded, link
+from calling_card.protocol.grants import Consent, Grant, Stage
+from calling_card.protocol.people import Passkey, Person, Role, Session
 from calling_card.protocol.resources import Resource
 
 NOW = 1_800_000_000
@@ -79,6 +82,65 @@ def a_resource(client: Client, uri: str = "https://api.example") -> Resource:
 
 def a_signing_key(kid: str, created_at: int = NOW, state: str = "minting") -> SigningKey:
     return SigningKey(kid, "ES256", state, created_at, 0, b"sealed " + kid.encode())
+
+
+def a_person(name: str = "ann", *, epoch: int = 1, active: bool = True, password: str = "$argon2id$ann") -> Person:
+    return Person(
+        id=hashlib.sha256(name.encode()).digest()[:16],
+        name=name,
+        role=Role.NONE,
+        password=password,
+        claims={"name": "Ann of the Notes", "email_verified": True, "address": {"country": "JP"}},
+        created_at=NOW,
+        epoch=epoch,
+        active=active,
+    )
+
+
+def a_grant(client: Client, person: Person, id: bytes = b"g" * 16, *, stage: Stage = Stage.PENDING, at: int = NOW) -> Grant:
+    return Grant(
+        client_key=client.key,
+        id=id,
+        incarnation=client.incarnation,
+        person=person.id,
+        stage=stage,
+        epoch=1,
+        code_deadline=at + 60,
+        code_key=5,
+        scope="notes.read offline_access",
+        resource="https://api.example",
+        redirect_uri="http://127.0.0.1:33418/callback",
+        code_challenge="E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+        nonce="n-0S6_WzA2Mj",
+        sid=b"s" * 16,
+        person_epoch=person.epoch,
+        auth_time=at - 30,
+        amr="pwd",
+        refresh=Generations(rotated_at=at, confirmed_key=6, issued_key=6),
+        created_at=at,
+        last_used_at=at,
+    )
+
+
+def a_consent(client: Client, person: Person, scope: str = "notes.read", at: int = NOW) -> Consent:
+    return Consent(
+        person=person.id,
+        client_key=client.key,
+        incarnation=client.incarnation,
+        redirect_uri="https://notes.example/callback",
+        resource="https://api.example",
+        scope=scope,
+        card=b"c" * 16,
+        given_at=at,
+    )
+
+
+def a_session(person: Person, id: bytes = b"s" * 16, *, at: int = NOW, lasts: int = 3600) -> Session:
+    return Session(person.id, id, person.epoch, 7, at, "pwd hwk", "Firefox on Linux", at, at + lasts)
+
+
+def a_passkey(person: Person, id: bytes = b"credential", *, count: int = 0, at: int = NOW) -> Passkey:
+    return Passkey(person.id, id, b"COSE key", count, "phone", at, 0)
 
 
 async def the_events(store: Store) -> list[Recorded]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from calling_card.ports import KeyCollision, Registration, Store, StoreUnavailable
+from calling_card.ports import KeyCollision, Registration, Rows, Store, StoreUnavailable
 from calling_card.protocol.clients import Client, Route, State, Tier
 from calling_card.protocol.events import Event
 from tests.ledger import meets
@@ -59,7 +59,7 @@ async def test_every_field_of_a_client_survives(store: Store) -> None:
 
 async def test_an_unknown_key_has_no_client(store: Store) -> None:
     assert await store.client(b"x" * 16) is None
-    assert await store.living(b"x" * 16, b"m" * 16) == (None, False)
+    assert await store.living(b"x" * 16, b"m" * 16) == Rows(None, False)
 
 
 async def test_a_client_key_of_another_name_is_refused_and_nothing_is_kept(store: Store) -> None:
@@ -275,7 +275,7 @@ async def test_a_removed_client_is_gone_with_all_it_had(store: Store, clock: Clo
 
     assert await store.remove(client, an_event("client_deleted", client), NOW + 1000)
 
-    assert await store.living(client.key, b"m" * 16) == (None, False)
+    assert await store.living(client.key, b"m" * 16) == Rows(None, False)
     assert [resource.uri for resource in await store.resources()] == ["https://b.example"]
     assert await store.client(neighbour.key) == neighbour
     assert (await kinds(store))[-1] == "client_deleted"
@@ -287,7 +287,7 @@ async def test_a_removed_client_leaves_a_tombstone_for_its_incarnation(store: St
 
     await store.remove(client, an_event("client_deleted", client), NOW + 1000)
 
-    assert await store.living(client.key, client.incarnation) == (None, True)
+    assert await store.living(client.key, client.incarnation) == Rows(None, True)
 
 
 async def test_the_tombstones_of_former_lives_stay(store: Store) -> None:
@@ -296,7 +296,7 @@ async def test_the_tombstones_of_former_lives_stay(store: Store) -> None:
         await store.register(life, an_event(client=life), None)
         await store.remove(life, an_event("client_deleted", life), NOW + 1000)
 
-    assert [(await store.living(life.key, life.incarnation))[1] for life in lives] == [True, True]
+    assert [(await store.living(life.key, life.incarnation)).marked for life in lives] == [True, True]
 
 
 async def test_a_second_removal_finds_nothing(store: Store) -> None:
@@ -329,8 +329,8 @@ async def test_a_revoked_token_is_marked_and_others_are_not(store: Store) -> Non
 
     await store.revoke(client, b"m" * 16, NOW + 60, an_event("token_revoked", client))
 
-    assert await store.living(client.key, b"m" * 16) == (client, True)
-    assert await store.living(client.key, b"n" * 16) == (client, False)
+    assert await store.living(client.key, b"m" * 16) == Rows(client, True)
+    assert await store.living(client.key, b"n" * 16) == Rows(client, False)
 
 
 async def test_a_token_revoked_twice_makes_one_event(store: Store) -> None:
@@ -351,7 +351,7 @@ async def test_a_dead_token_or_client_needs_no_mark(store: Store) -> None:
     await store.revoke(client, b"n" * 16, NOW, an_event("token_revoked", client))
     await store.revoke(replace(client, incarnation=b"j" * 8), b"o" * 16, NOW + 60, an_event("token_revoked", client))
 
-    assert [(await store.living(client.key, letter * 16))[1] for letter in (b"m", b"n", b"o")] == [False, False, False]
+    assert [(await store.living(client.key, letter * 16)).marked for letter in (b"m", b"n", b"o")] == [False, False, False]
     assert await kinds(store) == ["client_registered"]
 
 
@@ -364,11 +364,11 @@ async def test_the_thirty_third_living_mark_ends_all_tokens_of_the_client(store:
     await store.register(client, an_event(client=client), None)
     for number in range(32):
         await store.revoke(client, jti(number), NOW + 60, an_event("token_revoked", client))
-    assert await store.living(client.key, jti(31)) == (client, True)
+    assert await store.living(client.key, jti(31)) == Rows(client, True)
 
     await store.revoke(client, jti(32), NOW + 60, an_event("token_revoked", client))
 
-    assert await store.living(client.key, jti(0)) == (replace(client, epoch=2), False)
+    assert await store.living(client.key, jti(0)) == Rows(replace(client, epoch=2), False)
     assert (await kinds(store)).count("token_revoked") == 33
 
 
@@ -381,8 +381,8 @@ async def test_marks_of_expired_tokens_are_swept_and_do_not_count(store: Store, 
 
     await store.revoke(client, jti(32), NOW + 120, an_event("token_revoked", client))
 
-    assert await store.living(client.key, jti(0)) == (client, False)
-    assert await store.living(client.key, jti(32)) == (client, True)
+    assert await store.living(client.key, jti(0)) == Rows(client, False)
+    assert await store.living(client.key, jti(32)) == Rows(client, True)
 
 
 async def test_a_tombstone_is_no_mark_of_a_token(store: Store) -> None:
@@ -394,7 +394,7 @@ async def test_a_tombstone_is_no_mark_of_a_token(store: Store) -> None:
     for number in range(33):
         await store.revoke(reborn, jti(number), NOW + 60, an_event("token_revoked", client))
 
-    assert await store.living(client.key, client.incarnation) == (replace(reborn, epoch=2), True)
+    assert await store.living(client.key, client.incarnation) == Rows(replace(reborn, epoch=2), True)
 
 
 # Days of use ----------------------------------------------------------------------------------------------------------------------

@@ -35,9 +35,10 @@ def lived(path: Path, fault: str) -> subprocess.CompletedProcess[str]:
 
 async def step_of(store: SqliteStore, name: str) -> int:
     """How far a client came, by its rows: 0 nothing, 1 registered, 2 replaced, 3 removed."""
-    client, tombstone = await store.living(a_client(name).key, a_client(name).incarnation)
+    found = await store.living(a_client(name).key, a_client(name).incarnation)
+    client = found.client
     if client is None:
-        return 3 if tombstone else 0
+        return 3 if found.marked else 0
     whole = (client.metadata, client.rat.issued)
     assert whole in ((a_client().metadata, 1), (b'{"client_name":"new"}', 2))
     return client.rat.issued

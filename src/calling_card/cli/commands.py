@@ -7,6 +7,7 @@ import click
 
 from calling_card import __version__
 from calling_card.cli.desk import REFUSED, Desk, fail, of_folder, run, say, settings_from, with_desk
+from calling_card.cli.people import user
 
 _LIFETIME = re.compile(r"(\d+)([smhd]?)")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -327,7 +328,7 @@ def keys_list(desk: Desk) -> None:
 
 
 @keys.command("rotate")
-@click.option("--signing", is_flag=True, help="Rotate the key that signs tokens instead of the one that makes credentials.")
+@click.option("--signing", is_flag=True, help="Rotate the keys that sign tokens instead of the one that makes credentials.")
 @with_desk
 def keys_rotate(desk: Desk, signing: bool) -> None:
     """Make a new key; the ones before it go on verifying."""
@@ -337,8 +338,8 @@ def keys_rotate(desk: Desk, signing: bool) -> None:
     async def work() -> None:
         async with opened(of_folder(desk)) as ports:
             if signing:
-                kid = await signing_key(ports, operator_name())
-                say(desk, {"key": kid, "use": "signing"}, f"{kid} signs from now on")
+                kids = list(await signing_key(ports, operator_name()))
+                say(desk, {"keys": kids, "use": "signing"}, "\n".join(f"{kid} signs from now on" for kid in kids))
             else:
                 number = await credential_key(ports, operator_name())
                 say(desk, {"key": number, "use": "credentials"}, f"key {number} mints from now on")
@@ -378,3 +379,6 @@ def config_schema(desk: Desk) -> None:
 
     text = [f"{row.name}: {row.type} = {row.default!r}\n    {row.meaning}\n    {row.env}" for row in SETTINGS]
     say(desk, [asdict(row) for row in SETTINGS], "\n".join(text))
+
+
+commands.add_command(user)

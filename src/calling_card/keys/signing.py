@@ -7,36 +7,47 @@ from typing import cast
 
 from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, Key, RSAKey, import_key
 
 from calling_card.ports import Keyring, SigningKey
 
 SEAL = "signing_key"
 """Kind under which the keyring seals."""
-ALG = "ES256"
+Makers = Mapping[str, Callable[[], Key]]
+MAKERS: Makers = {
+    "ES256": lambda: ECKey.generate_key("P-256", auto_kid=False),
+    "RS256": lambda: RSAKey.generate_key(2048, auto_kid=False),
+}
+"""The algorithms we sign with, and how a key for each is made (RFC 7518 §3.1)."""
 PUBLISHED = ("known", "minting", "verifying")
 _NONCE = 12
 
 
 class JoseSigner:
-    """Signs with the minting key, verifies with every published one."""
+    """Signs with the minting key of an algorithm, verifies with every published key by that key's own algorithm."""
 
-    def __init__(self, keyring: Keyring) -> None:
+    def __init__(self, keyring: Keyring, makers: Makers = MAKERS) -> None:
         """Without keys until `know` is called."""
         self._keyring = keyring
+        self._makers = makers
         self._known: tuple[tuple[str, str], ...] = ()
-        self._keys: dict[str, ECKey] = {}
-        self._minting = ""
-        self._registry = jws.JWSRegistry(algorithms=[ALG])
+        self._keys: dict[str, tuple[str, Key]] = {}
+        self._minting: dict[str, str] = {}
+        self._registry = jws.JWSRegistry(algorithms=list(makers))
         self._jwks: Mapping[str, object] = {"keys": []}
 
-    def make(self, entropy: Callable[[int], bytes], now: int) -> SigningKey:
-        """A new ES256 key that signs, sealed under the keyring's minting key."""
-        key = ECKey.generate_key("P-256", auto_kid=False)
+    @property
+    def algs(self) -> Sequence[str]:
+        """JWS algorithms there must be a key for."""
+        return tuple(self._makers)
+
+    def make(self, alg: str, entropy: Callable[[int], bytes], now: int) -> SigningKey:
+        """A new key that signs with this algorithm, sealed under the keyring's minting key."""
+        key = self._makers[alg]()
         nonce = entropy(_NONCE)
         plain = json.dumps(key.as_dict(private=True)).encode()
         sealed = self._keyring.minting.to_bytes(2, "big") + nonce + self._keyring.seal(SEAL, plain, nonce)
-        return SigningKey(hashlib.sha256(key.thumbprint().encode()).hexdigest()[:16], ALG, "minting", now, 0, sealed)
+        return SigningKey(hashlib.sha256(key.thumbprint().encode()).hexdigest()[:16], alg, "minting", now, 0, sealed)
 
     def know(self, keys: Sequence[SigningKey]) -> None:
         """Take over the stored keys if they changed. Raises `LookupError` when one cannot be opened."""
@@ -44,26 +55,26 @@ class JoseSigner:
         if seen == self._known:
             return
         published = [key for key in keys if key.state in PUBLISHED]
-        self._keys = {key.kid: self._open(key) for key in published}
-        self._minting = next(key.kid for key in reversed(published) if key.state == "minting")
-        self._jwks = {
-            "keys": [{**self._keys[key.kid].as_dict(private=False), "kid": key.kid, "use": "sig", "alg": key.alg} for key in published]
-        }
+        opened = {key.kid: (key.alg, self._open(key)) for key in published}
+        self._keys = opened
+        self._minting = {key.alg: key.kid for key in published if key.state == "minting"}
+        self._jwks = {"keys": [{**key.as_dict(private=False), "kid": kid, "use": "sig", "alg": alg} for kid, (alg, key) in opened.items()]}
         self._known = seen
 
-    def sign(self, claims: Mapping[str, object], typ: str) -> str:
-        """A compact JWS under the key that signs now."""
-        header = {"alg": ALG, "typ": typ, "kid": self._minting}
+    def sign(self, claims: Mapping[str, object], typ: str, alg: str = "ES256") -> str:
+        """A compact JWS under the key that signs with this algorithm now. Raises `LookupError` when there is none."""
+        kid = self._minting[alg]
+        header = {"alg": alg, "typ": typ, "kid": kid}
         payload = json.dumps(claims, separators=(",", ":")).encode()
-        return jws.serialize_compact(header, payload, self._keys[self._minting], registry=self._registry)
+        return jws.serialize_compact(header, payload, self._keys[kid][1], registry=self._registry)
 
     def verify(self, token: str, typ: str) -> Mapping[str, object] | None:
         """The claims of a JWS that one of our own keys made with this ``typ``; None: not ours or altered."""
         try:
             parsed = jws.extract_compact(token.encode())
             header = parsed.headers()
-            key = self._keys.get(str(header.get("kid")))
-            if key is None or header.get("typ") != typ or header.get("alg") != ALG or "crit" in header:
+            alg, key = self._keys.get(str(header.get("kid")), ("", None))
+            if key is None or header.get("typ") != typ or header.get("alg") != alg or "crit" in header:
                 return None
             if not jws.validate_compact(parsed, key, registry=self._registry):
                 return None
@@ -76,9 +87,9 @@ class JoseSigner:
         """The public key set (RFC 7517 §5)."""
         return self._jwks
 
-    def _open(self, key: SigningKey) -> ECKey:
+    def _open(self, key: SigningKey) -> Key:
         number, nonce, sealed = int.from_bytes(key.sealed[:2], "big"), key.sealed[2 : 2 + _NONCE], key.sealed[2 + _NONCE :]
         plain = self._keyring.open(number, SEAL, nonce, sealed)
         if plain is None:
             raise LookupError(f"signing key {key.kid} cannot be opened with this keyring")
-        return ECKey.import_key(json.loads(plain))
+        return import_key(json.loads(plain))

@@ -263,6 +263,15 @@ def is_own(url: Address, issuer: str) -> bool:
     return is_loopback_host(url.host) and (url.port or _PORTS[url.scheme]) == port
 
 
+def leads_to(text: str, issuer: str) -> bool:
+    """Whether a web address leads to this server, however it is spelled."""
+    try:
+        url = _split(text)
+    except AddressError:
+        return False
+    return url.scheme in _PORTS and is_own(url, issuer)
+
+
 @lru_cache(maxsize=16)
 def _place(issuer: str) -> tuple[str, str]:
     url = split_url(issuer)

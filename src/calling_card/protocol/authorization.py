@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
@@ -21,6 +21,7 @@ from calling_card.protocol.errors import No, Refusal
 PROMPTS = ("none", "login", "consent", "select_account")
 MODES = ("query", "fragment", "form_post")
 _LONGEST_STATE = 2048
+_FIELDS = 100
 _LONGEST = 512
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
@@ -82,6 +83,23 @@ class Wish:
     """The one subject that the ``claims`` parameter allows, or empty."""
     login_hint: str
     languages: tuple[str, ...]
+
+
+def read_request(query: str) -> Said:
+    """The parameters; one without a value counts as not sent, unknown ones are passed over. Raises `Refusal` (A-11)."""
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=_FIELDS)
+    except ValueError:
+        raise Refusal(No.INVALID_REQUEST, f"the query is no form in UTF-8 with at most {_FIELDS} fields (RFC 6749 appendix B)") from None
+    values: dict[str, str] = {}
+    seen: set[str] = set()
+    for name, value in pairs:
+        if name in seen and name != "resource":
+            raise Refusal(No.INVALID_REQUEST, f"{ascii(name[:80])[1:-1]}: was sent more than once (RFC 6749 section 3.1)")
+        seen.add(name)
+        if value:
+            values[name] = value
+    return Said(values, tuple(value for name, value in pairs if name == "resource" and value))
 
 
 def where(said: Said, card: Card) -> Return:

@@ -72,6 +72,11 @@ class No(Enum):
         return self.value.status
 
 
+def plain(text: str) -> str:
+    """A description as RFC 6749 §5.2 allows it: printable ASCII without quotation mark and backslash."""
+    return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in text)
+
+
 class Refusal(Exception):
     """A decision against the request: what the client is told, and what only the log learns."""
 

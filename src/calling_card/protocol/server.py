@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from calling_card.protocol.authorization import MODES, PROMPTS
 from calling_card.protocol.clients import JSON, Card
+from calling_card.protocol.people import CLAIMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,10 @@ class Served:
     auth_methods: tuple[str, ...]
     scopes: tuple[str, ...]
     resources: tuple[str, ...]
+    algs: tuple[str, ...]
+    """JWS algorithms of ID tokens."""
+    languages: tuple[str, ...]
+    """Of the pages."""
     service_documentation: str = ""
 
 
@@ -32,16 +38,46 @@ class Member:
     value: Callable[[Served], JSON]
 
 
+def _always(value: JSON) -> Callable[[Served], JSON]:
+    """What is so whatever the settings say."""
+    return lambda _: value
+
+
 def _confidential(served: Served) -> list[JSON]:
     return [method for method in served.auth_methods if method != "none"]
 
 
 MEMBERS: tuple[Member, ...] = (
     Member("issuer", "RFC 8414 §2", "The issuer, byte for byte as in tokens.", lambda s: s.issuer),
+    Member("authorization_endpoint", "RFC 8414 §2", "Where clients send people.", lambda s: s.endpoints["authorization"]),
     Member("token_endpoint", "RFC 8414 §2", "Where tokens are asked for.", lambda s: s.endpoints["token"]),
     Member("jwks_uri", "RFC 8414 §2", "Where our public keys are.", lambda s: s.endpoints["jwks"]),
     Member("registration_endpoint", "RFC 8414 §2", "Where clients register.", lambda s: s.registration_endpoint),
     Member("scopes_supported", "RFC 8414 §2", "Scopes a client may ask for.", lambda s: list(s.scopes)),
+    Member("response_types_supported", "RFC 8414 §2", "What the authorization endpoint answers with.", _always(["code"])),
+    Member("response_modes_supported", "RFC 8414 §2", "How it answers.", _always(list(MODES))),
+    Member("code_challenge_methods_supported", "RFC 8414 §2", "How a code is bound to who asked for it.", _always(["S256"])),
+    Member("authorization_response_iss_parameter_supported", "RFC 9207 §3", "Every answer names the issuer.", _always(True)),
+    Member("prompt_values_supported", "OIDC Prompt Create §4.2", "What a client may ask us to ask.", _always(list(PROMPTS))),
+    Member("ui_locales_supported", "RFC 8414 §2", "Languages of the pages.", lambda s: list(s.languages)),
+    Member("userinfo_endpoint", "OIDC Discovery §3", "Claims about the person.", lambda s: s.endpoints["userinfo"]),
+    Member("subject_types_supported", "OIDC Discovery §3", "Every client sees the same subject.", _always(["public"])),
+    Member("id_token_signing_alg_values_supported", "OIDC Discovery §3", "How ID tokens are signed.", lambda s: list(s.algs)),
+    Member(
+        "claims_supported",
+        "OIDC Discovery §3",
+        "Claims we may know.",
+        _always(["sub", *(name for names in CLAIMS.values() for name in names)]),
+    ),
+    Member("userinfo_signing_alg_values_supported", "OIDC Discovery §3", "How userinfo may be signed.", lambda s: list(s.algs)),
+    Member("claims_parameter_supported", "OIDC Discovery §3", "Whether single claims can be asked for.", _always(False)),
+    Member("request_parameter_supported", "OIDC Discovery §3", "Whether request objects are taken.", _always(False)),
+    Member(
+        "request_uri_parameter_supported",
+        "OIDC Discovery §3",
+        "Whether requests by reference are taken; true if left out.",
+        _always(False),
+    ),
     Member("grant_types_supported", "RFC 8414 §2", "Grants that give tokens now.", lambda s: list(s.grant_types)),
     Member("token_endpoint_auth_methods_supported", "RFC 8414 §2", "How clients authenticate.", lambda s: list(s.auth_methods)),
     Member("introspection_endpoint", "RFC 8414 §2", "Where tokens are asked about.", lambda s: s.endpoints["introspection"]),

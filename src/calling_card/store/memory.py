@@ -1,43 +1,23 @@
 """The store for tests and rehearsals: the same verbs on dictionaries, gone with the process."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from calling_card.ports import Invitation, Registration, SigningKey, StoreUnavailable
+from calling_card.ports import Invitation, Registration, Rows, SigningKey
 from calling_card.protocol.clients import Client, Generations
 from calling_card.protocol.events import Event, Recorded
 from calling_card.protocol.resources import Resource
-from calling_card.store.chain import START, Chain
-from calling_card.store.reports import Reports
-from calling_card.store.rules import MARKS_LIVING, check_same_client, taken
-from calling_card.store.turns import Turns
+from calling_card.store.chain import START
+from calling_card.store.memory_grants import MemoryGrants
+from calling_card.store.memory_people import MemoryPeople
+from calling_card.store.rules import MARKS_LIVING, check_same_client
+from calling_card.store.shelves import Mark
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A fact about a client until it expires."""
-
-    kind: str
-    expires_at: int
-
-
-class MemoryStore:
+class MemoryStore(MemoryGrants, MemoryPeople):
     """The `Store` without a database. Every verb runs to its end without giving way, so each is atomic."""
-
-    def __init__(self, *, chain_key: bytes, writer: bytes, now: Callable[[], int]) -> None:
-        self._chain = Chain(chain_key, writer)
-        self._now = now
-        self._turns = Turns()
-        self._reports = Reports()
-        self._clients: dict[bytes, Client] = {}
-        self._marks: dict[bytes, dict[bytes, Mark]] = {}
-        self._invitations: dict[bytes, Invitation] = {}
-        self._resources: dict[str, Resource] = {}
-        self._keys: dict[str, SigningKey] = {}
-        self._events: list[Recorded] = []
-        self._closed = False
 
     # Reads ------------------------------------------------------------------------------------------------------------------------
 
@@ -45,9 +25,11 @@ class MemoryStore:
         """See `Store.client`."""
         return self._clients.get(key)
 
-    async def living(self, key: bytes, mark: bytes) -> tuple[Client | None, bool]:
+    async def living(self, key: bytes, mark: bytes, grant: bytes | None = None) -> Rows:
         """See `Store.living`."""
-        return self._clients.get(key), mark in self._marks.get(key, {})
+        client, marked = self._clients.get(key), mark in self._marks.get(key, {})
+        given = None if grant is None or client is None else self._grants.get((key, grant))
+        return Rows(client, marked, given, None if given is None else self._standing(given.person))
 
     async def clients(self, after: str, limit: int) -> Sequence[Client]:
         """See `Store.clients`."""
@@ -77,6 +59,9 @@ class MemoryStore:
         for client in self._clients.values():
             numbers.update(key_numbers(client.rat))
             numbers.update(key_numbers(client.secret) if client.secret else ())
+        for grant in self._grants.values():
+            numbers.update(key_numbers(grant.refresh) if self._current(grant) else ())
+        numbers.update(session.key for session in self._sessions.values() if session.expires_at > now)
         return dict(sorted(numbers.items()))
 
     async def events(self, writer: bytes, after: int, limit: int) -> Sequence[Recorded]:
@@ -121,28 +106,30 @@ class MemoryStore:
             return False
         self._note(event)
         del self._clients[client.key]
+        self._grants = {place: grant for place, grant in self._grants.items() if grant.client_key != client.key}
+        self._consents = {place: consent for place, consent in self._consents.items() if consent.client_key != client.key}
         self._resources = {uri: resource for uri, resource in self._resources.items() if resource.client_key != client.key}
         tombstones = {mark: fact for mark, fact in self._marks.get(client.key, {}).items() if fact.kind == "tombstone"}
         former = tombstones.get(client.incarnation, Mark("tombstone", 0))
         self._marks[client.key] = {**tombstones, client.incarnation: Mark("tombstone", max(former.expires_at, tombstone_until))}
         return True
 
-    async def revoke(self, client: Client, mark: bytes, expires_at: int, event: Event) -> None:
-        """See `Store.revoke`; what is dead already (client gone, token expired or marked) writes nothing."""
+    async def revoke(self, client: Client, mark: bytes, expires_at: int, event: Event, grant: bytes | None = None) -> None:
+        """See `Store.revoke`; what is dead already (client or grant gone, token expired or marked) writes nothing."""
         self._begin()
         now = self._now()
-        if expires_at <= now or not self._lives(client):
+        if expires_at <= now or not self._lives(client) or (grant is not None and not self._grant_lives(client, grant)):
             return
         marks = {mark: fact for mark, fact in self._marks.get(client.key, {}).items() if fact.kind != "token" or fact.expires_at > now}
         if mark in marks:
             return
         self._note(event)
         self._marks[client.key] = marks
-        marks[mark] = Mark("token", expires_at)
-        if sum(fact.kind == "token" for fact in marks.values()) > MARKS_LIVING:
-            there = self._clients[client.key]
-            self._clients[client.key] = replace(there, epoch=there.epoch + 1)
-            self._marks[client.key] = {mark: fact for mark, fact in marks.items() if fact.kind != "token"}
+        marks[mark] = Mark("token", expires_at, grant)
+        alike = [mark for mark, fact in marks.items() if fact.kind == "token" and fact.grant == grant]
+        if len(alike) > MARKS_LIVING:
+            self._raise_epoch(client, grant)
+            self._marks[client.key] = {mark: fact for mark, fact in marks.items() if mark not in alike}
 
     def used(self, client: Client, day: int) -> None:
         """See `Store.used`."""
@@ -206,29 +193,6 @@ class MemoryStore:
             for event in self._reports.rest():
                 self._note(event)
         self._closed = True
-
-    # Inside -----------------------------------------------------------------------------------------------------------------------
-
-    def _begin(self) -> None:
-        """Every write comes by here: refused after the end, and the sums that are due go first."""
-        if self._closed:
-            raise StoreUnavailable("the store is closed")
-        for event in self._reports.due(self._now()):
-            self._note(event)
-
-    def _note(self, event: Event) -> None:
-        """Comes before the change it tells of: an event that cannot be written keeps it from happening."""
-        self._events.append(self._chain.append(event))
-
-    def _lives(self, client: Client) -> bool:
-        """Whether exactly this life of the client goes on."""
-        there = self._clients.get(client.key)
-        return there is not None and there.incarnation == client.incarnation
-
-    def _check_free(self, client: Client) -> None:
-        there = self._clients.get(client.key)
-        if there is not None:
-            raise taken(there, client)
 
 
 def alive(invitation: Invitation, at: int) -> bool:

@@ -1,10 +1,14 @@
 """What holds for every store, whatever it keeps its rows in."""
 
+from dataclasses import replace
+
 from calling_card.ports import KeyCollision
-from calling_card.protocol.clients import Client
+from calling_card.protocol.clients import Client, Generations
+from calling_card.protocol.grants import Consent, Grant, Stage, of_client
+from calling_card.protocol.people import Person
 
 MARKS_LIVING = 32
-"""With more living marks than this the client's epoch is raised instead (CREDENTIALS §3)."""
+"""With more living marks than this the epoch of the grant or client is raised instead (CREDENTIALS §3)."""
 
 DAYS_WAITING = 1024
 """With more days of use waiting than this they become a write of their own."""
@@ -35,3 +39,45 @@ def taken(there: Client, coming: Client) -> KeyCollision:
     if (there.route, there.client_id) == (coming.route, coming.client_id):
         return KeyCollision("this client is registered already")
     return KeyCollision("the client key belongs to a client with another name")
+
+
+def check_given(client: Client, grant: Grant, consent: Consent | None) -> None:
+    """Grant and yes are for this very client and of one person; anything else is a mistake of the caller."""
+    if not of_client(grant, client):
+        raise ValueError("the grant is for another client")
+    if consent is not None and (consent.person, consent.client_key, consent.incarnation) != (grant.person, client.key, client.incarnation):
+        raise ValueError("the consent is another person's or for another client")
+
+
+def check_same_grant(before: Grant, after: Grant) -> None:
+    """A change keeps what a grant has for life; anything else is a mistake of the caller."""
+    if at_birth(before) != at_birth(after):
+        raise ValueError("a grant changes in stage, epoch, scope, resource, refresh generations, use, document and key binding only")
+
+
+def at_birth(grant: Grant) -> Grant:
+    """The grant without what may change."""
+    return replace(
+        grant,
+        stage=Stage.PENDING,
+        epoch=0,
+        scope="",
+        resource="",
+        refresh=Generations(),
+        last_used_at=0,
+        document_version=None,
+        cnf=None,
+    )
+
+
+def as_kept(grant: Grant) -> Grant:
+    """A refresh token has neither overlap nor replacement digest."""
+    return replace(grant, refresh=replace(grant.refresh, overlap_since=None, put_digest=None))
+
+
+def check_same_person(before: Person, after: Person) -> None:
+    """A change keeps who somebody is, and no epoch comes twice; anything else is a mistake of the caller."""
+    if (before.id, before.name, before.created_at) != (after.id, after.name, after.created_at):
+        raise ValueError("a change cannot touch identifier, name or time of creation of a person")
+    if after.epoch < before.epoch:
+        raise ValueError("a person's epoch only rises")

@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TypeVar, cast
-
-import apsw
+from typing import cast
 
 from calling_card.faults import point
-from calling_card.ports import Invitation, Registration, SigningKey, StoreUnavailable
+from calling_card.ports import Invitation, Registration, Rows, SigningKey, StoreUnavailable
 from calling_card.protocol.clients import Client
 from calling_card.protocol.events import Event, Recorded
 from calling_card.protocol.resources import Resource
@@ -17,29 +15,21 @@ from calling_card.store import files, rows
 from calling_card.store import statements as sql
 from calling_card.store.chain import START, Chain, Head
 from calling_card.store.database import Database, Values
-from calling_card.store.group import UNAVAILABLE, Groups, Unit, as_said
 from calling_card.store.migrations import migrate
-from calling_card.store.reports import Reports
+from calling_card.store.rows_people import GRANT, grant_of, standing_of
 from calling_card.store.rules import DAYS_WAITING, MARKS_LIVING, check_same_client, taken
-from calling_card.store.turns import Turns
+from calling_card.store.sqlite_grants import SqliteGrants
+from calling_card.store.sqlite_people import SqlitePeople
+from calling_card.store.transactions import changed, there
 
-T = TypeVar("T")
+END_OF_CLIENT = len(rows.CLIENT)
+GRANT_AT = END_OF_CLIENT + 1
+STANDING_AT = GRANT_AT + len(GRANT)
+"""Where the parts of a row of `Store.living` begin; between client and grant stands whether the mark is set."""
 
 
-class SqliteStore:
+class SqliteStore(SqliteGrants, SqlitePeople):
     """The `Store` on one file. Other processes may write to the same file at the same time."""
-
-    def __init__(self, db: Database, reader: Database, chain: Chain, now: Callable[[], int]) -> None:
-        """``db`` writes and belongs to the groups from now on; ``reader`` may be the same only where nobody reads during a write."""
-        self._reader = reader
-        self._chain = chain
-        self._groups = Groups(db, chain)
-        self._db = db
-        self._now = now
-        self._turns = Turns()
-        self._reports = Reports()
-        self._days: dict[tuple[bytes, bytes], int] = {}
-        self._probed: tuple[int, bool] = (-1, False)
 
     @classmethod
     def open(cls, path: Path, *, chain_key: bytes, writer: bytes, now: Callable[[], int]) -> "SqliteStore":
@@ -66,12 +56,17 @@ class SqliteStore:
         found = self._read(sql.CLIENT_BY_KEY, (key,))
         return rows.client_of(found[0]) if found else None
 
-    async def living(self, key: bytes, mark: bytes) -> tuple[Client | None, bool]:
+    async def living(self, key: bytes, mark: bytes, grant: bytes | None = None) -> Rows:
         """See `Store.living`; a client that is gone stays gone while its marks are looked up."""
-        found = self._read(sql.CLIENT_AND_MARK, (key, mark, key))
-        if not found:
-            return None, bool(self._read(sql.MARKED, (key, mark)))
-        return rows.client_of(found[0]), found[0][-1] == 1
+        if grant is None:
+            found = self._read(sql.CLIENT_AND_MARK, (key, mark, key))
+            if found:
+                return Rows(rows.client_of(found[0]), found[0][END_OF_CLIENT] == 1)
+        else:
+            found = self._read(sql.CLIENT_MARK_GRANT, (key, mark, grant, key))
+            if found:
+                return living_of(found[0])
+        return Rows(None, bool(self._read(sql.MARKED, (key, mark))))
 
     async def clients(self, after: str, limit: int) -> Sequence[Client]:
         """See `Store.clients`."""
@@ -97,7 +92,7 @@ class SqliteStore:
 
     async def generations_by_key(self) -> Mapping[int, int]:
         """See `Store.generations_by_key`; it walks over all clients, so it does not run on the loop."""
-        found = await asyncio.to_thread(self._scan, sql.GENERATIONS_BY_KEY, (self._now(),))
+        found = await asyncio.to_thread(self._scan, sql.GENERATIONS_BY_KEY, (self._now(), self._now()))
         return dict(cast("list[tuple[int, int]]", found))
 
     async def events(self, writer: bytes, after: int, limit: int) -> Sequence[Recorded]:
@@ -155,22 +150,22 @@ class SqliteStore:
 
         return await self._write(unit)
 
-    async def revoke(self, client: Client, mark: bytes, expires_at: int, event: Event) -> None:
-        """See `Store.revoke`; what is dead already (client gone, token expired or marked) writes nothing."""
+    async def revoke(self, client: Client, mark: bytes, expires_at: int, event: Event, grant: bytes | None = None) -> None:
+        """See `Store.revoke`; what is dead already (client or grant gone, token expired or marked) writes nothing."""
         now = self._now()
         if expires_at <= now:
             return
 
         def unit(db: Database) -> None:
-            if not db.execute(sql.LIVES, (client.key, client.incarnation)).fetchall():
+            if not lives(db, client, grant):
                 return
             db.execute(sql.SWEEP_MARKS, (client.key, now))
-            if not changed(db, sql.INSERT_MARK, (client.key, mark, expires_at)):
+            if not changed(db, sql.INSERT_MARK, (client.key, mark, grant, expires_at)):
                 return
-            living = db.execute(sql.COUNT_MARKS, (client.key,)).fetchall()[0][0]
+            living = db.execute(sql.COUNT_MARKS, (client.key, grant, now)).fetchall()[0][0]
             if cast("int", living) > MARKS_LIVING:
-                db.execute(sql.RAISE_EPOCH, (client.key, client.incarnation))
-                db.execute(sql.DELETE_TOKEN_MARKS, (client.key,))
+                raise_epoch(db, client, grant)
+                db.execute(sql.DELETE_TOKEN_MARKS, (client.key, grant))
             self._note(db, event)
 
         await self._write(unit)
@@ -254,81 +249,34 @@ class SqliteStore:
         self._send_along(rest=True)
         await self._groups.close(self._let_go)
 
-    # Inside -----------------------------------------------------------------------------------------------------------------------
-
-    def _read(self, statement: str, values: Values = ()) -> list[Values]:
-        """All rows, so that no read transaction stays open."""
-        try:
-            return self._reader.execute(statement, values).fetchall()
-        except UNAVAILABLE as error:
-            raise as_said(error) from error
-
-    def _scan(self, statement: str, values: Values) -> list[Values]:
-        """Rows of a walk over everything, on a connection of its own."""
-        db = files.reading(Path(self._db.filename))
-        try:
-            return db.execute(statement, values).fetchall()
-        finally:
-            db.close()
-
-    async def _write(self, unit: Unit[T]) -> T:
-        """Durable when it returns."""
-        self._send_along()
-        return await self._groups.put(unit)
-
-    def _note(self, db: Database, event: Event) -> None:
-        """Put an event into the transaction that it belongs to."""
-        db.execute(sql.INSERT_EVENT, rows.event_values(self._chain.append(event)))
-        point("store.event")
-
-    def _send_along(self, *, rest: bool = False) -> None:
-        """Queue the days and sums that wait, in front of the next write; what fails waits again."""
-        if self._days:
-            days, self._days = self._days, {}
-            self._groups.put(lambda db: remember(db, days)).add_done_callback(lambda done: self._keep_days(done, days))
-        for event in self._reports.rest() if rest else self._reports.due(self._now()):
-            self._send_sum(event)
-
-    def _send_sum(self, event: Event) -> None:
-        def keep(done: asyncio.Future[None]) -> None:
-            if done.cancelled() or done.exception() is not None:
-                self._reports.keep(event)
-
-        self._groups.put(lambda db: self._note(db, event)).add_done_callback(keep)
-
-    def _keep_days(self, done: asyncio.Future[None], days: dict[tuple[bytes, bytes], int]) -> None:
-        if done.cancelled() or done.exception() is not None:
-            self._days = {**days, **self._days}
-
-    async def _probe(self, second: int) -> bool:
-        """Whether a read and a durable write succeed."""
-        try:
-            self._read(sql.HEAD, (self._chain.writer,))
-            await self._write(lambda db: changed(db, sql.PROBE, (str(second).encode(),)))
-        except StoreUnavailable:
-            return False
-        return True
-
-    def _let_go(self) -> None:
-        """Fold the log into the file and close; a log that cannot be folded in now is kept and read at the next start."""
-        point("store.closed")
-        if self._reader is not self._db:
-            self._reader.close()
-        with suppress(*UNAVAILABLE):
-            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        self._db.close()
-
-
-def changed(db: Database, statement: str, values: Values) -> bool:
-    """Run a statement and say whether it changed a row."""
-    db.execute(statement, values)
-    return db.changes() > 0
-
 
 def insert_client(db: Database, client: Client) -> None:
     """Insert, or refuse when the place is taken; whoever has it is never merged with (CREDENTIALS §4)."""
     if not changed(db, sql.INSERT_CLIENT, rows.client_values(client)):
         raise taken(rows.client_of(db.execute(sql.CLIENT_BY_KEY, (client.key,)).fetchall()[0]), client)
+
+
+def lives(db: Database, client: Client, grant: bytes | None) -> bool:
+    """Whether exactly this life of the client goes on, and the grant with it."""
+    if not there(db, sql.LIVES, (client.key, client.incarnation)):
+        return False
+    return grant is None or there(db, sql.GRANT_LIVES, (client.key, grant, client.incarnation))
+
+
+def raise_epoch(db: Database, client: Client, grant: bytes | None) -> None:
+    """End every access token of the grant, or of the client."""
+    if grant is None:
+        db.execute(sql.RAISE_EPOCH, (client.key, client.incarnation))
+    else:
+        db.execute(sql.RAISE_GRANT_EPOCH, (client.key, grant))
+
+
+def living_of(row: Values) -> Rows:
+    """A client, whether the mark is set, a grant or NULLs, its person's standing or NULLs."""
+    if row[GRANT_AT] is None:
+        return Rows(rows.client_of(row), row[END_OF_CLIENT] == 1)
+    person = None if row[STANDING_AT] is None else standing_of(row[STANDING_AT:])
+    return Rows(rows.client_of(row), row[END_OF_CLIENT] == 1, grant_of(row[GRANT_AT:STANDING_AT]), person)
 
 
 def same_card(before: Client, after: Client) -> bool:
@@ -354,9 +302,3 @@ def replacement(before: Client, after: Client) -> Values:
         *rows.rat_values(before.rat),
         *rows.secret_values(before.secret),
     )
-
-
-def remember(db: Database, days: Mapping[tuple[bytes, bytes], int]) -> None:
-    """Write the days of use that waited."""
-    for (key, incarnation), day in days.items():
-        db.execute(sql.REMEMBER_DAY, (day, key, incarnation, day))

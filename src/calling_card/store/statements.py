@@ -3,11 +3,22 @@
 # ruff: noqa: S105, S608 - the only parts put together here are our own tables of column names
 
 from calling_card.store.rows import CARD, CLIENT, EVENT, INVITATION, RAT, RESOURCE, SECRET, SIGNING_KEY
+from calling_card.store.rows_people import CONSENT, GRANT, PASSKEY, PEOPLE, REFRESH, SESSION, STANDING
 
 
 def columns(names: tuple[str, ...]) -> str:
     """A list of columns."""
     return ", ".join(names)
+
+
+def of(table: str, names: tuple[str, ...]) -> str:
+    """A list of columns of one of several tables."""
+    return ", ".join(f"{table}.{name}" for name in names)
+
+
+def a_person() -> str:
+    """The columns of a person, who is a row in each of two tables."""
+    return f"{of('people', PEOPLE)}, {of('person_state', STANDING)}"
 
 
 def places(names: tuple[str, ...]) -> str:
@@ -48,6 +59,7 @@ REPLACE_CLIENT = (
 REPLACE_STATE = f"UPDATE clients SET {put(CHANGED)}, last_used_day = max(last_used_day, ?) WHERE client_key = ? AND {same(COMPARED)}"
 RAISE_EPOCH = "UPDATE clients SET epoch = epoch + 1 WHERE client_key = ? AND incarnation = ?"
 REMEMBER_DAY = "UPDATE clients SET last_used_day = ? WHERE client_key = ? AND incarnation = ? AND last_used_day < ?"
+CLIENT_MAY = "SELECT 1 FROM clients WHERE client_key = ? AND incarnation = ? AND state = 'active'"
 LIVES = "SELECT 1 FROM clients WHERE client_key = ? AND incarnation = ?"
 DELETE_CLIENT = "DELETE FROM clients WHERE client_key = ? AND incarnation = ?"
 DELETE_GRANTS = "DELETE FROM grants WHERE client_key = ?"
@@ -58,30 +70,131 @@ DELETE_MARKS = "DELETE FROM marks WHERE client_key = ? AND kind <> 'tombstone'"
 
 # Marks ----------------------------------------------------------------------------------------------------------------------------
 MARKED = "SELECT 1 FROM marks WHERE client_key = ? AND mark = ?"
-INSERT_MARK = "INSERT INTO marks (client_key, mark, kind, expires_at) VALUES (?, ?, 'token', ?) ON CONFLICT (client_key, mark) DO NOTHING"
-SWEEP_MARKS = "DELETE FROM marks WHERE client_key = ? AND kind = 'token' AND expires_at <= ?"
-COUNT_MARKS = "SELECT count(*) FROM marks WHERE client_key = ? AND kind = 'token'"
-DELETE_TOKEN_MARKS = "DELETE FROM marks WHERE client_key = ? AND kind = 'token'"
+INSERT_MARK = (
+    "INSERT INTO marks (client_key, mark, grant_id, kind, expires_at) VALUES (?, ?, ?, 'token', ?) "
+    "ON CONFLICT (client_key, mark) DO NOTHING"
+)
+SWEEP_MARKS = """
+DELETE FROM marks WHERE rowid IN (
+    SELECT rowid FROM marks WHERE client_key = ? AND kind = 'token' AND expires_at <= ? ORDER BY expires_at LIMIT 64
+)
+"""
+COUNT_MARKS = "SELECT count(*) FROM marks WHERE client_key = ? AND grant_id IS ? AND kind = 'token' AND expires_at > ?"
+DELETE_TOKEN_MARKS = "DELETE FROM marks WHERE client_key = ? AND grant_id IS ? AND kind = 'token'"
 INSERT_TOMBSTONE = (
     "INSERT INTO marks (client_key, mark, kind, expires_at) VALUES (?, ?, 'tombstone', ?) "
     "ON CONFLICT (client_key, mark) DO UPDATE SET kind = 'tombstone', expires_at = max(expires_at, excluded.expires_at)"
 )
 
+# Grants and consents --------------------------------------------------------------------------------------------------------------
+GRANT_COMPARED = ("incarnation", "state", "epoch", *REFRESH)
+"""What must be as it was read for a change to happen."""
+
+GRANT_CHANGED = ("state", "epoch", "scope", "resource", *REFRESH, "last_used_at", "document_version", "cnf")
+"""What a change sets; the rest a grant has for life."""
+
+CLIENT_MARK_GRANT = f"""
+SELECT {of("clients", CLIENT)}, EXISTS (SELECT 1 FROM marks WHERE client_key = ? AND mark = ?),
+    {of("grants", GRANT)}, {of("person_state", STANDING)}
+FROM clients
+LEFT JOIN grants ON grants.client_key = clients.client_key AND grants.grant_id = ?
+LEFT JOIN person_state ON person_state.person = grants.person
+WHERE clients.client_key = ?
+"""
+GRANT_BY_KEY = f"""
+SELECT {of("grants", GRANT)}, {of("person_state", STANDING)}
+FROM grants JOIN person_state ON person_state.person = grants.person
+WHERE grants.client_key = ? AND grants.grant_id = ?
+"""
+GRANT_LIVES = "SELECT 1 FROM grants WHERE client_key = ? AND grant_id = ? AND incarnation = ? AND state = 'live'"
+INSERT_GRANT = f"{insert('grants', GRANT)} ON CONFLICT (client_key, grant_id) DO NOTHING"
+CHANGE_GRANT = f"""
+UPDATE grants SET {put(GRANT_CHANGED)} WHERE client_key = ? AND grant_id = ? AND {same(GRANT_COMPARED)}
+    AND EXISTS (SELECT 1 FROM clients WHERE clients.client_key = grants.client_key AND clients.incarnation = grants.incarnation)
+"""
+RAISE_GRANT_EPOCH = "UPDATE grants SET epoch = epoch + 1 WHERE client_key = ? AND grant_id = ?"
+END_GRANTS = "UPDATE grants SET state = 'revoked', epoch = epoch + 1 WHERE person = ? AND client_key = ? AND state <> 'revoked'"
+REDEEMED = "SELECT 1 FROM grants WHERE client_key = ? AND incarnation = ? AND state <> 'pending' LIMIT 1"
+CONSENTS = f"""
+SELECT {columns(CONSENT)} FROM consents WHERE person = ? AND client_key = ? AND incarnation = ?
+ORDER BY given_at DESC, redirect_uri, resource, scope
+"""
+PUT_CONSENT = f"""
+{insert("consents", CONSENT)} ON CONFLICT (person, client_key, redirect_uri, resource, scope)
+DO UPDATE SET incarnation = excluded.incarnation, card = excluded.card, given_at = excluded.given_at
+"""
+FORGET_CONSENTS = "DELETE FROM consents WHERE person = ? AND client_key = ?"
+ALLOWED = f"""
+SELECT {of("clients", CLIENT)}, {of("grants", GRANT)}
+FROM person_state
+JOIN grants ON grants.person = person_state.person AND grants.person_epoch = person_state.epoch AND grants.state = 'live'
+JOIN clients ON clients.client_key = grants.client_key AND clients.incarnation = grants.incarnation
+WHERE person_state.person = ? ORDER BY grants.created_at DESC, grants.grant_id
+"""
+OF_A_PERSON = (ALLOWED,)
+"""Statements on tables of clients that stay with one person instead."""
+
 # Over all clients -----------------------------------------------------------------------------------------------------------------
 CLIENTS_BEHIND = f"SELECT {columns(CLIENT)} FROM clients WHERE client_id > ? ORDER BY client_id, client_key LIMIT ?"
 GENERATIONS_BY_KEY = """
-SELECT number, count(*) FROM (
+WITH refreshed AS (
+    SELECT refresh_issued, refresh_confirmed, refresh_issued_key, refresh_confirmed_key
+    FROM grants JOIN person_state ON person_state.person = grants.person AND person_state.epoch = grants.person_epoch
+    WHERE grants.state = 'live'
+) SELECT number, count(*) FROM (
     SELECT rat_issued_key AS number FROM clients
     UNION ALL SELECT rat_confirmed_key FROM clients WHERE rat_confirmed < rat_issued
     UNION ALL SELECT secret_issued_key FROM clients WHERE secret_kind = 'derived'
     UNION ALL SELECT secret_confirmed_key FROM clients WHERE secret_kind = 'derived' AND secret_confirmed < secret_issued
-    UNION ALL SELECT refresh_issued_key FROM grants WHERE state = 'live'
-    UNION ALL SELECT refresh_confirmed_key FROM grants WHERE state = 'live' AND refresh_confirmed < refresh_issued
+    UNION ALL SELECT refresh_issued_key FROM refreshed
+    UNION ALL SELECT refresh_confirmed_key FROM refreshed WHERE refresh_confirmed < refresh_issued
+    UNION ALL SELECT handle_key FROM sessions WHERE expires_at > ?
     UNION ALL SELECT handle_key FROM initial_access_tokens WHERE uses_left > 0 AND (expires_at = 0 OR expires_at > ?)
 ) GROUP BY number ORDER BY number
 """
 ACROSS_CLIENTS = (CLIENTS_BEHIND, GENERATIONS_BY_KEY)
 """The only statements on tables of clients that do not stay with one client; none of them is asked by a client."""
+
+# People ---------------------------------------------------------------------------------------------------------------------------
+PERSON_BY_ID = f"SELECT {a_person()} FROM people JOIN person_state ON person_state.person = people.person WHERE people.person = ?"
+PERSON_BY_NAME = (
+    f"SELECT {a_person()} FROM people JOIN person_state ON person_state.person = people.person WHERE people.name = ? COLLATE NOCASE"
+)
+PEOPLE_BEHIND = f"""
+SELECT {a_person()} FROM people JOIN person_state ON person_state.person = people.person
+WHERE people.name > ? COLLATE NOCASE ORDER BY people.name COLLATE NOCASE LIMIT ?
+"""
+STANDS = "SELECT 1 FROM person_state WHERE person = ? AND epoch = ? AND active = 1"
+ACTIVE = "SELECT 1 FROM person_state WHERE person = ? AND active = 1"
+INSERT_PERSON = f"{insert('people', PEOPLE)} ON CONFLICT DO NOTHING"
+INSERT_STANDING = insert("person_state", ("person", *STANDING))
+INSERT_IDENTITY = insert("identities", ("issuer", "subject", "person", "created_at"))
+CHANGE_PERSON = f"""
+UPDATE people SET role = ?, password = ?, claims = ? WHERE person = ? AND {same(("role", "password"))}
+    AND EXISTS (SELECT 1 FROM person_state WHERE person_state.person = people.person AND {same(STANDING)})
+"""
+CHANGE_STANDING = f"UPDATE person_state SET {put(STANDING)} WHERE person = ?"
+
+# Sessions and passkeys ------------------------------------------------------------------------------------------------------------
+SESSION_BY_ID = f"""
+SELECT {of("sessions", SESSION)}, {a_person()} FROM sessions
+JOIN people ON people.person = sessions.person JOIN person_state ON person_state.person = sessions.person
+WHERE sessions.person = ? AND sessions.session = ?
+"""
+SESSIONS = f"SELECT {columns(SESSION)} FROM sessions WHERE person = ? AND expires_at > ? ORDER BY created_at DESC, session"
+INSERT_SESSION = f"{insert('sessions', (*SESSION, 'last_used_at'))} ON CONFLICT (person, session) DO NOTHING"
+DELETE_SESSION = "DELETE FROM sessions WHERE person = ? AND session = ?"
+DELETE_SESSIONS = "DELETE FROM sessions WHERE person = ?"
+SWEEP_SESSIONS = "DELETE FROM sessions WHERE person = ? AND expires_at <= ?"
+PASSKEYS = f"SELECT {columns(PASSKEY)} FROM passkeys WHERE person = ? ORDER BY created_at, id"
+PASSKEY_BY_ID = f"""
+SELECT {of("passkeys", PASSKEY)}, {a_person()} FROM passkeys
+JOIN people ON people.person = passkeys.person JOIN person_state ON person_state.person = passkeys.person
+WHERE passkeys.id = ?
+"""
+INSERT_PASSKEY = f"{insert('passkeys', PASSKEY)} ON CONFLICT (id) DO NOTHING"
+USE_PASSKEY = "UPDATE passkeys SET count = ?, last_used_at = ? WHERE person = ? AND id = ? AND count = ?"
+DELETE_PASSKEY = "DELETE FROM passkeys WHERE person = ? AND id = ?"
 
 # Invitations ----------------------------------------------------------------------------------------------------------------------
 INVITATION_BY_ID = f"SELECT {columns(INVITATION)} FROM initial_access_tokens WHERE id = ?"

@@ -10,6 +10,7 @@ from calling_card.protocol.clients import Card, Client, Route, State, client_key
 from calling_card.protocol.credentials import CLIENT_SECRET, Handle, has_secret, owner, read, speaks_for
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
+from calling_card.protocol.policy import Rules, invited
 from calling_card.protocol.rotation import present_secret
 
 ATTEMPTS = 3
@@ -84,6 +85,23 @@ def refused(ports: Ports, presented: Presented) -> Refusal:
         f"client authentication failed; a client that was removed may register again at {ports.desk.endpoint} (RFC 6749 section 5.2)",
         basic=presented.method == "client_secret_basic",
     )
+
+
+async def find(ports: Ports, client_id: str) -> Known:
+    """The active client of this name, with nothing proven. Raises `Refusal` that can only be shown (A-12, H-14)."""
+    client = await ports.store.client(client_key(Route.REGISTERED, client_id))
+    if client is None or client.client_id != client_id or client.state is not State.ACTIVE:
+        raise Refusal(
+            No.UNKNOWN_CLIENT,
+            f"client_id: no such client; one that was removed may register again at {ports.desk.endpoint} (RFC 6749 section 4.1.2.1)",
+        )
+    return Known(client, card_of(client))
+
+
+async def rules_of(ports: Ports, client: Client) -> Rules:
+    """The rules of the client's tier, with what its invitation said (M-30)."""
+    invitation = await ports.store.invitation(client.invitation) if client.invitation else None
+    return ports.rules if invitation is None else invited(ports.rules, invitation.scope, invitation.grants, invitation.hosts)
 
 
 async def known_scopes(ports: Ports) -> Collection[str]:

@@ -1,14 +1,14 @@
 """What this server is and which keys it signs with (RFC 8414 §3, RFC 7517 §5)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from calling_card.ports import Ports
 from calling_card.protocol.clients import Card
 from calling_card.protocol.server import Served, document
-from calling_card.usecases.issue import SERVED
+from calling_card.usecases.issue import EXCHANGES
 
 
-async def describe(ports: Ports, endpoints: Mapping[str, str]) -> Card:
+async def describe(ports: Ports, endpoints: Mapping[str, str], languages: Sequence[str]) -> Card:
     """The server metadata; every URL in it is made from the issuer (A-03). ``endpoints`` are paths by name."""
     resources = await ports.store.resources()
     scopes = dict.fromkeys([*ports.settings.scopes, *(word for resource in resources for word in resource.scope.split())])
@@ -17,9 +17,11 @@ async def describe(ports: Ports, endpoints: Mapping[str, str]) -> Card:
             issuer=ports.settings.issuer,
             registration_endpoint="" if ports.settings.registration == "closed" else ports.desk.endpoint,
             endpoints={name: ports.settings.endpoint(path) for name, path in endpoints.items()},
-            grant_types=SERVED,
+            grant_types=tuple(EXCHANGES),
             auth_methods=ports.ground.auth_methods,
             scopes=tuple(scopes),
+            algs=tuple(ports.ground.signing_algs),
+            languages=tuple(languages),
             resources=tuple(resource.uri for resource in resources),
         )
     )

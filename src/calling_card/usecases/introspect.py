@@ -1,18 +1,20 @@
 """Is this token alive, and what does it allow (RFC 7662), and giving one back (RFC 7009)."""
 
-import hmac
 from dataclasses import dataclass
 
 from calling_card.ports import Ports
 from calling_card.protocol import tokens
 from calling_card.protocol.answers import card_of
-from calling_card.protocol.clients import JSON, Card, Client, Route, State, client_key
+from calling_card.protocol.clients import JSON, Card, Client
+from calling_card.protocol.credentials import REFRESH_TOKEN, Handle, speaks_for
+from calling_card.protocol.credentials import read as read_handle
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
+from calling_card.protocol.grants import Stage, ended, of_client
+from calling_card.protocol.people import text
 from calling_card.protocol.resources import canonical
-from calling_card.usecases.clients import Presented, authenticate, refused
-
-_INACTIVE: Card = {"active": False}
+from calling_card.usecases.clients import ATTEMPTS, Presented, authenticate, refused
+from calling_card.usecases.tokens import Living, living, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,12 @@ async def introspect(ports: Ports, asked: Asked) -> Card:
     if not asked.token:
         raise Refusal(No.INVALID_REQUEST, "token: is missing (RFC 7662 section 2.1)")
     token = await read(ports, asked.token)
-    client = await _living(ports, token) if token else None
-    if token is None or client is None or not await _entitled(ports, caller, token):
-        return _INACTIVE
-    scope = _scope_now(token, client)
+    found = await living(ports, token) if token else None
+    if token is None or found is None or not await _entitled(ports, caller, token):
+        return {"active": False}
+    scope = _scope_now(found)
     if scope is None:
-        return _INACTIVE
+        return {"active": False}
     audience: JSON = token.audience[0] if len(token.audience) == 1 else list(token.audience)
     return {
         "active": True,
@@ -58,56 +60,64 @@ async def introspect(ports: Ports, asked: Asked) -> Card:
 async def revoke(ports: Ports, asked: Asked) -> None:
     """The token is dead when this returns; one that is unknown or dead already is no error (RFC 7009 §2.2).
 
+    A refresh token takes its grant with it, and so every access token of it (A-71).
     Raises `Refusal`: ``invalid_client``, or ``invalid_grant`` for another client's token (C-36).
     """
     caller = (await authenticate(ports, asked.presented)).client
     if not asked.token:
         raise Refusal(No.INVALID_REQUEST, "token: is missing (RFC 7009 section 2.1)")
+    handle = read_handle(ports.keyring, ports.settings.issuer, REFRESH_TOKEN, asked.token)
+    if handle is not None:
+        await _end(ports, asked, caller, handle)
+        return
     token = await read(ports, asked.token)
     if token is None or token.expires_at <= ports.now():
         return
     if token.client_id != caller.client_id:
-        if ports.settings.revocation_foreign == "refuse":
-            raise Refusal(No.INVALID_GRANT, "token: was issued to another client (RFC 7009 section 2.1)")
+        _foreign(ports)
         return
-    if await _living(ports, token) is None:
+    if await living(ports, token) is None:
         return
     event = Event("token_revoked", ports.now(), caller.key, "client", asked.presented.request_id, {"tokens": 1})
-    await ports.store.revoke(caller, token.jti, token.expires_at, event)
+    await ports.store.revoke(caller, token.jti, token.expires_at, event, token.grant)
 
 
-async def read(ports: Ports, text: str) -> tokens.AccessToken | None:
-    """The claims of an access token of ours, sealed or signed; None for anything else (A-72)."""
-    sealed = tokens.unwrap(text)
-    if sealed is not None:
-        plain = ports.keyring.open(sealed.key, tokens.SEAL, sealed.nonce, sealed.sealed)
-        return None if plain is None else tokens.from_bytes(plain)
-    if text.count(".") != 2:
-        return None
-    ports.signer.know(await ports.store.signing_keys())
-    claims = ports.signer.verify(text, tokens.TYP)
-    return None if claims is None else tokens.from_claims(claims, ports.settings.issuer)
+async def _end(ports: Ports, asked: Asked, caller: Client, handle: Handle) -> None:
+    """The end of the grant a refresh token speaks for; a token that was replaced ends nothing any more."""
+    if handle.owner[:16] != caller.key:
+        _foreign(ports)
+        return
+    for _ in range(ATTEMPTS):
+        found = await ports.store.grant(caller.key, handle.owner[16:])
+        if found is None:
+            return
+        grant, row = found[0], found[0].refresh
+        current = handle.generation in (row.confirmed, row.issued) and speaks_for(handle, row)
+        if grant.stage is not Stage.LIVE or not of_client(grant, caller) or not current:
+            return
+        body: dict[str, JSON] = {"person": text(grant.person), "by": "client"}
+        if await ports.store.change_grant(
+            grant, ended(grant), Event("grant_ended", ports.now(), caller.key, "client", asked.presented.request_id, body)
+        ):
+            return
+    raise Refusal(No.UNAVAILABLE, "the grant is being changed by others; try again", retry_after=1)
 
 
-async def _living(ports: Ports, token: tokens.AccessToken) -> Client | None:
-    """The client, if every row the token names exists, is active and has the token's epoch (CREDENTIALS §3)."""
-    if token.expires_at <= ports.now():
-        return None
-    client, marked = await ports.store.living(client_key(Route(token.route), token.client_id), token.jti)
-    if client is None or marked or client.state is not State.ACTIVE or client.epoch != token.epoch:
-        return None
-    if client.client_id != token.client_id or not hmac.compare_digest(client.incarnation, token.incarnation):
-        return None
-    return client
+def _foreign(ports: Ports) -> None:
+    """Another client's token is refused, or by setting passed over in silence."""
+    if ports.settings.revocation_foreign == "refuse":
+        raise Refusal(No.INVALID_GRANT, "token: was issued to another client (RFC 7009 section 2.1)")
 
 
-def _scope_now(token: tokens.AccessToken, client: Client) -> str | None:
-    """The sealed scope as far as the client is still registered for it; None: for nothing of it, or not for this grant any more."""
-    card = card_of(client)
-    granted, registered = card.get("grant_types"), str(card.get("scope", "")).split()
-    if not isinstance(granted, list) or "client_credentials" not in granted:
-        return None
-    return " ".join(word for word in token.scope.split() if word in registered) or None
+def _scope_now(found: Living) -> str | None:
+    """The sealed scope as far as it is still allowed; None: nothing of it, or not for this grant any more."""
+    if found.grant is not None:
+        allowed = found.grant.scope.split()
+    else:
+        card = card_of(found.client)
+        granted = card.get("grant_types")
+        allowed = str(card.get("scope", "")).split() if isinstance(granted, list) and "client_credentials" in granted else []
+    return " ".join(word for word in found.token.scope.split() if word in allowed) or None
 
 
 async def _entitled(ports: Ports, caller: Client, token: tokens.AccessToken) -> bool:

@@ -24,7 +24,6 @@ from calling_card.protocol.credentials import (
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.metadata import needs_secret
-from calling_card.protocol.policy import Rules, invited
 from calling_card.protocol.rotation import (
     Clock,
     Policy,
@@ -39,7 +38,7 @@ from calling_card.protocol.rotation import (
 )
 from calling_card.protocol.syntax import read_object
 from calling_card.protocol.vocabulary import MEMBERS
-from calling_card.usecases.clients import ATTEMPTS, known_scopes
+from calling_card.usecases.clients import ATTEMPTS, known_scopes, rules_of
 
 _UNSAYABLE = tuple(name for name, row in MEMBERS.items() if not row.said_in)
 """Members of an answer that a replacement must not name (RFC 7592 §2.2)."""
@@ -171,7 +170,7 @@ async def _replacement(ports: Ports, asked: Asked, client: Client, handle: Handl
 async def _judged(ports: Ports, asked: Asked, client: Client, said: Card, before: Card) -> Passed:
     """What was said, by today's vocabulary and by the rules of the tier and invitation the client came with (M-30)."""
     await _check_named(ports, asked, client, said)
-    rules = await _rules(ports, client)
+    rules = await rules_of(ports, client)
     scopes = ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
     return pass_through(said, ports.ground, rules, scopes, door=client.door, tier=client.tier, before=before)
 
@@ -221,12 +220,6 @@ def _secret(ports: Ports, client: Client, card: Card, *, named: bool) -> tuple[G
     if not named and (near or settings.rotate_secret_on_update):
         return issue(row, clock), ends
     return row, client.secret_expires_at
-
-
-async def _rules(ports: Ports, client: Client) -> Rules:
-    """The rules of the client's tier, with what its invitation said."""
-    invitation = await ports.store.invitation(client.invitation) if client.invitation else None
-    return ports.rules if invitation is None else invited(ports.rules, invitation.scope, invitation.grants, invitation.hosts)
 
 
 def _handle(ports: Ports, asked: Asked) -> Handle:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from calling_card.ports import Ports
+from calling_card.ports import Ports, SigningKey
 from calling_card.protocol.clients import Card
 from calling_card.protocol.events import Event
 
@@ -30,28 +30,47 @@ async def keys(ports: Ports) -> Keys:
     return Keys(credentials, signing)
 
 
-async def first_signing_key(ports: Ports) -> None:
-    """A server without a signing key makes one."""
-    if not await ports.store.signing_keys():
-        made = ports.signer.make(ports.entropy, ports.now())
-        event = Event("key_rotated", ports.now(), b"", "server", body={"key": made.kid, "by": "server"})
-        await ports.store.put_signing_keys([made], event)
+async def first_signing_keys(ports: Ports) -> None:
+    """A server makes a key for every algorithm it signs with and has none for: at its first start, or because it learnt that one."""
+    there = {key.alg for key in await ports.store.signing_keys() if key.state == "minting"}
+    made = [_made(ports, alg) for alg in ports.signer.algs if alg not in there]
+    if made:
+        await ports.store.put_signing_keys(made, _rotated(ports, "server", _names(made), "server"))
 
 
-async def signing_key(ports: Ports, by: str) -> str:
-    """A new key signs from now on; the old ones are published until the last token they signed has ended. Returns its kid."""
+async def signing_key(ports: Ports, by: str) -> Sequence[str]:
+    """A new key per algorithm signs from now on; the old ones are published until the last token they signed has ended.
+
+    Returns the kids of the new ones (OIDC Core §10.1.1).
+    """
     now = ports.now()
-    made = ports.signer.make(ports.entropy, now)
-    until = now + ports.settings.jwt_lifetime
-    found = [replace(key, state="verifying", until=until) if key.state == "minting" else key for key in await ports.store.signing_keys()]
-    kept = [replace(key, state="gone") if key.state == "verifying" and key.until < now else key for key in found]
-    event = Event("key_rotated", now, b"", "operator", body={"key": made.kid, "by": by})
-    await ports.store.put_signing_keys([*kept, made], event)
-    return made.kid
+    until = now + max(ports.settings.jwt_lifetime, ports.settings.id_token_lifetime)
+    made = [_made(ports, alg) for alg in ports.signer.algs]
+    kept = [_aged(key, now, until) for key in await ports.store.signing_keys()]
+    await ports.store.put_signing_keys([*kept, *made], _rotated(ports, "operator", _names(made), by))
+    return [key.kid for key in made]
+
+
+def _aged(key: SigningKey, now: int, until: int) -> SigningKey:
+    if key.state == "minting":
+        return replace(key, state="verifying", until=until)
+    return replace(key, state="gone") if key.state == "verifying" and key.until < now else key
+
+
+def _made(ports: Ports, alg: str) -> SigningKey:
+    return ports.signer.make(alg, ports.entropy, ports.now())
+
+
+def _names(keys: Sequence[SigningKey]) -> str:
+    return " ".join(key.kid for key in keys)
+
+
+def _rotated(ports: Ports, actor: str, key: int | str, by: str) -> Event:
+    return Event("key_rotated", ports.now(), b"", actor, body={"key": key, "by": by})
 
 
 async def credential_key(ports: Ports, by: str) -> int:
     """A new key makes credentials from now on; the ones before it go on verifying. Returns its number."""
     number = ports.keyring.rotate(ports.entropy, ports.now())
-    await ports.store.record(Event("key_rotated", ports.now(), b"", "operator", body={"key": number, "by": by}))
+    await ports.store.record(_rotated(ports, "operator", number, by))
     return number

@@ -11,7 +11,7 @@ from calling_card.protocol.errors import No, Refusal
 from calling_card.settings import is_loopback
 from calling_card.web.endpoints import NAMED, Endpoint, Routes, routes
 from calling_card.web.http import Answer, Request
-from calling_card.web.refused import failed, not_found, refused
+from calling_card.web.refused import failure, not_found, refused, shown
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -87,7 +87,7 @@ class App:
         try:
             self._check_transport(request, peer, plain=endpoint is not None and endpoint.plain)
             if endpoint is None:
-                return not_found(request)
+                return not_found(self._ports, request)
             if request.method == "OPTIONS":
                 return _preflight(endpoint)
             handler = endpoint.methods.get("GET" if request.method == "HEAD" else request.method)
@@ -100,13 +100,19 @@ class App:
             return await handler(self._ports, request)
         except Refusal as refusal:
             self._ports.log("refused", error=refusal.no.code, description=refusal.description, logged=refusal.logged, request_id=request.id)
-            return refused(refusal)
+            return self._refused(refusal, request, endpoint)
         except StoreUnavailable as error:
             self._ports.log("store_unavailable", level="error", cause=str(error), request_id=request.id)
-            return refused(Refusal(No.UNAVAILABLE, "the server cannot store this now; try again", retry_after=1))
+            full = Refusal(No.UNAVAILABLE, "the server cannot store this now; try again", retry_after=1)
+            return self._refused(full, request, endpoint)
         except Exception as error:  # noqa: BLE001 # whatever fails becomes a server_error without details
             self._ports.log("failed", level="error", exc_info=error, request_id=request.id)
-            return failed(request.id)
+            return self._refused(failure(request.id), request, endpoint)
+
+    def _refused(self, refusal: Refusal, request: Request, endpoint: Endpoint | None) -> Answer:
+        """JSON, or where people look a page."""
+        answer = refused(refusal)
+        return shown(self._ports, refusal, request, answer) if endpoint is not None and endpoint.page else answer
 
     def _check_transport(self, request: Request, peer: str, *, plain: bool) -> None:
         """Behind a proxy everything comes through it, and by TLS; nobody else can say that it did (A-04, C-19)."""

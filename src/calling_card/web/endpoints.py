@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from calling_card.ports import Ports
 from calling_card.settings import Settings
-from calling_card.web import health, metadata, registration, tokens
+from calling_card.web import account, authorize, health, metadata, registration, tokens
 from calling_card.web.http import Answer, Request
 from calling_card.web.registration import CLIENT_IN_QUERY
 
@@ -40,6 +40,8 @@ class Endpoint:
     """Also found with its name before the path of the issuer (RFC 8414 §3.1)."""
     below: bool = False
     """Everything under this path is meant."""
+    page: bool = False
+    """Whether people look at it: refusals become pages for those who want pages (H-28)."""
     plain: bool = False
     """Whether it answers without TLS and past the proxy: a probe asks the process itself, and is told nothing else."""
 
@@ -72,6 +74,68 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         below=True,
     ),
     Endpoint(
+        "authorization",
+        "/authorize",
+        {"GET": authorize.start, "POST": authorize.start_by_form},
+        "RFC 6749 §3.1",
+        "A client sends a person here.",
+        "anybody; then the person",
+        media=FORM,
+        body_limit=16384,
+        named=True,
+        cors=False,
+        page=True,
+    ),
+    Endpoint(
+        "sign-in",
+        "/sign-in",
+        {"POST": authorize.sign_in_form, "GET": authorize.elsewhere},
+        "OIDC Core §3.1.2.3",
+        "The form with name and password, or a passkey.",
+        "the browser that was given the form",
+        media=FORM,
+        body_limit=65536,
+        cors=False,
+        page=True,
+    ),
+    Endpoint(
+        "consent",
+        "/consent",
+        {"POST": authorize.consent_form, "GET": authorize.elsewhere},
+        "OIDC Core §3.1.2.4",
+        "Yes or no.",
+        "the signed-in person, in the browser that was given the form",
+        media=FORM,
+        body_limit=65536,
+        cors=False,
+        page=True,
+    ),
+    Endpoint(
+        "account",
+        "/account",
+        {"GET": account.show, "POST": account.act},
+        "DESIGN, People",
+        "What I allowed, where I am signed in, how I sign in.",
+        "the signed-in person",
+        media=FORM,
+        body_limit=65536,
+        cors=False,
+        page=True,
+    ),
+    Endpoint(
+        "leave",
+        "/leave",
+        {"GET": account.leaving},
+        "RFC 7591 §5",
+        "Warns before a link of a client leads to a stranger's page.",
+        "anybody with a link of ours",
+        cors=False,
+        page=True,
+    ),
+    Endpoint(
+        "assets", "/assets/{name}", {"GET": account.asset}, "A-10", "Style and scripts of the pages.", "anybody", cors=False, below=True
+    ),
+    Endpoint(
         "token",
         "/token",
         {"POST": tokens.token},
@@ -93,6 +157,15 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         body_limit=16384,
         named=True,
         cors=False,
+    ),
+    Endpoint(
+        "userinfo",
+        "/userinfo",
+        {"GET": tokens.who, "POST": tokens.who},
+        "OIDC Core §5.3",
+        "Claims about the person behind an access token.",
+        "an access token with the scope openid",
+        named=True,
     ),
     Endpoint(
         "revocation",
@@ -161,9 +234,10 @@ def routes(settings: Settings) -> Routes:
         path = endpoint.path.replace("{registration}", settings.registration_path)
         if endpoint.below:
             prefix = settings.base_path + path.partition("{")[0]
-            if settings.management:
+            managed = endpoint.name == "management"
+            if settings.management or not managed:
                 below.append((prefix, endpoint))
-            if settings.management and settings.management_by_query:
+            if managed and settings.management and settings.management_by_query:
                 by_query[prefix.removesuffix("/")] = endpoint
             continue
         fixed[settings.base_path + path] = endpoint

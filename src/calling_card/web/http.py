@@ -14,6 +14,7 @@ from calling_card.protocol.errors import No, Refusal
 from calling_card.usecases.clients import Presented
 
 JSON_TYPE = (b"content-type", b"application/json")
+JWT_TYPE = (b"content-type", b"application/jwt")
 NO_STORE = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
 """On every answer with a credential, and on every error (C-03)."""
 _FIELDS = 100

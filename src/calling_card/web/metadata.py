@@ -7,13 +7,14 @@ import msgspec
 from calling_card.ports import Ports
 from calling_card.usecases import discover
 from calling_card.web.http import JSON_TYPE, Answer, Request
+from calling_card.web.pages.messages import LANGUAGES
 
 _encode = msgspec.json.Encoder().encode
 
 
 async def describe(ports: Ports, request: Request) -> Answer:
     """GET: the server metadata, the same at all its places."""
-    return _cacheable(ports, request, await discover.describe(ports, request.named))
+    return _cacheable(ports, request, await discover.describe(ports, request.named, LANGUAGES))
 
 
 async def keys(ports: Ports, request: Request) -> Answer:

@@ -1,25 +1,18 @@
 """A refusal as HTTP: the only place where one becomes a status, headers and a body (RFC 7591 §3.2.2, RFC 6749 §5.2)."""
 
-from calling_card.protocol.errors import No, Refusal
+from calling_card.ports import Ports
+from calling_card.protocol.errors import No, Refusal, plain
+from calling_card.web.browsers import visit, wants_page
 from calling_card.web.http import Answer, Request, json_answer
-
-_PAGE = b"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Not found</title><meta name="viewport" content="width=device-width">
-<h1>Not found</h1><p>There is nothing at this address.</p></html>
-"""
-_PAGE_HEADERS = (
-    (b"content-type", b"text/html; charset=utf-8"),
-    (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
-    (b"referrer-policy", b"no-referrer"),
-)
+from calling_card.web.pages.views import Problem
+from calling_card.web.show import page
 
 
 def refused(refusal: Refusal) -> Answer:
     """The JSON answer of a refusal; ``errors`` lists every problem when there is more than one (R-19)."""
-    body: dict[str, object] = {"error": refusal.no.code, "error_description": _ascii(refusal.description)}
+    body: dict[str, object] = {"error": refusal.no.code, "error_description": plain(refusal.description)}
     if len(refusal.errors) > 1:
-        body["errors"] = [{"error": one.no.code, "error_description": _ascii(one.description)} for one in refusal.errors]
+        body["errors"] = [{"error": one.no.code, "error_description": plain(one.description)} for one in refusal.errors]
     more: list[tuple[bytes, bytes]] = []
     challenge = refusal.no.value.challenge
     if refusal.no is No.INVALID_CLIENT and refusal.basic:
@@ -31,22 +24,24 @@ def refused(refusal: Refusal) -> Answer:
     return json_answer(refusal.no.status, body, *more)
 
 
-def not_found(request: Request) -> Answer:
+def shown(ports: Ports, refusal: Refusal, request: Request, answer: Answer) -> Answer:
+    """The same for a person: a page with a constant text for each code (H-28); scripts keep the JSON."""
+    if not wants_page(request):
+        return answer
+    view = Problem(refusal.no.code, refusal.description, request.id)
+    kept = tuple(header for header in answer.headers if header[0] == b"retry-after")
+    return page(ports, request, visit(ports, request), view, status=answer.status, more=kept)
+
+
+def not_found(ports: Ports, request: Request) -> Answer:
     """Nothing here: a page for browsers, JSON for everybody else (A-81, H-28)."""
-    accept = b",".join(request.headers.get(b"accept", []))
-    if b"text/html" in accept and b"application/json" not in accept:
-        return Answer(No.NOT_FOUND.status, _PAGE, _PAGE_HEADERS)
-    return refused(Refusal(No.NOT_FOUND, "there is nothing at this path"))
+    refusal = Refusal(No.NOT_FOUND, "there is nothing at this path")
+    return shown(ports, refusal, request, refused(refusal))
 
 
-def failed(reference: str) -> Answer:
+def failure(reference: str) -> Refusal:
     """Something went wrong inside: no details, only what finds them in the log (A-80)."""
-    return refused(Refusal(No.SERVER_ERROR, f"something failed inside; reference {reference}"))
-
-
-def _ascii(text: str) -> str:
-    """A description as RFC 6749 §5.2 allows it: printable ASCII without quotation mark and backslash."""
-    return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in text)
+    return Refusal(No.SERVER_ERROR, f"something failed inside; reference {reference}")
 
 
 ERROR_SCHEMA: dict[str, object] = {

@@ -2,22 +2,36 @@
 
 from calling_card.ports import Ports
 from calling_card.protocol.errors import No, Refusal
-from calling_card.usecases import introspect, issue
-from calling_card.web.http import NO_STORE, Answer, Request, form, json_answer, presented
+from calling_card.usecases import introspect, issue, userinfo
+from calling_card.usecases.exchange.asked import Asked
+from calling_card.web.http import JWT_TYPE, NO_STORE, Answer, Request, bearer, form, json_answer, presented
 
 
 async def token(ports: Ports, request: Request) -> Answer:
     """POST: an access token for a grant."""
     sent = form(request)
-    asked = issue.Asked(presented(request, sent), sent.values.get("grant_type", ""), sent.values.get("scope", ""), sent.resources)
-    issued = await issue.issue(ports, asked)
-    body = {
+    named = {name: sent.values.get(name, "") for name in _PARAMETERS}
+    issued = await issue.issue(ports, Asked(presented(request, sent), resources=sent.resources, **named))
+    body: dict[str, object] = {
         "access_token": issued.access_token,
         "token_type": "Bearer",
         "expires_in": issued.expires_in,
         "scope": issued.scope,
     }
+    if issued.refresh_token:
+        body["refresh_token"] = issued.refresh_token
+    if issued.id_token:
+        body["id_token"] = issued.id_token
     return json_answer(200, body)
+
+
+_PARAMETERS = ("grant_type", "scope", "code", "redirect_uri", "code_verifier", "refresh_token")
+
+
+async def who(ports: Ports, request: Request) -> Answer:
+    """GET and POST: the person behind an access token."""
+    told = await userinfo.userinfo(ports, bearer(request))
+    return Answer(200, told.encode(), (JWT_TYPE, *NO_STORE)) if isinstance(told, str) else json_answer(200, told)
 
 
 async def ask(ports: Ports, request: Request) -> Answer:

@@ -30,6 +30,8 @@ class SignIn:
     """JSON for ``navigator.credentials.get``."""
     switch: bool = False
     """Whether somebody is signed in and asked to be somebody else."""
+    links: tuple[tuple[str, str], ...] = ()
+    """Member name and the address of the page that warns before leaving; without it the host of a link is text only."""
 
 
 @dataclass(frozen=True, slots=True)

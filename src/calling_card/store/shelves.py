@@ -1,0 +1,96 @@
+"""What the verbs without a database stand on: dictionaries, the chain, and sums that wait."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from calling_card.ports import Invitation, SigningKey, StoreUnavailable
+from calling_card.protocol.clients import Client
+from calling_card.protocol.events import Event, Recorded
+from calling_card.protocol.grants import Consent, Grant, Stage, of_client
+from calling_card.protocol.people import Passkey, Person, Session, Standing
+from calling_card.protocol.resources import Resource
+from calling_card.store.chain import Chain
+from calling_card.store.reports import Reports
+from calling_card.store.rules import taken
+from calling_card.store.turns import Turns
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A fact about a client until it expires."""
+
+    kind: str
+    expires_at: int
+    grant: bytes | None = None
+    """The grant of a marked token, if it has one."""
+
+
+class Shelves:
+    """Everything that is kept, and what every verb asks of it."""
+
+    def __init__(self, *, chain_key: bytes, writer: bytes, now: Callable[[], int]) -> None:
+        self._chain = Chain(chain_key, writer)
+        self._now = now
+        self._turns = Turns()
+        self._reports = Reports()
+        self._clients: dict[bytes, Client] = {}
+        self._marks: dict[bytes, dict[bytes, Mark]] = {}
+        self._grants: dict[tuple[bytes, bytes], Grant] = {}
+        self._consents: dict[tuple[bytes, bytes, str, str, str], Consent] = {}
+        self._people: dict[bytes, Person] = {}
+        self._sessions: dict[tuple[bytes, bytes], Session] = {}
+        self._passkeys: dict[bytes, Passkey] = {}
+        self._invitations: dict[bytes, Invitation] = {}
+        self._resources: dict[str, Resource] = {}
+        self._keys: dict[str, SigningKey] = {}
+        self._events: list[Recorded] = []
+        self._closed = False
+
+    def _begin(self) -> None:
+        """Every write comes by here: refused after the end, and the sums that are due go first."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        for event in self._reports.due(self._now()):
+            self._note(event)
+
+    def _note(self, event: Event) -> None:
+        """Comes before the change it tells of: an event that cannot be written keeps it from happening."""
+        self._events.append(self._chain.append(event))
+
+    def _lives(self, client: Client) -> bool:
+        """Whether exactly this life of the client goes on."""
+        there = self._clients.get(client.key)
+        return there is not None and there.incarnation == client.incarnation
+
+    def _check_free(self, client: Client) -> None:
+        there = self._clients.get(client.key)
+        if there is not None:
+            raise taken(there, client)
+
+    def _grant_lives(self, client: Client, id: bytes) -> bool:
+        """Whether this very client has a grant that was redeemed and not ended."""
+        grant = self._grants.get((client.key, id))
+        return grant is not None and grant.stage is Stage.LIVE and of_client(grant, client)
+
+    def _raise_epoch(self, client: Client, grant: bytes | None) -> None:
+        """End every access token of the grant, or of the client."""
+        if grant is None:
+            there = self._clients[client.key]
+            self._clients[client.key] = replace(there, epoch=there.epoch + 1)
+        else:
+            given = self._grants[client.key, grant]
+            self._grants[client.key, grant] = replace(given, epoch=given.epoch + 1)
+
+    def _standing(self, person: bytes) -> Standing | None:
+        """A person's epoch, and whether the person is active."""
+        there = self._people.get(person)
+        return None if there is None else Standing(there.epoch, there.active)
+
+    def _stands(self, person: bytes, epoch: int) -> bool:
+        """Whether a person is active with this epoch."""
+        return self._standing(person) == Standing(epoch, active=True)
+
+    def _current(self, grant: Grant) -> bool:
+        """Whether a grant was redeemed and neither it nor its person's epoch was ended."""
+        standing = self._standing(grant.person)
+        return grant.stage is Stage.LIVE and standing is not None and standing.epoch == grant.person_epoch

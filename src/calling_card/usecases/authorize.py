@@ -1,0 +1,349 @@
+"""A client sends a person here: who is it, what does it want, may it (RFC 6749 §4.1.1, OIDC Core §3.1.2).
+
+Nothing is written before the person has said yes, now or earlier; a first look by a script spends nothing (H-15).
+"""
+
+from dataclasses import dataclass, replace
+
+from calling_card.ports import Ports
+from calling_card.protocol import grants
+from calling_card.protocol.addresses import leads_to
+from calling_card.protocol.authorization import Bounds, Return, Wish, read_request, where, wish
+from calling_card.protocol.clients import JSON, Client, Tier
+from calling_card.protocol.credentials import AUTHORIZATION_CODE, Handle, write
+from calling_card.protocol.errors import No, Refusal, plain
+from calling_card.protocol.events import Event
+from calling_card.protocol.grants import CODE_LIFETIME, Consent, Grant, Stage, in_order, may_be_remembered
+from calling_card.protocol.idtokens import TYP
+from calling_card.protocol.interactions import digest, read
+from calling_card.protocol.portrait import Portrait, portrait, redirect_of
+from calling_card.protocol.resources import acceptable
+from calling_card.protocol.rotation import Clock, first
+from calling_card.usecases.clients import Known, find, known_scopes, rules_of
+from calling_card.usecases.people.browsers import Present, Visit, acting, current, expired, form
+from calling_card.usecases.people.sign_in import Offer, offer
+from calling_card.usecases.tokens import place
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An authorization request as a browser brings it."""
+
+    request: str
+    """Its query, without what our own pages added."""
+    visit: Visit
+    transaction: str = ""
+    """Of the sign-in form that led back here; empty: the browser comes from the client."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignInNeeded:
+    """Nobody is signed in, or not freshly enough, or not the right person."""
+
+    offer: Offer
+    client: Portrait
+    back: Return
+    hint: str
+    switch: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The person has to say yes or no."""
+
+    transaction: str
+    client: Portrait
+    back: Return
+    request: str
+    person: str
+    scopes: tuple[str, ...]
+    resources: tuple[str, ...]
+    rememberable: bool
+    again: bool
+    """Whether something changed since the person was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back to the client."""
+
+    back: Return
+    members: dict[str, str]
+    client: Portrait
+    click: bool
+    """Whether the person must click first: a redirect to a private-use scheme that no click of ours preceded (H-09)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A mistake of the client that the person is shown, with a link back (H-21)."""
+
+    refusal: Refusal
+    answer: Answer
+
+
+Outcome = SignInNeeded | Question | Answer | Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A request whose client and redirect URI are settled."""
+
+    asked: Asked
+    known: Known
+    back: Return
+    shown: Portrait
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What the client wants of the person."""
+
+    wish: Wish
+    resources: tuple[str, ...]
+    """As they were asked for."""
+
+
+async def begin(ports: Ports, asked: Asked) -> Outcome:
+    """What happens next. Raises `Refusal` while client or redirect URI are not settled: that is only ever shown (A-12)."""
+    request = await _settled(ports, asked)
+    try:
+        wanted = await _wanted(ports, request)
+        return await _next(ports, request, wanted)
+    except Refusal as refusal:
+        return await _stopped(ports, request, refusal)
+
+
+async def decide(ports: Ports, visit: Visit, transaction: str, *, allow: bool, remember: bool) -> Outcome:
+    """The person said yes or no. Raises `Refusal`: ``page_expired``, or as `begin`."""
+    found, present = await acting(ports, visit, "consent", transaction)
+    request = await _settled(ports, Asked(found.request, visit))
+    if not allow:
+        return _answer(ports, request, {"error": No.DENIED.code, "error_description": "the person said no"}, clicked=True)
+    try:
+        wanted = await _wanted(ports, request)
+    except Refusal as refusal:
+        return await _stopped(ports, request, refusal)
+    if found.shown != _shown(request, wanted):
+        return _question(ports, request, wanted, present, again=True)
+    return await _give(ports, request, wanted, present, remember=remember and _rememberable(request), clicked=True)
+
+
+async def _settled(ports: Ports, asked: Asked) -> _Request:
+    said = read_request(asked.request)
+    known = await find(ports, said.get("client_id"))
+    back = where(said, known.card)
+    if leads_to(back.uri, ports.settings.issuer):  # the port of the day can make a loopback redirect our own (R-39)
+        raise Refusal(No.INVALID_REDIRECT_URI, "redirect_uri: leads to this server itself")
+    languages = (*said.get("ui_locales").split()[:10], *asked.visit.languages)
+    return _Request(asked, known, back, portrait(known.client, known.card, back.uri, languages))
+
+
+async def _wanted(ports: Ports, request: _Request) -> _Wanted:
+    said = read_request(request.asked.request)
+    client, card = request.known.client, request.known.card
+    rules = await rules_of(ports, client)
+    bounds = Bounds(
+        card=card,
+        known=await known_scopes(ports),
+        ceiling=rules.scopes,
+        pkce=ports.settings.pkce == "always",
+        strict=ports.settings.profile == "strict",
+    )
+    wanted = wish(said, bounds)
+    resources = acceptable(said.resources, await ports.store.resources(), place(ports), person=True)
+    return _Wanted(wanted, tuple(resources.values()))
+
+
+async def _next(ports: Ports, request: _Request, wanted: _Wanted) -> Outcome:
+    """Sign in, then consent, then the code; ``prompt=none`` makes a refusal of each question (A-22)."""
+    silent = "none" in wanted.wish.prompts
+    present = await current(ports, request.asked.visit)
+    subject = await _hinted(ports, wanted.wish)
+    began_at = _began(ports, request)
+    if present is None or _must_sign_in(ports, wanted.wish, present, subject, began_at):
+        if silent:
+            raise Refusal(No.LOGIN_REQUIRED, "the person would have to sign in (OIDC Core section 3.1.2.6)")
+        return _sign_in(ports, request, wanted, present, began_at)
+    if subject and subject != present.person.subject:
+        raise Refusal(No.LOGIN_REQUIRED, "another person is signed in than id_token_hint or claims name (OIDC Core section 3.1.2.2)")
+    if "consent" in wanted.wish.prompts or not await _remembered(ports, request, wanted, present):
+        if silent:
+            raise Refusal(No.CONSENT_REQUIRED, "the person would have to say yes (OIDC Core section 3.1.2.6)")
+        return _question(ports, request, wanted, present, again=False)
+    if silent and request.shown.redirect_kind == "private":
+        raise Refusal(No.INTERACTION_REQUIRED, "a click precedes every redirect to a private-use scheme (RFC 8252 section 8.6)")
+    return await _give(ports, request, wanted, present, remember=False, clicked=False)
+
+
+def _must_sign_in(ports: Ports, asked: Wish, present: Present, subject: str, began_at: int) -> bool:
+    """Whether the sign-in there is does not do: too old, or another person is wanted; one made for this request always does."""
+    if present.session.auth_time >= began_at > 0:
+        return False
+    if asked.prompts & {"login", "select_account"} or (subject and subject != present.person.subject):
+        return "none" not in asked.prompts
+    return asked.max_age is not None and ports.now() - present.session.auth_time > asked.max_age
+
+
+def _began(ports: Ports, request: _Request) -> int:
+    """When this request first came to this browser, if it comes back from our sign-in form; else 0."""
+    asked = request.asked
+    found = read(ports.keyring, asked.transaction, asked.visit.browser, "sign_in", ports.now()) if asked.transaction else None
+    return found.began_at if found is not None and found.request == asked.request else 0
+
+
+async def _hinted(ports: Ports, asked: Wish) -> str:
+    """The one person the request is about, or empty (A-25). Raises `Refusal` for a hint that we did not issue."""
+    if not asked.hint:
+        return asked.subject
+    ports.signer.know(await ports.store.signing_keys())
+    claims = ports.signer.verify(asked.hint, TYP)
+    subject = claims.get("sub") if claims is not None and claims.get("iss") == ports.settings.issuer else None
+    if not isinstance(subject, str):
+        raise Refusal(No.INVALID_REQUEST, "id_token_hint: is no ID token of this server (OIDC Core section 3.1.2.1)")
+    if asked.subject and asked.subject != subject:
+        raise Refusal(No.LOGIN_REQUIRED, "claims and id_token_hint name different people (OIDC Core section 3.1.2.2)")
+    return subject
+
+
+def _sign_in(ports: Ports, request: _Request, wanted: _Wanted, present: Present | None, began_at: int) -> SignInNeeded:
+    offered = offer(ports, request.asked.visit, request.asked.request, began_at)
+    return SignInNeeded(offered, request.shown, request.back, wanted.wish.login_hint, switch=present is not None)
+
+
+def _question(ports: Ports, request: _Request, wanted: _Wanted, present: Present, *, again: bool) -> Question:
+    """The consent page, not more often than a person can read it (X-53)."""
+    client = request.known.client
+    if wait := ports.prompts.take(f"{present.person.subject}|{client.client_id}"):
+        raise Refusal(No.TOO_MANY_REQUESTS, "this application asks too often; wait a little", retry_after=wait)
+    shown = _shown(request, wanted)
+    return Question(
+        transaction=form(ports, request.asked.visit, "consent", request=request.asked.request, session=present.session.id, shown=shown),
+        client=request.shown,
+        back=request.back,
+        request=request.asked.request,
+        person=present.person.shown,
+        scopes=tuple(wanted.wish.scope.split()),
+        resources=tuple(dict.fromkeys(redirect_of(uri)[1] for uri in wanted.resources)),
+        rememberable=_rememberable(request),
+        again=again,
+    )
+
+
+def _shown(request: _Request, wanted: _Wanted) -> bytes:
+    """What a person says yes to: this very client as it is, these scopes and resources, this redirect."""
+    client = request.known.client
+    return digest(
+        client.key,
+        client.incarnation,
+        grants.seen(request.known.card),
+        in_order(wanted.wish.scope),
+        in_order(" ".join(wanted.resources)),
+        request.back.uri,
+    )
+
+
+def _rememberable(request: _Request) -> bool:
+    return may_be_remembered(request.known.card, request.back.uri)
+
+
+async def _remembered(ports: Ports, request: _Request, wanted: _Wanted, present: Present) -> bool:
+    """Whether the person said yes to exactly this before, and the client is what it was then (CREDENTIALS §8)."""
+    if not _rememberable(request):
+        return False
+    now = _consent(ports, request, wanted, present)
+    kept = await ports.store.consents(present.person.id, request.known.client)
+    return any(replace(consent, given_at=now.given_at) == now for consent in kept)
+
+
+def _consent(ports: Ports, request: _Request, wanted: _Wanted, present: Present) -> Consent:
+    client = request.known.client
+    return Consent(
+        person=present.person.id,
+        client_key=client.key,
+        incarnation=client.incarnation,
+        redirect_uri=request.back.registered,
+        resource=in_order(" ".join(wanted.resources)),
+        scope=in_order(wanted.wish.scope),
+        card=grants.seen(request.known.card),
+        given_at=ports.now(),
+    )
+
+
+async def _give(ports: Ports, request: _Request, wanted: _Wanted, present: Present, *, remember: bool, clicked: bool) -> Answer:
+    """A pending grant and its code: the first write of the whole way, all of it or nothing."""
+    client, asked, now = request.known.client, request.asked, ports.now()
+    grant = _grant(ports, request, wanted, present)
+    body: dict[str, JSON] = {
+        "person": present.person.subject,
+        "scope": grant.scope,
+        "resource": grant.resource,
+        "remembered": remember,
+        "asked": clicked,
+    }
+    event = Event("grant_given", now, client.key, "person", asked.visit.request_id, body)
+    if not await ports.store.give(client, grant, _consent(ports, request, wanted, present) if remember else None, event):
+        raise expired()
+    await _note_repeats(ports, request, wanted)
+    code = write(ports.keyring, ports.settings.issuer, Handle(AUTHORIZATION_CODE, grant.code_key, client.key + grant.id, 1))
+    return _answer(ports, request, {"code": code}, clicked=clicked)
+
+
+def _grant(ports: Ports, request: _Request, wanted: _Wanted, present: Present) -> Grant:
+    client, now, minting = request.known.client, ports.now(), ports.keyring.minting
+    return Grant(
+        client_key=client.key,
+        id=ports.entropy(16),
+        incarnation=client.incarnation,
+        person=present.person.id,
+        stage=Stage.PENDING,
+        epoch=0,
+        code_deadline=now + CODE_LIFETIME,
+        code_key=minting,
+        scope=wanted.wish.scope,
+        resource=" ".join(wanted.resources),
+        redirect_uri=request.back.uri if request.back.sent else "",
+        code_challenge=wanted.wish.challenge,
+        nonce=wanted.wish.nonce,
+        sid=present.session.id,
+        person_epoch=present.person.epoch,
+        auth_time=present.session.auth_time,
+        amr=present.session.amr,
+        refresh=first(Clock(now, minting)),
+        created_at=now,
+        last_used_at=now,
+    )
+
+
+async def _note_repeats(ports: Ports, request: _Request, wanted: _Wanted) -> None:
+    """A challenge or nonce that comes again and again protects nobody: the operator is told (A-98)."""
+    client = request.known.client
+    for once in filter(None, (wanted.wish.challenge, wanted.wish.nonce)):
+        if ports.repeats.take(f"{client.client_id}|{once}"):
+            await ports.store.report(Event("challenge_repeated", ports.now(), client.key, "client", request.asked.visit.request_id))
+
+
+def _answer(ports: Ports, request: _Request, members: dict[str, str], *, clicked: bool) -> Answer:
+    """The members with ``state`` as it came and our ``iss`` (A-15, A-16)."""
+    state = {"state": request.back.state} if request.back.state else {}
+    click = not clicked and request.shown.redirect_kind == "private"
+    return Answer(request.back, {**members, **state, "iss": ports.settings.issuer}, request.shown, click)
+
+
+async def _stopped(ports: Ports, request: _Request, refusal: Refusal) -> Outcome:
+    """A mistake goes back to a client that somebody approved once; of a stranger it is shown first (H-21, CREDENTIALS §8)."""
+    if refusal.no in _OURS:
+        raise refusal
+    members = {"error": refusal.no.code, "error_description": plain(refusal.description)}
+    answer = _answer(ports, request, members, clicked=False)
+    if ports.settings.error_redirects == "always" or await _trusted(ports, request.known.client):
+        return answer
+    return Stopped(refusal, answer)
+
+
+_OURS = (No.TOO_MANY_REQUESTS, No.PAGE_EXPIRED, No.UNAVAILABLE)
+"""Refusals that are between the person and us."""
+
+
+async def _trusted(ports: Ports, client: Client) -> bool:
+    return client.tier >= Tier.TOKEN or await ports.store.approved(client)

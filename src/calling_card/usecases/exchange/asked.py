@@ -1,0 +1,19 @@
+"""A token request, whatever its grant type (RFC 6749 §4.1.3, §4.4.2, §6)."""
+
+from dataclasses import dataclass
+
+from calling_card.usecases.clients import Presented
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A token request."""
+
+    presented: Presented
+    grant_type: str
+    scope: str = ""
+    resources: tuple[str, ...] = ()
+    code: str = ""
+    redirect_uri: str = ""
+    code_verifier: str = ""
+    refresh_token: str = ""

@@ -1,0 +1,31 @@
+"""A client asks in its own name (RFC 6749 §4.4)."""
+
+from calling_card.ports import Ports
+from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.resources import acceptable, target
+from calling_card.usecases.clients import Known
+from calling_card.usecases.exchange.asked import Asked
+from calling_card.usecases.tokens import Issued, mint, place
+
+
+async def by_itself(ports: Ports, known: Known, asked: Asked) -> Issued:
+    """A token for the client itself; no refresh token, ``sub`` is the client_id (A-55).
+
+    Raises `Refusal`: ``unauthorized_client`` without a secret, ``invalid_target``, ``invalid_scope``.
+    """
+    if asked.presented.method == "none":
+        raise Refusal(No.UNAUTHORIZED_CLIENT, "grant_type: client_credentials needs a client with a secret (RFC 6749 section 4.4)")
+    scope = _scope(known, asked.scope)
+    configured = await ports.store.resources()
+    here = place(ports)
+    wanted = acceptable(asked.resources, configured, here, person=False)
+    return await mint(ports, known.client, target(wanted, scope, configured, here, person=False))
+
+
+def _scope(known: Known, asked: str) -> str:
+    """What of the registered scope was asked for; unknown words are dropped while one remains (A-17, H-03, H-16)."""
+    registered = str(known.card.get("scope", "")).split()
+    kept = [word for word in dict.fromkeys(asked.split()) if word in registered] if asked.split() else registered
+    if not kept:
+        raise Refusal(No.INVALID_SCOPE, f"scope: the client is registered for: {' '.join(registered) or 'none'} (RFC 6749 section 3.3)")
+    return " ".join(kept)

@@ -1,0 +1,70 @@
+"""A refresh token becomes an access token and its own successor (RFC 6749 §6, RFC 9700 §4.14.2, CREDENTIALS §9.2)."""
+
+import hmac
+from dataclasses import replace
+
+from calling_card.ports import Ports
+from calling_card.protocol.credentials import REFRESH_TOKEN, Handle, read, speaks_for
+from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.events import Event
+from calling_card.protocol.grants import Grant, Stage, ended, of_client
+from calling_card.protocol.people import text
+from calling_card.protocol.rotation import Clock, present_refresh
+from calling_card.usecases.clients import ATTEMPTS, Known
+from calling_card.usecases.exchange import granted
+from calling_card.usecases.exchange.asked import Asked
+from calling_card.usecases.tokens import Issued
+
+
+async def by_refresh(ports: Ports, known: Known, asked: Asked) -> Issued:
+    """New tokens under a grant that lives; a refresh token that was replaced before ends the grant (A-52 to A-54, H-19).
+
+    Raises `Refusal`: ``invalid_request`` without a token, ``invalid_grant``, ``invalid_target``, ``invalid_scope``.
+    """
+    if not asked.refresh_token:
+        raise Refusal(No.INVALID_REQUEST, "refresh_token: is missing (RFC 6749 section 6)")
+    handle = read(ports.keyring, ports.settings.issuer, REFRESH_TOKEN, asked.refresh_token)
+    if handle is None or not hmac.compare_digest(handle.owner[:16], known.client.key):
+        raise _bad()
+    for _ in range(ATTEMPTS):
+        grant = await _living(ports, known, handle)
+        chosen = await granted.part(ports, grant, asked)
+        clock = Clock(ports.now(), ports.keyring.minting)
+        step = present_refresh(handle.generation, grant.refresh, clock, bound=asked.presented.method != "none")
+        event = _event(ports, asked, grant, step.event or "grant_refreshed")
+        if step.event:
+            await ports.store.report(event)
+        if step.accepted and step.after == grant.refresh:
+            return await granted.tokens(ports, known, grant, chosen, "")
+        if not step.accepted and step.event != "refresh_reuse":
+            raise _bad()
+        after = replace(grant, refresh=step.after, last_used_at=clock.now) if step.accepted else ended(grant)
+        if await ports.store.change_grant(grant, after, event if step.accepted else _event(ports, asked, grant, "grant_ended")):
+            if not step.accepted:
+                raise _bad()
+            return await granted.tokens(ports, known, after, chosen, "")
+    raise Refusal(No.UNAVAILABLE, "the grant is being changed by others; try again", retry_after=1)
+
+
+async def _living(ports: Ports, known: Known, handle: Handle) -> Grant:
+    """The grant of a refresh token, if it, its person and its time are still there."""
+    found = await ports.store.grant(known.client.key, handle.owner[16:])
+    if found is None:
+        raise _bad()
+    grant, person = found
+    if grant.stage is not Stage.LIVE or not of_client(grant, known.client) or not speaks_for(handle, grant.refresh):
+        raise _bad()
+    if not person.active or person.epoch != grant.person_epoch:
+        raise _bad()
+    now, settings = ports.now(), ports.settings
+    if 0 < settings.refresh_lifetime <= now - grant.created_at or 0 < settings.refresh_idle <= now - grant.last_used_at:
+        raise _bad()
+    return grant
+
+
+def _event(ports: Ports, asked: Asked, grant: Grant, kind: str) -> Event:
+    return Event(kind, ports.now(), grant.client_key, "client", asked.presented.request_id, {"person": text(grant.person)})
+
+
+def _bad() -> Refusal:
+    return Refusal(No.INVALID_GRANT, "refresh_token: is not valid (any more) for this client; ask the person again (RFC 6749 section 5.2)")

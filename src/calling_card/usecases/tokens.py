@@ -1,0 +1,113 @@
+"""Access tokens: made, read again, and whether they live (RFC 9068, CREDENTIALS §3). The other use case that others call."""
+
+import hmac
+from dataclasses import dataclass, replace
+
+from calling_card.ports import Ports, Rows
+from calling_card.protocol import seals, tokens
+from calling_card.protocol.clients import Client, Route, State, client_key
+from calling_card.protocol.grants import Grant, Stage, of_client
+from calling_card.protocol.people import text
+from calling_card.protocol.resources import Place, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """Tokens as the answer tells of them (RFC 6749 §5.1)."""
+
+    access_token: str
+    expires_in: int
+    """Seconds."""
+    scope: str
+    refresh_token: str = ""
+    """Empty: none."""
+    id_token: str = ""
+    """Empty: none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Living:
+    """A token that lives, with the rows it names."""
+
+    token: tokens.AccessToken
+    client: Client
+    grant: Grant | None
+    """None: the client asked in its own name."""
+
+
+def place(ports: Ports) -> Place:
+    """This server, as far as tokens for it are concerned."""
+    return Place(ports.settings.issuer, ports.settings.endpoint("/userinfo"))
+
+
+async def mint(ports: Ports, client: Client, target: Target, grant: Grant | None = None) -> Issued:
+    """An access token for a client, in its own name or under a grant."""
+    now = ports.now()
+    lifetime = ports.settings.jwt_lifetime if target.form == "jwt" else ports.settings.opaque_token_lifetime
+    token = tokens.AccessToken(
+        jti=ports.entropy(16),
+        client_id=client.client_id,
+        route=Route.REGISTERED.value,
+        incarnation=client.incarnation,
+        epoch=client.epoch,
+        subject=client.client_id if grant is None else text(grant.person),
+        scope=target.scope,
+        audience=target.audience,
+        issued_at=now,
+        expires_at=now + lifetime,
+        grant=None if grant is None else grant.id,
+        grant_epoch=0 if grant is None else grant.epoch,
+        person_epoch=0 if grant is None else grant.person_epoch,
+    )
+    ports.store.used(client, now // 86400)
+    return Issued(await _text(ports, token, target.form), lifetime, target.scope)
+
+
+async def _text(ports: Ports, token: tokens.AccessToken, form: str) -> str:
+    if form == "jwt":
+        ports.signer.know(await ports.store.signing_keys())
+        return ports.signer.sign(tokens.to_claims(token, ports.settings.issuer), tokens.TYP)
+    return seals.write(ports.keyring, seals.ACCESS_TOKEN, tokens.to_bytes(token), ports.entropy(seals.NONCE))
+
+
+async def read(ports: Ports, text: str) -> tokens.AccessToken | None:
+    """The claims of an access token of ours, sealed or signed; None for anything else (A-72)."""
+    plain = seals.read(ports.keyring, seals.ACCESS_TOKEN, text)
+    if plain is not None:
+        return tokens.from_bytes(plain)
+    if text.count(".") != 2:
+        return None
+    ports.signer.know(await ports.store.signing_keys())
+    claims = ports.signer.verify(text, tokens.TYP)
+    return None if claims is None else tokens.from_claims(claims, ports.settings.issuer)
+
+
+async def living(ports: Ports, token: tokens.AccessToken) -> Living | None:
+    """The token with its rows, if every row it names exists, is active and has the token's epoch; else it is dead."""
+    if token.expires_at <= ports.now():
+        return None
+    rows = await ports.store.living(client_key(Route(token.route), token.client_id), token.jti, token.grant)
+    client = rows.client
+    if client is None or rows.marked or client.state is not State.ACTIVE or client.epoch != token.epoch:
+        return None
+    if client.client_id != token.client_id or not hmac.compare_digest(client.incarnation, token.incarnation):
+        return None
+    if token.grant is None:
+        return Living(token, client, None)
+    grant = _allowed(token, client, rows)
+    return None if grant is None else Living(token, client, grant)
+
+
+def _allowed(token: tokens.AccessToken, client: Client, rows: Rows) -> Grant | None:
+    """The grant behind a person's token, if it and the person are what they were."""
+    grant, person = rows.grant, rows.person
+    if grant is None or grant.stage is not Stage.LIVE or not of_client(grant, client) or grant.epoch != token.grant_epoch:
+        return None
+    if person is None or not person.active or person.epoch != token.person_epoch or text(grant.person) != token.subject:
+        return None
+    return grant
+
+
+def with_tokens(issued: Issued, refresh_token: str, id_token: str) -> Issued:
+    """The same answer with what goes beside the access token."""
+    return replace(issued, refresh_token=refresh_token, id_token=id_token)

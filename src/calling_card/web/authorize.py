@@ -1,0 +1,152 @@
+"""The authorization endpoint and its two forms over HTTP (RFC 6749 §3.1, OIDC Core §3.1.2)."""
+
+from dataclasses import replace
+from urllib.parse import urlencode
+
+from calling_card.ports import Ports
+from calling_card.protocol.authorization import answer_url
+from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.portrait import Portrait
+from calling_card.usecases import authorize
+from calling_card.usecases.people import leave, sign_in
+from calling_card.usecases.people.browsers import Visit
+from calling_card.web.browsers import check_origin, number_cookie, session_cookie, visit, wants_page
+from calling_card.web.http import Answer, Request, form
+from calling_card.web.pages.views import Consent, Form, Problem, SignIn
+from calling_card.web.refused import refused
+from calling_card.web.show import page, see_other, to_client
+
+TRANSACTION = "cc_transaction"
+"""Parameter that our own pages add to a request they send back here."""
+
+
+async def start(ports: Ports, request: Request) -> Answer:
+    """GET: a client sends a person here."""
+    query = request.query.decode("ascii", "replace")
+    said, _, added = query.partition(f"&{TRANSACTION}=")
+    return await _go_on(ports, request, visit(ports, request), said, added)
+
+
+async def start_by_form(ports: Ports, request: Request) -> Answer:
+    """POST: the same with a form; it becomes a GET, because a form from elsewhere comes without the session's cookie."""
+    try:
+        said = request.body.decode("ascii")
+    except UnicodeDecodeError:
+        raise Refusal(No.INVALID_REQUEST, "the body is no form (RFC 6749 appendix B)") from None
+    return see_other(f"{ports.settings.endpoint('/authorize')}?{said}")
+
+
+async def _go_on(ports: Ports, request: Request, who: Visit, said: str, transaction: str, problem: str = "", name: str = "") -> Answer:
+    outcome = await authorize.begin(ports, authorize.Asked(said, who, transaction))
+    return _shown(ports, request, who, outcome, problem, name)
+
+
+def _shown(ports: Ports, request: Request, who: Visit, outcome: authorize.Outcome, problem: str = "", name: str = "") -> Answer:
+    """Whatever comes next, as the browser gets it."""
+    match outcome:
+        case authorize.SignInNeeded():
+            view = SignIn(
+                form=Form(ports.settings.base_path + "/sign-in", outcome.offer.transaction),
+                client=outcome.client,
+                name=name or outcome.hint,
+                problem=problem,
+                passkey_options=outcome.offer.passkey_options,
+                switch=outcome.switch,
+                links=_links(ports, outcome.client),
+            )
+            return page(ports, request, who, view, status=_STATUS.get(problem, 200), goes_to=outcome.back.uri)
+        case authorize.Question():
+            return page(ports, request, who, _question(ports, outcome), goes_to=outcome.back.uri)
+        case authorize.Answer():
+            return to_client(ports, request, who, outcome)
+        case authorize.Stopped():
+            return _stopped(ports, request, who, outcome)
+
+
+_STATUS = {"sign_in_failed": 400, "passkey_failed": 400, "throttled": 429, "busy": 503}
+"""Message ids of problems at sign-in, and their status."""
+
+
+def _question(ports: Ports, asked: authorize.Question) -> Consent:
+    return Consent(
+        form=Form(ports.settings.base_path + "/consent", asked.transaction),
+        client=asked.client,
+        person=asked.person,
+        scopes=asked.scopes,
+        resources=asked.resources,
+        links=_links(ports, asked.client),
+        rememberable=asked.rememberable,
+        switch=f"{ports.settings.base_path}/authorize?{asked.request}&{urlencode({'prompt': 'select_account'})}",
+        again=asked.again,
+    )
+
+
+def _links(ports: Ports, client: Portrait) -> tuple[tuple[str, str], ...]:
+    """The client's addresses, each by way of the page that warns before leaving."""
+    place = ports.settings.base_path + "/leave?to="
+    return tuple((member, place + leave.link(ports, url)) for member, url in client.links)
+
+
+def _stopped(ports: Ports, request: Request, who: Visit, stopped: authorize.Stopped) -> Answer:
+    """The mistake as a page with a link to the client, or as JSON for a script."""
+    if not wants_page(request):
+        return refused(stopped.refusal)
+    back = replace(stopped.answer.back, mode="fragment" if stopped.answer.back.mode == "fragment" else "query")
+    view = Problem(
+        code=stopped.refusal.no.code,
+        description=stopped.refusal.description,
+        reference=request.id,
+        client=stopped.answer.client,
+        back=answer_url(back, stopped.answer.members),
+    )
+    return page(ports, request, who, view, status=400)
+
+
+async def sign_in_form(ports: Ports, request: Request) -> Answer:
+    """POST: name and password, or a passkey."""
+    check_origin(ports, request)
+    who, sent = visit(ports, request), form(request).values
+    transaction = sent.get("transaction", "")
+    proof = sign_in.Proof(transaction, sent.get("name", ""), sent.get("password", ""), sent.get("passkey", ""))
+    try:
+        done = await sign_in.sign_in(ports, who, proof)
+    except Refusal as refusal:
+        problem = _PROBLEMS.get(refusal.no)
+        if problem is None:
+            raise
+        return await _again(ports, request, who, proof, "passkey_failed" if problem == "sign_in_failed" and proof.passkey else problem)
+    cookie = session_cookie(ports, done.cookie, done.lifetime)
+    if not done.request:
+        return see_other(ports.settings.endpoint("/account"), cookie, *number_cookie(ports, request, who))
+    return see_other(f"{ports.settings.endpoint('/authorize')}?{done.request}&{TRANSACTION}={transaction}", cookie)
+
+
+_PROBLEMS = {No.SIGN_IN_FAILED: "sign_in_failed", No.TOO_MANY_REQUESTS: "throttled", No.UNAVAILABLE: "busy"}
+
+
+async def _again(ports: Ports, request: Request, who: Visit, proof: sign_in.Proof, problem: str) -> Answer:
+    """The form once more, with what went wrong; what it waits for is the same."""
+    waiting = sign_in.waiting(ports, who, proof.transaction)
+    if waiting.request:
+        return await _go_on(ports, request, who, waiting.request, proof.transaction, problem, proof.name[:100])
+    offer = sign_in.offer(ports, who)
+    view = SignIn(Form(ports.settings.base_path + "/sign-in", offer.transaction), None, proof.name[:100], problem, offer.passkey_options)
+    return page(ports, request, who, view, status=_STATUS[problem])
+
+
+async def consent_form(ports: Ports, request: Request) -> Answer:
+    """POST: yes or no."""
+    check_origin(ports, request)
+    who, sent = visit(ports, request), form(request).values
+    decision = sent.get("decision", "")
+    if decision not in ("allow", "cancel"):
+        raise Refusal(No.INVALID_REQUEST, "decision: must be allow or cancel")
+    transaction, remember = sent.get("transaction", ""), "remember" in sent
+    outcome = await authorize.decide(ports, who, transaction, allow=decision == "allow", remember=remember)
+    return _shown(ports, request, who, outcome)
+
+
+async def elsewhere(ports: Ports, request: Request) -> Answer:
+    """GET on the address of a form: whoever lands here has lost their way."""
+    del request
+    return see_other(ports.settings.endpoint("/account"))

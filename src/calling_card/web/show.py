@@ -1,0 +1,49 @@
+"""A view as HTTP: the page, its headers, and what an answer to a client looks like on its way through the browser."""
+
+from calling_card.ports import Ports
+from calling_card.protocol.authorization import answer_url
+from calling_card.usecases.authorize import Answer as ToClient
+from calling_card.usecases.people.browsers import Visit
+from calling_card.web.browsers import number_cookie
+from calling_card.web.http import NO_STORE, Answer, Request
+from calling_card.web.pages.views import Onward, Posted, View
+
+_YEAR = 31536000
+
+
+def page(
+    ports: Ports,
+    request: Request,
+    visit: Visit,
+    view: View,
+    *,
+    status: int = 200,
+    goes_to: str = "",
+    more: tuple[tuple[bytes, bytes], ...] = (),
+) -> Answer:
+    """A page in the reader's language; ``goes_to`` is where its form may lead in the end."""
+    from calling_card.web.pages.render import headers, render  # pages are loaded with the first of them
+
+    return Answer(
+        status, render(view, visit.languages), (*headers(view, goes_to), *transport(ports), *number_cookie(ports, request, visit), *more)
+    )
+
+
+def transport(ports: Ports) -> tuple[tuple[bytes, bytes], ...]:
+    """Pages of an https issuer are never asked for over http again (A-10)."""
+    return ((b"strict-transport-security", f"max-age={_YEAR}".encode()),) if ports.settings.issuer.startswith("https:") else ()
+
+
+def see_other(address: str, *more: tuple[bytes, bytes]) -> Answer:
+    """303: the browser goes on with a GET and without a referrer (A-34)."""
+    return Answer(303, b"", ((b"location", address.encode()), *NO_STORE, (b"referrer-policy", b"no-referrer"), *more))
+
+
+def to_client(ports: Ports, request: Request, visit: Visit, answer: ToClient) -> Answer:
+    """The answer on its way to the client: a redirect, a form that sends itself, or a link to click."""
+    if answer.back.mode == "form_post" and answer.client.redirect_kind != "private":
+        return page(ports, request, visit, Posted(answer.back.uri, tuple(answer.members.items()), answer.client), goes_to=answer.back.uri)
+    address = answer_url(answer.back, answer.members)
+    if answer.click:
+        return page(ports, request, visit, Onward(address, answer.client.redirect_host, answer.client))
+    return see_other(address, *number_cookie(ports, request, visit))
