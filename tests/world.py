@@ -29,6 +29,7 @@ from calling_card.usecases.provide import Added, Wanted, add_resource, invite
 from calling_card.usecases.renew import first_signing_keys
 from calling_card.web.app import App
 from calling_card.wiring import assemble, ground
+from tests.passwords import QuickPasswords
 
 ISSUER = "https://as.example"
 START = 1_800_000_000
@@ -300,7 +301,7 @@ def _around(settings: Settings, store: Store, keyring: FileKeyring, clock: Clock
         lines.append({"event": event, **line})
 
     signer = JoseSigner(keyring, {**MAKERS, "RS256": lambda: next(_rsa_keys())})
-    return World(replace(assemble(settings, store, keyring, now=clock, log=log), signer=signer), clock, lines)
+    return World(replace(assemble(settings, store, keyring, now=clock, log=log, passwords=QuickPasswords()), signer=signer), clock, lines)
 
 
 @cache

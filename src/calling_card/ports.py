@@ -70,6 +70,10 @@ class SigningKey:
     """Until when a verifying key is still published, seconds since 1970; 0: no end set."""
     sealed: bytes
 
+    def over(self, now: int) -> bool:
+        """Whether the last token it signed has ended, so that nobody needs it any more."""
+        return 0 < self.until < now
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:

@@ -45,12 +45,13 @@ UNREACHABLE = (KeyringError, SchemaTooNew, ForeignFile, StoreUnavailable)
 
 def ground(settings: Settings) -> Ground:
     """What the vocabulary takes and serves under these settings."""
+    grant_types = tuple(grant for grant in GRANT_TYPES if settings.refresh_tokens or grant != "refresh_token")
     return Ground(
         issuer=settings.issuer,
         strict=settings.profile == "strict",
         auth_methods=AUTH_METHODS,
-        grant_types=GRANT_TYPES,
-        default_grant_types=settings.default_grant_types,
+        grant_types=grant_types,
+        default_grant_types=tuple(grant for grant in settings.default_grant_types if grant in grant_types),
         extensions=("*",) if settings.dev else settings.extensions,
         callbacks=(*KNOWN_CALLBACKS, *settings.callbacks),
         store_inert=settings.store_inert_metadata,

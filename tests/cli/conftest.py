@@ -34,6 +34,10 @@ class Operator:
         """One command, as it stands."""
         return CliRunner().invoke(commands, list(arguments), catch_exceptions=False)
 
+    def typed(self, text: str, *arguments: str) -> Result:
+        """One command on this folder, with something on its standard input."""
+        return CliRunner().invoke(commands, [*arguments, "--data", str(self.data)], input=text, catch_exceptions=False)
+
     def told(self, *arguments: str) -> dict[str, Any]:
         """The object that a command that must succeed answers in JSON."""
         answer = json.loads(self._json(*arguments))

@@ -261,24 +261,27 @@ def test_keys_are_listed_and_renewed(operator: Operator) -> None:
     before = operator.rows("keys", "list")
 
     number = operator.told("keys", "rotate")["key"]
-    kid = operator.told("keys", "rotate", "--signing")["key"]
+    kids = operator.told("keys", "rotate", "--signing")["keys"]
     after = operator.rows("keys", "list")
 
     assert [(row["use"], row["state"], row.get("carries")) for row in before] == [
         ("credentials", "minting", 2),
+        ("signing", "minting", None),
         ("signing", "minting", None),
     ]
     assert sorted((row["use"], row["state"]) for row in after) == [
         ("credentials", "minting"),
         ("credentials", "verifying"),
         ("signing", "minting"),
+        ("signing", "minting"),
+        ("signing", "verifying"),
         ("signing", "verifying"),
     ]
-    assert {row["key"] for row in after if row["state"] == "minting"} == {number, kid}
+    assert {row["key"] for row in after if row["state"] == "minting"} == {number, *kids}
     assert number == 2
     assert operator.people("keys", "rotate") == "key 3 mints from now on"
-    assert operator.people("keys", "rotate", "--signing").endswith(" signs from now on")
-    assert len(operator.people("keys", "list").splitlines()) == 6
+    assert [line[16:] for line in operator.people("keys", "rotate", "--signing").splitlines()] == [" signs from now on"] * 2
+    assert len(operator.people("keys", "list").splitlines()) == 9
 
 
 # ── Settings ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -5,7 +5,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
@@ -14,6 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.interop.browser import Visitor
 from tests.interop.life import SERVICE, WEB_APPLICATION, Introspector, Plan
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +25,7 @@ PATIENCE = 30
 SCOPE = "tides:read tides:write"
 GRANTS = ("authorization_code", "client_credentials", "refresh_token")
 OPAQUE, JWT = "https://tides.example/archive", "https://tides.example/forecast"
+NAME, PASSWORD = "alice", "correct horse battery"
 
 
 def program(*arguments: str) -> list[str]:
@@ -44,9 +47,18 @@ class Running:
     data: Path
     introspectors: dict[str, Introspector]
 
-    def command(self, *arguments: str) -> dict[str, object]:
+    def command(self, *arguments: str, typed: str = "") -> dict[str, object]:
         """What ``calling-card … --json`` prints."""
-        return operate(self.data, *arguments)
+        return operate(self.data, *arguments, typed=typed)
+
+    def add_person(self) -> str:
+        """Let the person of these tests sign in; the subject that clients know them by."""
+        added = self.command("user", "add", NAME, "--full-name", "Alice Example", "--password-stdin", typed=PASSWORD)
+        return str(added["sub"])
+
+    def visitor(self) -> Visitor:
+        """That person in a new browser."""
+        return Visitor(self.issuer, NAME, PASSWORD)
 
     def plan(self, resource: str, method: str, program: dict[str, object]) -> Plan:
         """Invite one client to be this program and to ask for tokens to this resource."""
@@ -55,11 +67,12 @@ class Running:
         return Plan(self.issuer, str(invitation["initial_access_token"]), resource, self.introspectors[resource], method, program)
 
 
-def operate(data: Path, *arguments: str) -> dict[str, object]:
+def operate(data: Path, *arguments: str, typed: str = "") -> dict[str, object]:
     """Run one command of the operator and read its JSON."""
     done = subprocess.run(
         program(*arguments, "--data", str(data), "--json"),
         env=environment(),
+        input=typed,
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -88,38 +101,63 @@ def pass_on(process: subprocess.Popen[str], lines: "Queue[str]") -> None:
 
 
 def wait_for_issuer(lines: "Queue[str]", issuer: str) -> None:
-    """Until the server has printed its issuer, which it does when it answers."""
+    """Until the server has printed its address, which it does when it answers."""
     printed: list[str] = []
     while not any(issuer in line for line in printed):
         try:
             line = lines.get(timeout=PATIENCE)
         except Empty:
             line = ""
-        assert line, f"the server did not start: {''.join(printed)}"
+        assert line, f"it did not start: {''.join(printed)}"
         printed.append(line)
+
+
+@contextmanager
+def process(command: list[str], address: str, environment: dict[str, str]) -> Generator[None]:
+    """A program that serves at this address, until the block ends."""
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
+    ) as started:
+        lines: Queue[str] = Queue()
+        reader = Thread(target=pass_on, args=(started, lines), daemon=True)
+        reader.start()
+        try:
+            wait_for_issuer(lines, address)
+            yield
+        finally:
+            started.terminate()
+            reader.join(PATIENCE)
+
+
+@contextmanager
+def serving(data: Path, port: int) -> Generator[Running]:
+    """A server on this folder, which is made if it is not there."""
+    issuer = f"http://127.0.0.1:{port}"
+    with process(program("serve", "--data", str(data), "--port", str(port)), issuer, environment()):
+        with urlopen(f"{issuer}/readyz", timeout=PATIENCE) as answer:
+            assert answer.status == 200
+        yield Running(issuer, data, {})
 
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """One server for all clients of this folder, with a resource of each kind of token."""
-    data = tmp_path_factory.mktemp("interop") / "data"
-    port = free_port()
-    issuer = f"http://127.0.0.1:{port}"
-    serve = program("serve", "--data", str(data), "--port", str(port))
-    with subprocess.Popen(
-        serve, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
-    ) as process:
-        lines: Queue[str] = Queue()
-        reader = Thread(target=pass_on, args=(process, lines), daemon=True)
-        reader.start()
-        try:
-            wait_for_issuer(lines, issuer)
-            with urlopen(f"{issuer}/readyz", timeout=PATIENCE) as answer:
-                assert answer.status == 200
-            yield Running(issuer, data, {uri: introspector(data, uri, form) for uri, form in ((OPAQUE, "opaque"), (JWT, "jwt"))})
-        finally:
-            process.terminate()
-            reader.join(PATIENCE)
+    with serving(tmp_path_factory.mktemp("interop") / "data", free_port()) as server:
+        server.introspectors.update({uri: introspector(server.data, uri, form) for uri, form in ((OPAQUE, "opaque"), (JWT, "jwt"))})
+        yield server
+
+
+@pytest.fixture(scope="session")
+def subject(running: Running) -> str:
+    """What clients know the person by who can sign in there."""
+    return running.add_person()
+
+
+@pytest.fixture
+def visitor(running: Running, subject: str) -> Iterator[Visitor]:
+    """That person in a new browser."""
+    with running.visitor() as person:
+        yield person
 
 
 def introspector(data: Path, uri: str, form: str) -> Introspector:

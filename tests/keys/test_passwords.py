@@ -285,7 +285,7 @@ def test_nothing_of_argon2_or_webauthn_is_loaded_before_the_first_use() -> None:
         "import secrets, sys\n"
         "from calling_card.keys.passkeys import WebPasskeys\n"
         "from calling_card.keys.passwords import ArgonPasswords\n"
-        "ArgonPasswords(secrets.token_bytes), WebPasskeys('https://as.example')\n"
+        "ArgonPasswords(secrets.token_bytes), WebPasskeys('https://as.example').asked(b'c' * 32)\n"
         "print(sorted({name.partition('.')[0] for name in sys.modules} & {'argon2', 'webauthn', 'cbor2', 'OpenSSL'}))\n"
     )
 

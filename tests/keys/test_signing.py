@@ -465,6 +465,15 @@ def test_keys_that_did_not_change_are_not_opened_again(keyring: FileKeyring, sig
     assert signer.verify(signer.sign(CLAIMS, TYP), TYP) == CLAIMS
 
 
+def test_a_change_opens_the_new_keys_only(keyring: FileKeyring, signer: JoseSigner, key: SigningKey) -> None:
+    before = signer.sign(CLAIMS, TYP)
+    new = signer.make("ES256", secrets.token_bytes, NOW + 1)
+
+    signer.know([replace(key, state="verifying", sealed=b"\x00\x01" + b"damaged but never looked at"), new])
+
+    assert signer.verify(before, TYP) == signer.verify(signer.sign(CLAIMS, TYP), TYP) == CLAIMS
+
+
 def test_a_key_of_another_keyring_cannot_be_opened(signer: JoseSigner, key: SigningKey, tmp_path: Path) -> None:
     other = FileKeyring.create(tmp_path / "other.json", "https://as.example", secrets.token_bytes, NOW)
 

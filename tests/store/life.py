@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from calling_card.store.sqlite import SqliteStore
-from tests.store.examples import CHAIN_KEY, NOW, Clock, a_client, an_event, an_invitation
+from tests.store.examples import CHAIN_KEY, NOW, Clock, a_client, a_consent, a_grant, a_person, a_session, an_event, an_invitation
+
+ANN = a_person("ann")
 
 
 def say(word: str) -> None:
@@ -16,10 +18,16 @@ def say(word: str) -> None:
 
 
 async def one(store: SqliteStore, name: str) -> None:
-    """Register by invitation, replace, and remove every third client; each step is said when it was acknowledged."""
+    """Register by invitation, be allowed something, replace; remove every third client. Each step is said when it was acknowledged."""
     client = a_client(name)
     await store.register(client, an_event("client_registered", client), b"t" * 16)
     say(f"{name} registered")
+    await store.give(client, a_grant(client, ANN), a_consent(client, ANN), an_event("grant_given", client))
+    say(f"{name} given")
+    await store.begin_session(a_session(ANN, first_session(name)), None, an_event("signed_in"))
+    say(f"{name} signed in")
+    await store.begin_session(a_session(ANN, second_session(name)), first_session(name), an_event("signed_in"))
+    say(f"{name} signed in anew")
     after = replace(client, metadata=b'{"client_name":"new"}', rat=replace(client.rat, issued=2))
     await store.replace(client, after, an_event("client_replaced", client))
     say(f"{name} replaced")
@@ -28,11 +36,21 @@ async def one(store: SqliteStore, name: str) -> None:
         say(f"{name} removed")
 
 
+def first_session(name: str) -> bytes:
+    return f"first {name}".encode()
+
+
+def second_session(name: str) -> bytes:
+    return f"second {name}".encode()
+
+
 async def main(path: Path) -> None:
     """Four clients at a time, until the end or the fault."""
     store = SqliteStore.open(path, chain_key=CHAIN_KEY, writer=b"writer-1", now=Clock())
     await store.invite(an_invitation(1000), an_event("initial_access_token_created"))
     say("invited")
+    await store.add_person(ANN, an_event("person_added"))
+    say("peopled")
     for turn in range(20):
         await asyncio.gather(*(one(store, f"{turn}-{number}") for number in range(4)))
     await store.close()

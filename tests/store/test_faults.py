@@ -11,13 +11,12 @@ import pytest
 from calling_card import faults
 from calling_card.store.sqlite import SqliteStore
 from tests.ledger import meets
-from tests.store.examples import CHAIN_KEY, Clock, a_client, kinds
+from tests.store.examples import CHAIN_KEY, Clock, a_client, a_grant, kinds
+from tests.store.life import ANN, first_session, second_session
 
 ROOT = Path(__file__).parents[2]
-ONCE = ("store.migration", "store.closed")
-DEATHS = [
-    f"{name}:{number}" for name in sorted(faults.NAMES) if name.startswith("store.") for number in ((1,) if name in ONCE else (1, 2, 25))
-]
+PASSES = {"store.migration": (1, 2), "store.closed": (1,)}
+DEATHS = [f"{name}:{number}" for name in sorted(faults.NAMES) if name.startswith("store.") for number in PASSES.get(name, (1, 2, 25))]
 
 
 def lived(path: Path, fault: str) -> subprocess.CompletedProcess[str]:
@@ -34,14 +33,28 @@ def lived(path: Path, fault: str) -> subprocess.CompletedProcess[str]:
 
 
 async def step_of(store: SqliteStore, name: str) -> int:
-    """How far a client came, by its rows: 0 nothing, 1 registered, 2 replaced, 3 removed."""
-    found = await store.living(a_client(name).key, a_client(name).incarnation)
+    """How far a client came, by its rows: 0 nothing, then registered, given, signed in, signed in anew, replaced, and 6 removed."""
+    like = a_client(name)
+    found, grant = await store.living(like.key, like.incarnation), await store.grant(like.key, a_grant(like, ANN).id)
+    yes = await store.consents(ANN.id, like)
+    assert (grant is None) == (yes == [])
     client = found.client
     if client is None:
-        return 3 if found.marked else 0
-    whole = (client.metadata, client.rat.issued)
-    assert whole in ((a_client().metadata, 1), (b'{"client_name":"new"}', 2))
-    return client.rat.issued
+        assert grant is None
+        return 6 if found.marked else 0
+    first, second = await store.session(ANN.id, first_session(name)), await store.session(ANN.id, second_session(name))
+    return STEPS[grant is not None, first is not None, second is not None, client.metadata, client.rat.issued]
+
+
+OLD, NEW = a_client().metadata, b'{"client_name":"new"}'
+STEPS = {
+    (False, False, False, OLD, 1): 1,
+    (True, False, False, OLD, 1): 2,
+    (True, True, False, OLD, 1): 3,
+    (True, False, True, OLD, 1): 4,
+    (True, False, True, NEW, 2): 5,
+}
+"""What may be found together: a grant, two sessions of which the second ends the first, the card, its generation."""
 
 
 @meets("R-94")
@@ -50,15 +63,18 @@ async def test_a_death_loses_nothing_acknowledged_and_halves_nothing(tmp_path: P
     dead = lived(tmp_path / "store.db", fault)
 
     assert dead.returncode == -9, dead.stderr
-    acknowledged = Counter(line.split()[0] for line in dead.stdout.splitlines() if line != "invited")
+    acknowledged = Counter(line.split()[0] for line in dead.stdout.splitlines() if " " in line)
     store = SqliteStore.open(tmp_path / "store.db", chain_key=CHAIN_KEY, writer=b"writer-2", now=Clock())
     steps = {f"{turn}-{number}": await step_of(store, f"{turn}-{number}") for turn in range(20) for number in range(4)}
     for client, step in steps.items():
         assert acknowledged[client] <= step <= acknowledged[client] + 1
     written = Counter(await kinds(store))
-    assert written["client_registered"] == sum(step > 0 for step in steps.values())
-    assert written["client_replaced"] == sum(step > 1 for step in steps.values())
-    assert written["client_deleted"] == sum(step > 2 for step in steps.values())
+    reached = [sum(step > least for step in steps.values()) for least in range(6)]
+    assert written["client_registered"] == reached[0]
+    assert written["grant_given"] == reached[1]
+    assert written["signed_in"] == reached[2] + reached[3]
+    assert written["client_replaced"] == reached[4]
+    assert written["client_deleted"] == reached[5]
     invitation = await store.invitation(b"t" * 16)
     assert (1000 - invitation.uses_left if invitation else 0) == written["client_registered"]
     assert store._db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -69,7 +85,7 @@ def test_without_a_fault_nothing_dies(tmp_path: Path) -> None:
     life = lived(tmp_path / "store.db", "")
 
     assert life.returncode == 0, life.stderr
-    assert len(life.stdout.splitlines()) == 1 + 2 * 80 + 40
+    assert len(life.stdout.splitlines()) == 2 + 5 * 80 + 40
 
 
 def test_a_fault_that_names_no_point_is_refused(tmp_path: Path) -> None:

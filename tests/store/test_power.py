@@ -12,23 +12,48 @@ import pytest
 
 from calling_card.ports import StoreUnavailable
 from calling_card.protocol.clients import Client
+from calling_card.protocol.grants import Stage
 from calling_card.store.sqlite import SqliteStore
 from tests.ledger import meets
 from tests.store.disk import Disk, cuts, laid_out, on_a_disk
-from tests.store.examples import CHAIN_KEY, NOW, Clock, a_client, an_event, an_invitation, kinds, the_events
+from tests.store.examples import (
+    CHAIN_KEY,
+    NOW,
+    Clock,
+    a_client,
+    a_consent,
+    a_grant,
+    a_person,
+    a_session,
+    an_event,
+    an_invitation,
+    kinds,
+    the_events,
+)
 
-Known: TypeAlias = tuple[tuple[Client, ...], int, int]
-"""What a store knows: its clients, the uses left of the invitation, the number of events."""
+ANN = a_person("ann")
+Known: TypeAlias = tuple[tuple[Client, ...], int, int, tuple[object, ...]]
+"""What a store knows: its clients, the uses left of the invitation, the number of events, and what it knows of one person."""
 
 
 async def known(store: SqliteStore) -> Known:
     invitation = await store.invitation(b"t" * 16)
-    return tuple(await store.clients("", 10_000)), invitation.uses_left if invitation else 0, len(await the_events(store))
+    clients = tuple(await store.clients("", 10_000))
+    left = invitation.uses_left if invitation else 0
+    return clients, left, len(await the_events(store)), await known_of_ann(store, clients)
+
+
+async def known_of_ann(store: SqliteStore, clients: tuple[Client, ...]) -> tuple[object, ...]:
+    """The person, what she allowed, her yeses and her sessions."""
+    yeses = [yes for client in clients for yes in await store.consents(ANN.id, client)]
+    return await store.person(ANN.id), await store.allowed(ANN.id), yeses, await store.sessions(ANN.id)
 
 
 async def lived(store: SqliteStore, disk: Disk, rounds: int) -> list[tuple[int, Known]]:
     """A busy life; after each acknowledged round, how many disk steps there were and what is known."""
+    ann = ANN
     await store.invite(an_invitation(10_000), an_event("initial_access_token_created"))
+    await store.add_person(ann, an_event("person_added"))
     history = [(len(disk.steps), await known(store))]
     for number in range(rounds):
         clients = [a_client(f"{number}-{letter}", secret=True) for letter in "abc"]
@@ -39,7 +64,16 @@ async def lived(store: SqliteStore, disk: Disk, rounds: int) -> list[tuple[int, 
             store.replace(a, replace(a, metadata=b"{}", rat=replace(a.rat, issued=2)), an_event("client_replaced", a)),
             store.revoke(b, b"m" * 16, NOW + 60, an_event("token_revoked", b)),
             store.remove(c, an_event("client_deleted", c), NOW + 60),
+            store.give(b, grant := a_grant(b, ann), a_consent(b, ann), an_event("grant_given", b)),
         )
+        history.append((len(disk.steps), await known(store)))
+        later = replace(ann, epoch=ann.epoch + 1) if number % 8 == 7 else replace(ann, claims={"name": str(number)})
+        await asyncio.gather(
+            store.change_grant(grant, replace(grant, stage=Stage.LIVE), an_event("grant_redeemed", b)),
+            store.begin_session(a_session(ann, str(number).encode()), str(number - 2).encode(), an_event("signed_in")),
+            store.change_person(ann, later, an_event("person_changed")),
+        )
+        ann = later
         history.append((len(disk.steps), await known(store)))
     return history
 
@@ -49,7 +83,7 @@ async def after_cuts(tmp_path: Path, synchronous: str, count: int) -> Sequence[s
     path = tmp_path / "store.db"
     with on_a_disk(path, synchronous) as (db, disk):
         store = SqliteStore.on(db, lambda: db, chain_key=CHAIN_KEY, writer=b"writer-1", now=Clock())
-        history = await lived(store, disk, 40)
+        history = await lived(store, disk, 25)
         await store.close()
     dice = Random(20_261_121)
     moments = [dice.randint(history[0][0], history[-1][0]) for _ in range(count)]

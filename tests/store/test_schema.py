@@ -1,16 +1,21 @@
 """The schema and the statements: what every table and every statement has in common."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import apsw
 import pytest
 
+from calling_card.ports import Rows
+from calling_card.protocol.people import Standing
 from calling_card.store import files, statements
-from calling_card.store.database import Database
+from calling_card.store.database import Database, Value
 from calling_card.store.migrations import APPLICATION, ForeignFile, SchemaTooNew, Step, migrate, number, steps, version_of
+from calling_card.store.rows import CLIENT, client_values
+from calling_card.store.rows_people import GRANT, grant_values
 from calling_card.store.sqlite import SqliteStore
-from tests.store.examples import CHAIN_KEY, Clock
+from tests.store.examples import CHAIN_KEY, NOW, Clock, a_client, a_grant, a_person, an_event
 
 STATEMENTS = {name: value for name, value in vars(statements).items() if name.isupper() and isinstance(value, str)}
 OF_CLIENTS = ("clients", "grants", "documents", "marks")
@@ -39,7 +44,9 @@ def test_columns_are_named(name: str) -> None:
     assert "*" not in STATEMENTS[name].replace("count(*)", "")
 
 
-@pytest.mark.parametrize("name", [name for name, text in STATEMENTS.items() if text not in (*statements.ACROSS_CLIENTS, *statements.OF_A_PERSON)])
+@pytest.mark.parametrize(
+    "name", [name for name, text in STATEMENTS.items() if text not in (*statements.ACROSS_CLIENTS, *statements.OF_A_PERSON)]
+)
 def test_a_statement_on_a_table_of_clients_stays_with_one_client_key(name: str) -> None:
     text = STATEMENTS[name]
     touched = [table for table in OF_CLIENTS if re.search(rf"\b(FROM|INTO|UPDATE|JOIN) {table}\b", text)]
@@ -105,6 +112,84 @@ def test_a_later_step_is_taken_once(db: Database) -> None:
     assert migrate(db, ladder) == 3
 
     assert answers(db, "SELECT x FROM more") == ["1"]
+
+
+@pytest.fixture
+def earlier(tmp_path: Path) -> Database:
+    """A file with the first schema and somebody in it."""
+    db = files.writing(tmp_path / "store.db")
+    migrate(db, steps()[:1])
+    write_as_before(db, "c1", b"p" * 16)
+    return db
+
+
+def write_as_before(db: Database, name: str, person: bytes) -> None:
+    """A client with a mark, a grant and a yes of a person with a session, written by a program that knows the first schema."""
+    client = a_client(name)
+    old = replace(a_grant(client, a_person()), person=person, code_challenge="", nonce="", sid=b"")
+    grant = {column: value for column, value in zip(GRANT, grant_values(old), strict=True) if column not in ("amr", "person_epoch")}
+    place = {"person": person, "client_key": client.key, "incarnation": client.incarnation}
+    insert(db, "clients", dict(zip(CLIENT, client_values(client), strict=True)))
+    insert(db, "marks", {"client_key": client.key, "mark": b"m" * 16, "kind": "token", "expires_at": NOW + 60})
+    insert(db, "people", {"person": person, "name": f"Ann-{name}", "role": "none", "password": None, "claims": b"{}", "created_at": NOW})
+    insert(db, "person_state", {"person": person, "epoch": 0, "active": 1})
+    insert(db, "grants", {**grant, "state": "live"})
+    insert(db, "consents", {**place, "redirect_uri": "https://a.example", "resource": "", "scope": "s", "given_at": NOW})
+    times = {"auth_time": NOW, "created_at": NOW, "last_used_at": NOW, "expires_at": NOW + 60}
+    insert(db, "sessions", {"person": person, "session": b"sid", "epoch": 0, "handle_key": 3, "amr": "pwd", **times})
+
+
+def insert(db: Database, table: str, row: dict[str, Value]) -> None:
+    db.execute(statements.insert(table, tuple(row)), tuple(row.values()))
+
+
+async def check_what_was_written_before(store: SqliteStore, name: str, person: bytes) -> None:
+    """All of it is there, and what the first schema did not say is empty."""
+    client = a_client(name)
+    found = await store.living(client.key, b"m" * 16, b"g" * 16)
+    assert found.grant is not None
+    assert (found.client, found.marked, found.person) == (client, True, Standing(0, active=True))
+    assert (found.grant.amr, found.grant.person_epoch, found.grant.scope) == ("", 0, "notes.read offline_access")
+    assert [yes.card for yes in await store.consents(person, client)] == [b""]
+    session = await store.session(person, b"sid")
+    assert session is not None
+    assert (session[0].browser, session[1].name) == ("", f"Ann-{name}")
+    assert await store.person_named(f"ANN-{name}") == session[1]
+
+
+async def test_a_file_of_the_first_schema_keeps_its_rows_and_goes_on(earlier: Database, tmp_path: Path, clock: Clock) -> None:
+    earlier.close()
+
+    store = SqliteStore.open(tmp_path / "store.db", chain_key=CHAIN_KEY, writer=b"writer-1", now=clock)
+
+    await check_what_was_written_before(store, "c1", b"p" * 16)
+    for letter in range(33):
+        await store.revoke(a_client("c1"), bytes([letter]) * 16, NOW + 60, an_event("token_revoked"))
+    assert (await store.living(a_client("c1").key, b"m" * 16)) == Rows(replace(a_client("c1"), epoch=2), False)
+    await store.close()
+
+
+async def test_a_program_that_knows_the_first_schema_may_go_on_writing_while_another_takes_the_next_step(
+    earlier: Database, tmp_path: Path, clock: Clock
+) -> None:
+    store = SqliteStore.open(tmp_path / "store.db", chain_key=CHAIN_KEY, writer=b"writer-1", now=clock)
+
+    write_as_before(earlier, "c2", b"q" * 16)
+
+    await check_what_was_written_before(store, "c1", b"p" * 16)
+    await check_what_was_written_before(store, "c2", b"q" * 16)
+    await store.close()
+    earlier.close()
+
+
+def test_names_that_differ_in_case_alone_keep_the_second_step_from_being_taken(earlier: Database) -> None:
+    insert(earlier, "people", {"person": b"r", "name": "aNN-C1", "role": "none", "password": None, "claims": b"{}", "created_at": NOW})
+
+    with pytest.raises(apsw.ConstraintError):
+        migrate(earlier)
+
+    assert version_of(earlier) == 1
+    assert "passkeys" not in answers(earlier, "SELECT name FROM sqlite_schema")
 
 
 def test_a_step_that_fails_leaves_the_schema_as_it_was(db: Database) -> None:

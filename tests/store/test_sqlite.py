@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from stat import S_IMODE
 from threading import Thread
@@ -11,10 +12,25 @@ from typing import cast
 import apsw
 import pytest
 
-from calling_card.ports import KeyCollision, StoreUnavailable
+from calling_card.ports import KeyCollision, Rows, StoreUnavailable
+from calling_card.protocol.grants import Stage
+from calling_card.protocol.people import Standing
 from calling_card.store import files, group
 from calling_card.store.sqlite import SqliteStore
-from tests.store.examples import CHAIN_KEY, NOW, Clock, a_client, an_event, kinds, the_events
+from tests.store.examples import (
+    CHAIN_KEY,
+    NOW,
+    Clock,
+    a_client,
+    a_consent,
+    a_grant,
+    a_passkey,
+    a_person,
+    a_session,
+    an_event,
+    kinds,
+    the_events,
+)
 
 
 def the_writer(store: SqliteStore) -> apsw.Connection:
@@ -119,6 +135,47 @@ async def test_a_store_that_is_opened_again_goes_on_where_it_was(tmp_path: Path,
     assert [event.number for event in await the_events(store)] == [1, 2]
     await store.close()
     assert [entry.name for entry in tmp_path.iterdir()] == ["store.db"]
+
+
+async def test_people_and_what_they_allowed_are_there_after_a_restart(tmp_path: Path, clock: Clock) -> None:
+    client, ann = a_client(), a_person()
+    pending = a_grant(client, ann)
+    live = replace(pending, stage=Stage.LIVE, refresh=replace(pending.refresh, issued=2))
+    store = SqliteStore.open(tmp_path / "store.db", chain_key=CHAIN_KEY, writer=b"writer-1", now=clock)
+    await store.register(client, an_event(), None)
+    await store.add_person(ann, an_event("person_added"))
+    await store.begin_session(a_session(ann), None, an_event("signed_in"))
+    await store.add_passkey(a_passkey(ann), an_event("passkey_added"))
+    await store.give(client, pending, a_consent(client, ann), an_event("grant_given"))
+    await store.change_grant(pending, live, an_event("grant_redeemed"))
+    await store.revoke(client, b"m" * 16, NOW + 60, an_event("token_revoked"), live.id)
+    await store.close()
+
+    store = SqliteStore.open(tmp_path / "store.db", chain_key=CHAIN_KEY, writer=b"writer-1", now=clock)
+
+    assert await store.living(client.key, b"m" * 16, live.id) == Rows(client, True, live, Standing(ann.epoch, active=True))
+    assert await store.consents(ann.id, client) == [a_consent(client, ann)]
+    assert await store.session(ann.id, a_session(ann).id) == (a_session(ann), ann)
+    assert await store.passkey(a_passkey(ann).id) == (a_passkey(ann), ann)
+    assert await store.person_named("ANN") == ann
+    await store.close()
+
+
+async def test_an_expired_mark_is_swept_a_few_at_a_time_and_another_clients_stays(sqlite: SqliteStore, clock: Clock) -> None:
+    await register(sqlite, "busy", "quiet")
+    insert = "INSERT INTO marks (client_key, mark, kind, expires_at, grant_id) VALUES (?, ?, 'token', ?, ?)"
+    for number in range(100):
+        the_writer(sqlite).execute(
+            insert, (a_client("busy").key, number.to_bytes(16, "big"), NOW - 100 + number, number.to_bytes(16, "big"))
+        )
+    the_writer(sqlite).execute(insert, (a_client("quiet").key, b"m" * 16, NOW - 1, None))
+
+    left: list[int] = []
+    for letter in (b"a", b"b"):
+        await sqlite.revoke(a_client("busy"), letter * 16, NOW + 60, an_event("token_revoked"))
+        left.append(len(the_writer(sqlite).execute("SELECT mark FROM marks").fetchall()))
+
+    assert left == [100 - 64 + 1 + 1, 2 + 1]
 
 
 async def test_the_log_stays_bounded(sqlite: SqliteStore, tmp_path: Path) -> None:

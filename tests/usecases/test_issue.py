@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from calling_card.protocol import tokens
+from calling_card.protocol import seals, tokens
 from calling_card.protocol.errors import No, Refusal
 from calling_card.usecases.clients import Presented
-from calling_card.usecases.introspect import read
-from calling_card.usecases.issue import Asked, Issued, issue
+from calling_card.usecases.exchange.asked import Asked
+from calling_card.usecases.issue import EXCHANGES, issue
+from calling_card.usecases.tokens import Issued, read
 from tests.ledger import meets
 from tests.world import ISSUER, World, world
 
@@ -61,11 +62,11 @@ async def test_the_client_is_the_subject_and_nothing_names_a_person_or_a_grant(s
     issued, token = await got(server, asked(card))
 
     assert (token.subject, token.client_id) == (card["client_id"], card["client_id"])
-    assert (token.grant, token.person, token.cnf) == (None, "", "")
+    assert (token.grant, token.grant_epoch, token.person_epoch, token.cnf) == (None, 0, 0, "")
     assert token.issued_at == server.clock.now
     assert len(token.jti) == 16
     assert (await got(server, asked(card)))[1].jti != token.jti
-    assert not hasattr(issued, "refresh_token")
+    assert (issued.refresh_token, issued.id_token) == ("", "")
 
 
 @meets("A-45", "A-58")
@@ -75,8 +76,7 @@ async def test_the_client_is_the_subject_and_nothing_names_a_person_or_a_grant(s
         ("", No.INVALID_REQUEST),
         ("password", No.UNSUPPORTED_GRANT_TYPE),
         ("implicit", No.UNSUPPORTED_GRANT_TYPE),
-        ("authorization_code", No.UNSUPPORTED_GRANT_TYPE),
-        ("refresh_token", No.UNSUPPORTED_GRANT_TYPE),
+        ("urn:ietf:params:oauth:grant-type:device_code", No.UNSUPPORTED_GRANT_TYPE),
         ("CLIENT_CREDENTIALS", No.UNSUPPORTED_GRANT_TYPE),
     ],
 )
@@ -84,6 +84,21 @@ async def test_a_grant_that_is_missing_or_not_served_is_named(server: World, gra
     card = await server.machine()
 
     assert (await refused(server, asked(card, grant_type=grant_type)))[0] is no
+
+
+@meets("A-45")
+@pytest.mark.parametrize("grant_type", EXCHANGES)
+async def test_a_grant_that_is_served_is_no_use_to_a_client_that_did_not_register_it(server: World, grant_type: str) -> None:
+    registered = [name for name in EXCHANGES if name != grant_type]
+    invitation = await server.invitation(grants=tuple(registered))
+    card = await server.register(invitation, grant_types=registered)
+
+    no, why = await refused(server, asked(card, grant_type=grant_type))
+
+    assert (no, why) == (
+        No.UNAUTHORIZED_CLIENT,
+        f"grant_type: the client is not registered for {grant_type} (RFC 6749 section 5.2)",
+    )
 
 
 @meets("A-45", "A-55")
@@ -110,10 +125,11 @@ async def test_a_public_client_gets_no_token_of_its_own_whatever_its_card_says(s
     assert (await refused(server, asked(card)))[0] is No.UNAUTHORIZED_CLIENT
 
 
-async def test_who_asks_is_settled_before_what_they_ask_for(server: World) -> None:
+@pytest.mark.parametrize("grant_type", ["", "password", *EXCHANGES])
+async def test_who_asks_is_settled_before_what_they_ask_for(server: World, grant_type: str) -> None:
     card = await server.machine()
 
-    no, _ = await refused(server, asked({**card, "client_secret": "guess"}, "nonsense", "not a URI", grant_type="password"))
+    no, _ = await refused(server, asked({**card, "client_secret": "guess"}, "nonsense", "not a URI", grant_type=grant_type))
 
     assert no is No.INVALID_CLIENT
 
@@ -140,6 +156,8 @@ async def test_a_token_keeps_its_client_from_counting_as_idle(server: World) -> 
         ("  orders:read    openid ", "orders:read openid"),
         ("orders:read orders:read", "orders:read"),
         ("orders:read nonsense orders:write", "orders:read"),
+        ("nonsense", "openid orders:read"),
+        ("orders:write admin", "openid orders:read"),
     ],
 )
 async def test_the_scope_is_what_was_asked_for_of_what_is_registered(server: World, wanted: str, granted: str) -> None:
@@ -150,13 +168,51 @@ async def test_the_scope_is_what_was_asked_for_of_what_is_registered(server: Wor
     assert issued.scope == granted
 
 
-async def test_a_scope_of_which_nothing_is_registered_is_refused_and_the_registered_one_named(server: World) -> None:
+@meets("A-17")
+async def test_the_strict_profile_refuses_a_scope_of_which_nothing_is_registered_and_names_the_registered_one(tmp_path: Path) -> None:
+    server = await world(tmp_path, profile="strict", scopes=("openid", "orders:read", "orders:write"))
     card = await server.machine("openid orders:read")
 
     no, why = await refused(server, asked(card, "orders:write admin"))
 
     assert no is No.INVALID_SCOPE
     assert "the client is registered for: openid orders:read" in why
+    assert (await got(server, asked(card, "orders:write orders:read")))[0].scope == "orders:read"
+
+
+@meets("H-16", "A-17")
+async def test_a_client_without_any_scope_gets_a_token_without_one(tmp_path: Path) -> None:
+    server = await world(tmp_path, default_scope="")
+    await server.resource(ORDERS, "")
+    await server.resource(STOCK, "stock:read")
+    card = await server.register(
+        await server.invitation(grants=("client_credentials",)), redirect_uris=[], grant_types=["client_credentials"]
+    )
+
+    issued, _ = await got(server, asked(card))
+    named, token = await got(server, asked(card, "", ORDERS))
+    told = await server.introspect(card, named.access_token)
+
+    assert "scope" not in card
+    assert (issued.scope, named.scope, token.audience) == ("", "", (ORDERS,))
+    assert told.json["active"]
+    assert "scope" not in told.json
+    assert await refused(server, asked(card, "stock:read")) == (
+        No.INVALID_SCOPE,
+        "scope: the client is registered for: none (RFC 6749 section 3.3)",
+    )
+    assert (await refused(server, asked(card, "", STOCK)))[0] is No.INVALID_SCOPE
+
+
+async def test_a_token_without_a_scope_dies_with_the_clients_right_to_ask(tmp_path: Path) -> None:
+    server = await world(tmp_path, default_scope="")
+    grants = ("client_credentials", "authorization_code")
+    card = await server.register(await server.invitation(grants=grants), grant_types=list(grants))
+    issued, _ = await got(server, asked(card))
+
+    after = await server.replaced(card, grant_types=["authorization_code"])
+
+    assert (await server.introspect(after, issued.access_token)).json == {"active": False}
 
 
 # ── The audience ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -321,6 +377,43 @@ async def test_a_resource_that_names_no_scopes_takes_them_all(server: World) -> 
     issued, _ = await got(server, asked(card, "", ORDERS))
 
     assert issued.scope == "openid orders:read"
+
+
+async def test_a_request_names_at_most_ten_resources(server: World) -> None:
+    card = await server.machine()
+    uris = [f"https://api.example/{number}" for number in range(11)]
+
+    assert (await audience(server, asked(card, "", *uris[:10])))[0] == tuple(uris[:10])
+    assert await refused(server, asked(card, "", *uris)) == (
+        No.INVALID_TARGET,
+        "resource: at most 10 with 4096 characters together (RFC 8707 section 2)",
+    )
+    assert (await refused(server, asked(card, "", *[uris[0]] * 11)))[0] is No.INVALID_TARGET
+
+
+async def test_the_resources_of_a_request_have_at_most_four_thousand_characters_together(server: World) -> None:
+    card = await server.machine()
+    long = [f"https://api.example/{number}/".ljust(2048, "a") for number in range(2)]
+
+    assert (await audience(server, asked(card, "", *long)))[0] == tuple(long)
+    assert (await refused(server, asked(card, "", *long, "https://b.example")))[0] is No.INVALID_TARGET
+
+
+@pytest.mark.parametrize("form", ["opaque", "jwt"])
+async def test_no_token_is_given_that_would_be_too_long_to_be_read_again(server: World, form: str) -> None:
+    for number in range(4):
+        await server.resource(f"https://api.example/{number}/".ljust(2000, "a"), "orders:read", form)
+    card = await server.machine("orders:read")
+
+    no, why = await refused(server, asked(card))
+    issued, _ = await got(server, asked(card, "", "https://api.example/0/".ljust(2000, "a")))
+
+    assert (no, why) == (
+        No.INVALID_TARGET,
+        "resource: the token would have more than 8192 characters; name fewer (RFC 8707 section 2)",
+    )
+    assert len(issued.access_token) < seals.ACCESS_TOKEN.longest
+    assert (await server.introspect(card, issued.access_token)).json["active"]
 
 
 # ── The life ─────────────────────────────────────────────────────────────────────────────────────────────────────────

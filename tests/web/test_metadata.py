@@ -1,6 +1,7 @@
 """The metadata documents and the key set as a caller sees them: RFC 8414 §3, OIDC Discovery §4, RFC 7517 §5."""
 
 import json
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from calling_card.protocol.clients import JSON
-from calling_card.usecases.issue import SERVED
+from calling_card.usecases.issue import EXCHANGES
 from calling_card.web.endpoints import ENDPOINTS
 from calling_card.wiring import AUTH_METHODS
 from tests.ledger import meets
+from tests.visitor import Browser, exchange, person_client, refresh, somebody
 from tests.world import CALLBACK, ISSUER, Reply, World, changed, world
 
 PLACE = "/.well-known/oauth-authorization-server"
@@ -175,9 +177,12 @@ async def test_a_new_resource_server_shows_at_once_under_a_new_tag(server: World
 
 
 async def test_the_key_set_is_public(server: World) -> None:
-    [key] = (await server.call("GET", "/jwks")).json["keys"]
+    published = (await server.call("GET", "/jwks")).json["keys"]
 
-    assert set(key) == {"kty", "crv", "x", "y", "kid", "use", "alg"}
+    assert {key["kty"]: set(key) for key in published} == {
+        "EC": {"kty", "crv", "x", "y", "kid", "use", "alg"},
+        "RSA": {"kty", "n", "e", "kid", "use", "alg"},
+    }
 
 
 # ── Whether it is true ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -188,11 +193,14 @@ async def test_every_endpoint_that_is_named_answers(server: World) -> None:
     document = (await server.call("GET", PLACE)).json
     named: dict[str, str] = {name: url for name, url in document.items() if name.endswith(("_endpoint", "_uri"))}
 
-    answers = {name: await at(server, url, "GET" if name == "jwks_uri" else "POST") for name, url in named.items()}
+    read = ("jwks_uri", "userinfo_endpoint")
+    answers = {name: await at(server, url, "GET" if name in read else "POST") for name, url in named.items()}
 
     assert {name: reply.status for name, reply in answers.items()} == {
+        "authorization_endpoint": 415,
         "token_endpoint": 415,
         "jwks_uri": 200,
+        "userinfo_endpoint": 401,
         "registration_endpoint": 415,
         "introspection_endpoint": 415,
         "revocation_endpoint": 415,
@@ -228,23 +236,23 @@ async def test_every_method_that_is_listed_is_accepted_there_and_no_other(server
 @meets("A-05", "H-30", "A-45")
 async def test_every_grant_that_is_listed_gives_a_token_and_no_other_does(server: World) -> None:
     listed = (await server.call("GET", PLACE)).json["grant_types_supported"]
-    card = await server.machine()
+    card = await server.register(
+        await server.invitation(grants=tuple(listed)), grant_types=listed, token_endpoint_auth_method="client_secret_basic"
+    )
+    await somebody(server)
+    code = (await Browser(server).allow(card))["code"]
 
-    answers = {
-        grant: await server.token(card, grant_type=grant)
-        for grant in (
-            *listed,
-            "authorization_code",
-            "refresh_token",
-            "password",
-            "implicit",
-            "urn:ietf:params:oauth:grant-type:device_code",
-        )
-    }
+    by_code = await exchange(server, card, code)
+    by_refresh = await refresh(server, card, by_code.json["refresh_token"])
+    answers = {"authorization_code": by_code, "refresh_token": by_refresh, "client_credentials": await server.token(card)}
+    others = [
+        await server.token(card, grant_type=grant)
+        for grant in ("password", "implicit", "urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:jwt-bearer")
+    ]
 
-    assert tuple(listed) == SERVED
-    assert {grant: reply.status for grant, reply in answers.items()} == {**dict.fromkeys(answers, 400), **dict.fromkeys(listed, 200)}
-    assert {reply.json["error"] for grant, reply in answers.items() if grant not in listed} == {"unsupported_grant_type"}
+    assert listed == list(EXCHANGES) == list(answers)
+    assert {reply.status for reply in answers.values()} == {200}
+    assert {reply.no for reply in others} == {(400, "unsupported_grant_type")}
 
 
 @meets("A-05")
@@ -305,6 +313,26 @@ async def test_what_is_not_served_is_refused_or_replaced_by_name_and_never_kept(
     else:
         assert reply.no == (400, "invalid_client_metadata")
         assert member in reply.why
+
+
+@meets("A-05", "A-61", "A-66")
+@pytest.mark.parametrize("member", ["id_token", "userinfo"])
+async def test_every_algorithm_that_is_listed_signs_and_its_key_is_published(server: World, member: str) -> None:
+    listed = (await server.call("GET", PLACE)).json[f"{member}_signing_alg_values_supported"]
+    published = {key["kid"]: key["alg"] for key in (await server.call("GET", "/jwks")).json["keys"]}
+    await somebody(server)
+
+    used: list[str] = []
+    for alg in listed:
+        card = await person_client(server, **{f"{member}_signed_response_alg": alg})
+        got = (await exchange(server, card, (await Browser(server).allow(card))["code"])).json
+        told = await server.call("GET", "/userinfo", headers={"authorization": f"Bearer {got['access_token']}"})
+        text = got["id_token"] if member == "id_token" else told.body.decode()
+        header = json.loads(urlsafe_b64decode(text.split(".")[0] + "=="))
+        assert published[header["kid"]] == header["alg"]
+        used.append(header["alg"])
+
+    assert used == listed == ["RS256", "ES256"]
 
 
 # ── What no answer holds ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -140,7 +140,10 @@ async def test_a_parameter_without_a_value_counts_as_not_sent(server: World) -> 
         ("grant_type=password&username=a&password=b", (400, "unsupported_grant_type")),
         ("grant_type=client_credentials&grant_type=client_credentials", (400, "invalid_request")),
         ("grant_type=client_credentials&scope=openid&scope=", (400, "invalid_request")),
-        ("grant_type=client_credentials&scope=nonsense", (400, "invalid_scope")),
+        ("grant_type=client_credentials&scope=nonsense", (200, "")),
+        ("grant_type=client_credentials&resource=nonsense", (400, "invalid_target")),
+        ("grant_type=authorization_code", (400, "unauthorized_client")),
+        ("grant_type=refresh_token", (400, "unauthorized_client")),
         ("grant_type=client_credentials&something=else&something_more=", (200, "")),
     ],
 )

@@ -4,20 +4,22 @@ Every passkey can be found by the device itself, because sign-in asks without sa
 owner. We never are a frame in somebody's page, and want no attestation: it tells the make of a device, which is none of our business.
 """
 
+import base64
 import hmac
 import json
 from collections.abc import Sequence
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, cast
+from typing import cast
 from urllib.parse import urlsplit
 
 from calling_card.ports import Registered
-from calling_card.protocol.people import Passkey, Person
-
-if TYPE_CHECKING:
-    from webauthn.helpers.structs import PublicKeyCredentialDescriptor
+from calling_card.protocol.people import Passkey, Person, text
 
 NAME = "calling-card"
+KEY = "public-key"
+"""The one type of credential there is."""
+ALGS = (-8, -7, -257)
+"""EdDSA, ES256, RS256, by their COSE numbers, best first (WebAuthn Level 3 §5.8.5)."""
 LONGEST = 16384
 """Characters of an answer."""
 LONGEST_ID = 1023
@@ -30,7 +32,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class WebPasskeys:
-    """The ceremonies at one issuer; the library is loaded with the first of them."""
+    """The ceremonies at one issuer; the library is loaded when the first device answers."""
 
     def __init__(self, issuer: str) -> None:
         """Without a look at what is stored."""
@@ -42,35 +44,29 @@ class WebPasskeys:
         self.available = _is_domain(self._id) and (url.scheme == "https" or self._id == "localhost")
 
     def wanted(self, person: Person, challenge: bytes, there: Sequence[Passkey]) -> str:
-        """The options for ``navigator.credentials.create``, as JSON."""
-        from webauthn import generate_registration_options, options_to_json
-        from webauthn.helpers.structs import AuthenticatorSelectionCriteria, ResidentKeyRequirement, UserVerificationRequirement
-
-        return options_to_json(
-            generate_registration_options(
-                rp_id=self._id,
-                rp_name=NAME,
-                user_id=person.id,
-                user_name=person.name,
-                user_display_name=person.shown,
-                challenge=challenge,
-                timeout=TIMEOUT,
-                authenticator_selection=AuthenticatorSelectionCriteria(
-                    resident_key=ResidentKeyRequirement.REQUIRED, user_verification=UserVerificationRequirement.REQUIRED
-                ),
-                exclude_credentials=[_described(passkey) for passkey in there],
-            )
-        )
+        """The options for ``navigator.credentials.create``, as JSON (WebAuthn Level 3 §5.1.8)."""
+        options = {
+            "rp": {"id": self._id, "name": NAME},
+            "user": {"id": text(person.id), "name": person.name, "displayName": person.shown},
+            "challenge": text(challenge),
+            "pubKeyCredParams": [{"type": KEY, "alg": alg} for alg in ALGS],
+            "timeout": TIMEOUT,
+            "excludeCredentials": [{"type": KEY, "id": text(passkey.id)} for passkey in there],
+            "authenticatorSelection": {"residentKey": "required", "requireResidentKey": True, "userVerification": "required"},
+            "attestation": "none",
+        }
+        return json.dumps(options)
 
     def asked(self, challenge: bytes) -> str:
-        """The options for ``navigator.credentials.get``, as JSON: any passkey of this server will do."""
-        from webauthn import generate_authentication_options, options_to_json
-        from webauthn.helpers.structs import UserVerificationRequirement
-
-        options = generate_authentication_options(
-            rp_id=self._id, challenge=challenge, timeout=TIMEOUT, user_verification=UserVerificationRequirement.REQUIRED
-        )
-        return options_to_json(options)
+        """The options for ``navigator.credentials.get``, as JSON: any passkey of this server will do (WebAuthn Level 3 §5.1.9)."""
+        options: dict[str, object] = {
+            "challenge": text(challenge),
+            "timeout": TIMEOUT,
+            "rpId": self._id,
+            "allowCredentials": [],
+            "userVerification": "required",
+        }
+        return json.dumps(options)
 
     def registered(self, answer: str, challenge: bytes) -> Registered | None:
         """What the device's JSON answer registers; None: it proves nothing."""
@@ -81,11 +77,10 @@ class WebPasskeys:
 
     def named(self, answer: str) -> bytes:
         """The credential id that an answer claims to be from; empty: it cannot be read."""
-        from webauthn import base64url_to_bytes
-
         try:
-            id = base64url_to_bytes(str(_read(answer)["rawId"]))
-        except Exception:  # noqa: BLE001 # as above
+            name = _read(answer).get("rawId")
+            id = base64.b64decode(name + "=" * (-len(name) % 4), altchars=b"-_", validate=True) if isinstance(name, str) else b""
+        except (ValueError, RecursionError):
             return b""
         return id if len(id) <= LONGEST_ID else b""
 
@@ -99,6 +94,7 @@ class WebPasskeys:
     def _registered(self, answer: str, challenge: bytes) -> Registered | None:
         from webauthn import verify_registration_response
         from webauthn.helpers import parse_attestation_object, parse_registration_credential_json
+        from webauthn.helpers.cose import COSEAlgorithmIdentifier
 
         credential = parse_registration_credential_json(_read(answer))
         if parse_attestation_object(credential.response.attestation_object).fmt not in FORMATS:
@@ -109,6 +105,7 @@ class WebPasskeys:
             expected_rp_id=self._id,
             expected_origin=self._origin,
             require_user_verification=True,
+            supported_pub_key_algs=[COSEAlgorithmIdentifier(alg) for alg in ALGS],
         )
         if _framed(credential.response.client_data_json) or not 0 < len(made.credential_id) <= LONGEST_ID:
             return None
@@ -140,12 +137,6 @@ def _is_domain(host: str) -> bool:
     except ValueError:
         return bool(host)
     return False
-
-
-def _described(passkey: Passkey) -> "PublicKeyCredentialDescriptor":
-    from webauthn.helpers.structs import PublicKeyCredentialDescriptor
-
-    return PublicKeyCredentialDescriptor(id=passkey.id)
 
 
 def _read(answer: str) -> dict[str, object]:

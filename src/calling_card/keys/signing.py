@@ -55,7 +55,7 @@ class JoseSigner:
         if seen == self._known:
             return
         published = [key for key in keys if key.state in PUBLISHED]
-        opened = {key.kid: (key.alg, self._open(key)) for key in published}
+        opened = {key.kid: self._keys.get(key.kid) or (key.alg, self._open(key)) for key in published}
         self._keys = opened
         self._minting = {key.alg: key.kid for key in published if key.state == "minting"}
         self._jwks = {"keys": [{**key.as_dict(private=False), "kid": kid, "use": "sig", "alg": alg} for kid, (alg, key) in opened.items()]}

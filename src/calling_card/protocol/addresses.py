@@ -278,6 +278,20 @@ def _place(issuer: str) -> tuple[str, str]:
     return url.host.rstrip("."), url.port or _PORTS[url.scheme]
 
 
+def is_dangerous(text: str) -> bool:
+    """Whether a redirect would run code, read files or be read in two ways; asked again each time, for records older than a rule."""
+    try:
+        return _split(text).scheme in FORBIDDEN_SCHEMES
+    except AddressError:
+        return True
+
+
+def has_any_port(text: str) -> bool:
+    """Whether only a request can say to which port of this machine a callback leads (H-08)."""
+    found = _LOOPBACK_URL.fullmatch(text)
+    return found is not None and found[2] == "*"
+
+
 def stays_on_device(text: str) -> bool:
     """Whether a callback ends on the device: loopback or a private-use scheme (RFC 8252 §7)."""
     try:

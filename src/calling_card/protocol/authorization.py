@@ -14,13 +14,16 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from calling_card.protocol.addresses import redirect_matches
+from calling_card.protocol.addresses import has_any_port, is_dangerous, redirect_matches
 from calling_card.protocol.clients import JSON, Card
 from calling_card.protocol.errors import No, Refusal
 
 PROMPTS = ("none", "login", "consent", "select_account")
 MODES = ("query", "fragment", "form_post")
+_LONGEST_REQUEST = 16384
+"""Characters: it must fit, sealed, into a form."""
 _LONGEST_STATE = 2048
+"""Bytes (A-15)."""
 _FIELDS = 100
 _LONGEST = 512
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -82,11 +85,12 @@ class Wish:
     subject: str
     """The one subject that the ``claims`` parameter allows, or empty."""
     login_hint: str
-    languages: tuple[str, ...]
 
 
 def read_request(query: str) -> Said:
     """The parameters; one without a value counts as not sent, unknown ones are passed over. Raises `Refusal` (A-11)."""
+    if len(query) > _LONGEST_REQUEST:
+        raise Refusal(No.INVALID_REQUEST, f"the query is longer than {_LONGEST_REQUEST} characters")
     try:
         pairs = parse_qsl(query, keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=_FIELDS)
     except ValueError:
@@ -104,18 +108,25 @@ def read_request(query: str) -> Said:
 
 def where(said: Said, card: Card) -> Return:
     """Where answers go. Raises `Refusal` that can only be shown (A-12, A-13)."""
-    if len(said.get("state")) > _LONGEST_STATE:
-        raise Refusal(No.INVALID_REQUEST, f"state: is longer than {_LONGEST_STATE} characters")
-    registered = _texts(card.get("redirect_uris"))
+    state, mode = said.get("state"), said.get("response_mode")
+    if len(state.encode()) > _LONGEST_STATE:
+        raise Refusal(No.INVALID_REQUEST, f"state: is longer than {_LONGEST_STATE} bytes")
+    uri, registered = _chosen(said, _texts(card.get("redirect_uris")))
+    if is_dangerous(uri):
+        raise Refusal(No.INVALID_REDIRECT_URI, "redirect_uri: has a scheme that is never redirected to (RFC 9700 section 4.1)")
+    return Return(uri, registered, mode if mode in MODES else "query", state, sent=said.get("redirect_uri") != "")
+
+
+def _chosen(said: Said, registered: Sequence[str]) -> tuple[str, str]:
+    """The redirect URI, and the registered one that it is."""
     asked = said.get("redirect_uri")
-    mode = said.get("response_mode")
     if not asked:
-        if len(registered) != 1 or "openid" in said.get("scope").split():
+        if len(registered) != 1 or has_any_port(registered[0]) or "openid" in said.get("scope").split():
             raise Refusal(No.INVALID_REDIRECT_URI, "redirect_uri: is missing (RFC 6749 section 3.1.2.3)")
-        return Return(registered[0], registered[0], mode if mode in MODES else "query", said.get("state"), sent=False)
+        return registered[0], registered[0]
     for one in registered:
         if redirect_matches(one, asked):
-            return Return(asked, one, mode if mode in MODES else "query", said.get("state"), sent=True)
+            return asked, one
     raise Refusal(
         No.INVALID_REDIRECT_URI,
         "redirect_uri: is not one of those the client registered; they are compared character by character (RFC 9700 section 2.1)",
@@ -135,7 +146,6 @@ def wish(said: Said, bounds: Bounds) -> Wish:
         hint=said.get("id_token_hint"),
         subject=_subject(said.get("claims")),
         login_hint=said.get("login_hint")[:100],
-        languages=tuple(said.get("ui_locales").split()[:10]),
     )
 
 
@@ -255,6 +265,14 @@ def _subject(claims: str) -> str:
     for name in ("id_token", "sub", "value"):
         read = cast(Mapping[str, object], read).get(name) if isinstance(read, dict) else None
     return read if isinstance(read, str) else ""
+
+
+def asking_for_another(query: str) -> str:
+    """The same request, but somebody else may sign in; a wish for consent stays (OIDC Core §3.1.2.1)."""
+    pairs = parse_qsl(query, keep_blank_values=True)
+    prompts = {word for name, value in pairs if name == "prompt" for word in value.split()} & {"consent"}
+    others = [(name, value) for name, value in pairs if name != "prompt"]
+    return urlencode([*others, ("prompt", " ".join(["select_account", *prompts]))])
 
 
 def answer_url(back: Return, members: Mapping[str, str]) -> str:

@@ -9,7 +9,9 @@ from calling_card.protocol.clients import JSON, Card
 
 SELF = "self"
 """Issuer of the identities of embedded accounts."""
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
+LONGEST_NAME = 100
+"""Characters."""
+NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._@+-]{{0,{LONGEST_NAME - 1}}}")
 """What a sign-in name may be: it is typed, shown and logged."""
 SHORTEST_PASSWORD = 8
 """Characters (NIST SP 800-63B §5.1.1.2)."""

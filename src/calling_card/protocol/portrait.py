@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from calling_card.protocol.addresses import AddressError, host_of, is_loopback_host, split_url
-from calling_card.protocol.clients import Card, Client, Tier
+from calling_card.protocol.clients import JSON, Card, Client, Tier
 from calling_card.protocol.languages import choose
 
 LINKS = ("client_uri", "policy_uri", "tos_uri")
@@ -29,12 +29,14 @@ class Portrait:
     """``web``, ``loopback`` or ``private``."""
     links: tuple[tuple[str, str], ...]
     """Member name and URL, in the reader's language."""
+    languages: tuple[str, ...] = ()
+    """What the reader prefers, best first."""
 
 
 def portrait(client: Client, card: Card, redirect_uri: str, languages: Sequence[str]) -> Portrait:
-    """The client as a reader of these languages sees it (R-53, R-85)."""
+    """The client as a reader of these languages sees it (R-53, R-85); without a redirect URI it is the one the client registered."""
     name = choose(card, "client_name", languages)
-    kind, host = redirect_of(redirect_uri)
+    kind, host = redirect_of(redirect_uri or _first(card.get("redirect_uris")))
     links = [(member, choose(card, member, languages)) for member in LINKS]
     return Portrait(
         client_id=client.client_id,
@@ -45,7 +47,12 @@ def portrait(client: Client, card: Card, redirect_uri: str, languages: Sequence[
         redirect_host=host,
         redirect_kind=kind,
         links=tuple((member, url) for member, url in links if isinstance(url, str) and url),
+        languages=tuple(languages),
     )
+
+
+def _first(value: JSON) -> str:
+    return value[0] if isinstance(value, list) and value and isinstance(value[0], str) else ""
 
 
 def redirect_of(uri: str) -> tuple[str, str]:

@@ -7,6 +7,8 @@ from calling_card.protocol.addresses import Address, AddressError, is_loopback_h
 from calling_card.protocol.errors import No, Refusal
 
 _PORTS = {"https": "443", "http": "80"}
+MOST, LONGEST = 10, 4096
+"""How many resources one request may name, and how many characters they may have together: they stand in every token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ def acceptable(asked: Sequence[str], configured: Sequence[Resource], place: Plac
 
     ``person``: whether a person stands behind it; only then may our own userinfo be the resource (CREDENTIALS §3).
     """
+    if len(asked) > MOST or sum(map(len, asked)) > LONGEST:
+        raise Refusal(No.INVALID_TARGET, f"resource: at most {MOST} with {LONGEST} characters together (RFC 8707 section 2)")
     wanted = {check(uri, place.issuer): uri for uri in asked}
     known = {resource.uri for resource in configured}
     for uri, said in wanted.items():
@@ -106,12 +110,12 @@ def target(wanted: dict[str, str], scope: str, configured: Sequence[Resource], p
         return _by_scope(scope, configured, place, person=person)
     found = {resource.uri: resource for resource in configured}
     own = canonical(place.userinfo)
-    if not configured or list(wanted) == [own]:
+    if not configured:
         return Target(tuple(wanted.values()), "opaque" if list(wanted) == [own] else "jwt", scope)
     chosen = [found[uri] for uri in wanted if uri in found]
     usable = {word for resource in chosen for word in resource.scope.split()} | (set(OWN) if own in wanted else set())
     kept = [word for word in scope.split() if word in usable] if usable else scope.split()
-    if not kept:
+    if usable and not kept:
         raise Refusal(No.INVALID_SCOPE, "scope: the resource knows none of the scopes of this client (RFC 8707 section 2.2)")
     return Target(tuple(place.userinfo if uri == own else uri for uri in wanted), _form(chosen), " ".join(kept))
 
@@ -131,4 +135,4 @@ OWN = ("openid", "profile", "email", "phone", "address", "offline_access")
 
 
 def _form(chosen: Sequence[Resource]) -> str:
-    return "jwt" if all(resource.tokens == "jwt" for resource in chosen) else "opaque"
+    return "jwt" if chosen and all(resource.tokens == "jwt" for resource in chosen) else "opaque"

@@ -22,7 +22,7 @@ from calling_card.protocol.rotation import Clock, first
 from calling_card.usecases.clients import Known, find, known_scopes, rules_of
 from calling_card.usecases.people.browsers import Present, Visit, acting, current, expired, form
 from calling_card.usecases.people.sign_in import Offer, offer
-from calling_card.usecases.tokens import place
+from calling_card.usecases.tokens import place, signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +196,7 @@ async def _hinted(ports: Ports, asked: Wish) -> str:
     """The one person the request is about, or empty (A-25). Raises `Refusal` for a hint that we did not issue."""
     if not asked.hint:
         return asked.subject
-    ports.signer.know(await ports.store.signing_keys())
-    claims = ports.signer.verify(asked.hint, TYP)
+    claims = (await signer(ports)).verify(asked.hint, TYP)
     subject = claims.get("sub") if claims is not None and claims.get("iss") == ports.settings.issuer else None
     if not isinstance(subject, str):
         raise Refusal(No.INVALID_REQUEST, "id_token_hint: is no ID token of this server (OIDC Core section 3.1.2.1)")
@@ -336,7 +335,7 @@ async def _stopped(ports: Ports, request: _Request, refusal: Refusal) -> Outcome
         raise refusal
     members = {"error": refusal.no.code, "error_description": plain(refusal.description)}
     answer = _answer(ports, request, members, clicked=False)
-    if ports.settings.error_redirects == "always" or await _trusted(ports, request.known.client):
+    if ports.settings.dev or ports.settings.error_redirects == "always" or await _trusted(ports, request.known.client):
         return answer
     return Stopped(refusal, answer)
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from calling_card.ports import Ports
 from calling_card.protocol.clients import Card
 from calling_card.protocol.server import Served, document
-from calling_card.usecases.issue import EXCHANGES
+from calling_card.usecases.issue import served
+from calling_card.usecases.tokens import signer
 
 
 async def describe(ports: Ports, endpoints: Mapping[str, str], languages: Sequence[str]) -> Card:
@@ -17,7 +18,7 @@ async def describe(ports: Ports, endpoints: Mapping[str, str], languages: Sequen
             issuer=ports.settings.issuer,
             registration_endpoint="" if ports.settings.registration == "closed" else ports.desk.endpoint,
             endpoints={name: ports.settings.endpoint(path) for name, path in endpoints.items()},
-            grant_types=tuple(EXCHANGES),
+            grant_types=served(ports),
             auth_methods=ports.ground.auth_methods,
             scopes=tuple(scopes),
             algs=tuple(ports.ground.signing_algs),
@@ -29,5 +30,4 @@ async def describe(ports: Ports, endpoints: Mapping[str, str], languages: Sequen
 
 async def keys(ports: Ports) -> Mapping[str, object]:
     """The public keys."""
-    ports.signer.know(await ports.store.signing_keys())
-    return ports.signer.jwks()
+    return (await signer(ports)).jwks()

@@ -10,8 +10,8 @@ from calling_card.protocol.credentials import REFRESH_TOKEN, Handle, speaks_for
 from calling_card.protocol.credentials import read as read_handle
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.grants import Stage, ended, of_client
-from calling_card.protocol.people import text
+from calling_card.protocol.grants import Grant, Stage, ended, of_client
+from calling_card.protocol.people import Standing, text
 from calling_card.protocol.resources import canonical
 from calling_card.usecases.clients import ATTEMPTS, Presented, authenticate, refused
 from calling_card.usecases.tokens import Living, living, read
@@ -45,7 +45,7 @@ async def introspect(ports: Ports, asked: Asked) -> Card:
     audience: JSON = token.audience[0] if len(token.audience) == 1 else list(token.audience)
     return {
         "active": True,
-        "scope": scope,
+        **({"scope": scope} if scope else {}),
         "client_id": token.client_id,
         "sub": token.subject,
         "aud": audience,
@@ -71,12 +71,11 @@ async def revoke(ports: Ports, asked: Asked) -> None:
         await _end(ports, asked, caller, handle)
         return
     token = await read(ports, asked.token)
-    if token is None or token.expires_at <= ports.now():
+    found = await living(ports, token) if token else None
+    if token is None or found is None:
         return
-    if token.client_id != caller.client_id:
+    if found.client.key != caller.key:
         _foreign(ports)
-        return
-    if await living(ports, token) is None:
         return
     event = Event("token_revoked", ports.now(), caller.key, "client", asked.presented.request_id, {"tokens": 1})
     await ports.store.revoke(caller, token.jti, token.expires_at, event, token.grant)
@@ -84,16 +83,13 @@ async def revoke(ports: Ports, asked: Asked) -> None:
 
 async def _end(ports: Ports, asked: Asked, caller: Client, handle: Handle) -> None:
     """The end of the grant a refresh token speaks for; a token that was replaced ends nothing any more."""
-    if handle.owner[:16] != caller.key:
-        _foreign(ports)
-        return
     for _ in range(ATTEMPTS):
-        found = await ports.store.grant(caller.key, handle.owner[16:])
-        if found is None:
+        found = await ports.store.grant(handle.owner[:16], handle.owner[16:])
+        if found is None or not _speaks(handle, *found):
             return
-        grant, row = found[0], found[0].refresh
-        current = handle.generation in (row.confirmed, row.issued) and speaks_for(handle, row)
-        if grant.stage is not Stage.LIVE or not of_client(grant, caller) or not current:
+        grant = found[0]
+        if not of_client(grant, caller):
+            _foreign(ports)
             return
         body: dict[str, JSON] = {"person": text(grant.person), "by": "client"}
         if await ports.store.change_grant(
@@ -103,6 +99,13 @@ async def _end(ports: Ports, asked: Asked, caller: Client, handle: Handle) -> No
     raise Refusal(No.UNAVAILABLE, "the grant is being changed by others; try again", retry_after=1)
 
 
+def _speaks(handle: Handle, grant: Grant, person: Standing) -> bool:
+    """Whether the refresh token is one of those that could still be used, and the grant has not ended."""
+    row = grant.refresh
+    current = handle.generation in (row.confirmed, row.issued) and speaks_for(handle, row)
+    return current and grant.stage is Stage.LIVE and person.epoch == grant.person_epoch
+
+
 def _foreign(ports: Ports) -> None:
     """Another client's token is refused, or by setting passed over in silence."""
     if ports.settings.revocation_foreign == "refuse":
@@ -110,14 +113,17 @@ def _foreign(ports: Ports) -> None:
 
 
 def _scope_now(found: Living) -> str | None:
-    """The sealed scope as far as it is still allowed; None: nothing of it, or not for this grant any more."""
+    """The sealed scope as far as it is still allowed; None: nothing is left of it, or not for this grant any more."""
     if found.grant is not None:
         allowed = found.grant.scope.split()
     else:
         card = card_of(found.client)
         granted = card.get("grant_types")
-        allowed = str(card.get("scope", "")).split() if isinstance(granted, list) and "client_credentials" in granted else []
-    return " ".join(word for word in found.token.scope.split() if word in allowed) or None
+        if not isinstance(granted, list) or "client_credentials" not in granted:
+            return None
+        allowed = str(card.get("scope", "")).split()
+    left = [word for word in found.token.scope.split() if word in allowed]
+    return None if found.token.scope and not left else " ".join(left)
 
 
 async def _entitled(ports: Ports, caller: Client, token: tokens.AccessToken) -> bool:

@@ -16,18 +16,22 @@ EXCHANGES: Mapping[str, Callable[[Ports, Known, Asked], Awaitable[Issued]]] = {
     "refresh_token": by_refresh,
     "client_credentials": by_itself,
 }
-"""Grant types that give tokens now."""
+"""What each grant type is exchanged by; which of them are served, the ground says."""
+
+
+def served(ports: Ports) -> tuple[str, ...]:
+    """Grant types that give tokens now."""
+    return tuple(grant for grant in EXCHANGES if grant in ports.ground.grant_types)
 
 
 async def issue(ports: Ports, asked: Asked) -> Issued:
     """Tokens for what the client brings. Raises `Refusal`: ``invalid_client`` first, then grant type, then what the exchange says."""
-    if not asked.grant_type:
-        raise Refusal(No.INVALID_REQUEST, "grant_type: is missing (RFC 6749 section 4.4.2)")
     known = await authenticate(ports, asked.presented)
-    exchange = EXCHANGES.get(asked.grant_type)
-    if exchange is None:
-        raise Refusal(No.UNSUPPORTED_GRANT_TYPE, f"grant_type: this server serves {', '.join(EXCHANGES)} (RFC 6749 section 5.2)")
+    if not asked.grant_type:
+        raise Refusal(No.INVALID_REQUEST, "grant_type: is missing (RFC 6749 section 3.2)")
+    if asked.grant_type not in served(ports):
+        raise Refusal(No.UNSUPPORTED_GRANT_TYPE, f"grant_type: this server serves {', '.join(served(ports))} (RFC 6749 section 5.2)")
     registered = known.card.get("grant_types")
     if not isinstance(registered, list) or asked.grant_type not in registered:
         raise Refusal(No.UNAUTHORIZED_CLIENT, f"grant_type: the client is not registered for {asked.grant_type} (RFC 6749 section 5.2)")
-    return await exchange(ports, known, asked)
+    return await EXCHANGES[asked.grant_type](ports, known, asked)

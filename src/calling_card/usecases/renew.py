@@ -54,7 +54,7 @@ async def signing_key(ports: Ports, by: str) -> Sequence[str]:
 def _aged(key: SigningKey, now: int, until: int) -> SigningKey:
     if key.state == "minting":
         return replace(key, state="verifying", until=until)
-    return replace(key, state="gone") if key.state == "verifying" and key.until < now else key
+    return replace(key, state="gone") if key.state == "verifying" and key.over(now) else key
 
 
 def _made(ports: Ports, alg: str) -> SigningKey:

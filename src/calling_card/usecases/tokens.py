@@ -1,11 +1,12 @@
-"""Access tokens: made, read again, and whether they live (RFC 9068, CREDENTIALS §3). The other use case that others call."""
+"""Access tokens: made, read again, and whether they live (RFC 9068, CREDENTIALS §3). Other use cases call this one."""
 
 import hmac
 from dataclasses import dataclass, replace
 
-from calling_card.ports import Ports, Rows
+from calling_card.ports import Ports, Rows, Signer
 from calling_card.protocol import seals, tokens
 from calling_card.protocol.clients import Client, Route, State, client_key
+from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.grants import Grant, Stage, of_client
 from calling_card.protocol.people import text
 from calling_card.protocol.resources import Place, Target
@@ -40,8 +41,18 @@ def place(ports: Ports) -> Place:
     return Place(ports.settings.issuer, ports.settings.endpoint("/userinfo"))
 
 
+async def signer(ports: Ports) -> Signer:
+    """The signer, with the keys that are published now (OIDC Core §10.1.1)."""
+    now = ports.now()
+    ports.signer.know([key for key in await ports.store.signing_keys() if not key.over(now)])
+    return ports.signer
+
+
 async def mint(ports: Ports, client: Client, target: Target, grant: Grant | None = None) -> Issued:
-    """An access token for a client, in its own name or under a grant."""
+    """An access token for a client, in its own name or under a grant.
+
+    Raises `Refusal` (``invalid_target``) rather than make one that is too long to be read again.
+    """
     now = ports.now()
     lifetime = ports.settings.jwt_lifetime if target.form == "jwt" else ports.settings.opaque_token_lifetime
     token = tokens.AccessToken(
@@ -59,14 +70,20 @@ async def mint(ports: Ports, client: Client, target: Target, grant: Grant | None
         grant_epoch=0 if grant is None else grant.epoch,
         person_epoch=0 if grant is None else grant.person_epoch,
     )
+    made = await _text(ports, token, target.form)
+    if len(made) > LONGEST:
+        raise Refusal(No.INVALID_TARGET, f"resource: the token would have more than {LONGEST} characters; name fewer (RFC 8707 section 2)")
     ports.store.used(client, now // 86400)
-    return Issued(await _text(ports, token, target.form), lifetime, target.scope)
+    return Issued(made, lifetime, target.scope)
+
+
+LONGEST = seals.ACCESS_TOKEN.longest
+"""Characters of an access token, whatever its form: what fits into a header everywhere."""
 
 
 async def _text(ports: Ports, token: tokens.AccessToken, form: str) -> str:
     if form == "jwt":
-        ports.signer.know(await ports.store.signing_keys())
-        return ports.signer.sign(tokens.to_claims(token, ports.settings.issuer), tokens.TYP)
+        return (await signer(ports)).sign(tokens.to_claims(token, ports.settings.issuer), tokens.TYP)
     return seals.write(ports.keyring, seals.ACCESS_TOKEN, tokens.to_bytes(token), ports.entropy(seals.NONCE))
 
 
@@ -75,10 +92,9 @@ async def read(ports: Ports, text: str) -> tokens.AccessToken | None:
     plain = seals.read(ports.keyring, seals.ACCESS_TOKEN, text)
     if plain is not None:
         return tokens.from_bytes(plain)
-    if text.count(".") != 2:
+    if text.count(".") != 2 or len(text) > LONGEST:
         return None
-    ports.signer.know(await ports.store.signing_keys())
-    claims = ports.signer.verify(text, tokens.TYP)
+    claims = (await signer(ports)).verify(text, tokens.TYP)
     return None if claims is None else tokens.from_claims(claims, ports.settings.issuer)
 
 

@@ -7,11 +7,14 @@ from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.idtokens import TYP
 from calling_card.protocol.people import claims_for
 from calling_card.protocol.resources import canonical
-from calling_card.usecases.tokens import living, place, read
+from calling_card.usecases.tokens import living, place, read, signer
 
 
 async def userinfo(ports: Ports, token: str | None) -> Card | str:
-    """The claims that the token's scopes release, or a JWT of them for a client that registered for that (A-63). Raises `Refusal`: ``invalid_token``, ``insufficient_scope`` (A-64)."""
+    """The claims that the token's scopes release, or a JWT of them for a client that registered for that (A-63).
+
+    Raises `Refusal`: ``invalid_token``, ``insufficient_scope`` (A-64).
+    """
     if token is None:
         raise Refusal(No.NO_TOKEN, "userinfo needs an access token (OIDC Core section 5.3.1)")
     claims = await read(ports, token)
@@ -31,5 +34,4 @@ async def userinfo(ports: Ports, token: str | None) -> Card | str:
     alg = card_of(found.client).get("userinfo_signed_response_alg")
     if not isinstance(alg, str):
         return released
-    ports.signer.know(await ports.store.signing_keys())
-    return ports.signer.sign({**released, "iss": ports.settings.issuer, "aud": found.client.client_id}, TYP, alg)
+    return (await signer(ports)).sign({**released, "iss": ports.settings.issuer, "aud": found.client.client_id}, TYP, alg)

@@ -15,6 +15,7 @@ from calling_card.usecases.people.browsers import Visit
 from calling_card.web.browsers import check_origin, session_cookie, visit
 from calling_card.web.http import Answer, Request, form
 from calling_card.web.pages.views import Account, Allowed, Form, Leaving, PasskeyLine, SessionLine, SignedOut, SignIn
+from calling_card.web.refused import with_wait
 from calling_card.web.show import page, see_other
 
 _DONE = ("withdrawn", "session_ended", "sessions_ended", "password_changed", "passkey_added", "passkey_removed")
@@ -47,7 +48,7 @@ async def act(ports: Ports, request: Request) -> Answer:
         problem = refusal.description if refusal.no is No.SIGN_IN_FAILED else _PROBLEMS.get(refusal.no)
         if problem is None:
             raise
-        return await _page(ports, request, who, problem=problem, status=refusal.no.status)
+        return with_wait(await _page(ports, request, who, problem=problem, status=refusal.no.status), refusal)
     if done.what == "signed_out":
         gone = session_cookie(ports, "", 0)
         return page(ports, request, who, SignedOut(ports.settings.base_path + "/account"), more=(gone,))

@@ -1,10 +1,10 @@
 """The authorization endpoint and its two forms over HTTP (RFC 6749 §3.1, OIDC Core §3.1.2)."""
 
+import re
 from dataclasses import replace
-from urllib.parse import urlencode
 
 from calling_card.ports import Ports
-from calling_card.protocol.authorization import answer_url
+from calling_card.protocol.authorization import answer_url, asking_for_another
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.portrait import Portrait
 from calling_card.usecases import authorize
@@ -13,27 +13,31 @@ from calling_card.usecases.people.browsers import Visit
 from calling_card.web.browsers import check_origin, number_cookie, session_cookie, visit, wants_page
 from calling_card.web.http import Answer, Request, form
 from calling_card.web.pages.views import Consent, Form, Problem, SignIn
-from calling_card.web.refused import refused
+from calling_card.web.refused import refused, with_wait
 from calling_card.web.show import page, see_other, to_client
 
 TRANSACTION = "cc_transaction"
 """Parameter that our own pages add to a request they send back here."""
+_QUERY = re.compile(rb'[!"$-~]*')
+"""Printable, without a space, without the mark of a fragment."""
 
 
 async def start(ports: Ports, request: Request) -> Answer:
     """GET: a client sends a person here."""
-    query = request.query.decode("ascii", "replace")
-    said, _, added = query.partition(f"&{TRANSACTION}=")
+    said, _, added = _readable(request.query).partition(f"&{TRANSACTION}=")
     return await _go_on(ports, request, visit(ports, request), said, added)
 
 
 async def start_by_form(ports: Ports, request: Request) -> Answer:
     """POST: the same with a form; it becomes a GET, because a form from elsewhere comes without the session's cookie."""
-    try:
-        said = request.body.decode("ascii")
-    except UnicodeDecodeError:
-        raise Refusal(No.INVALID_REQUEST, "the body is no form (RFC 6749 appendix B)") from None
-    return see_other(f"{ports.settings.endpoint('/authorize')}?{said}")
+    return see_other(f"{ports.settings.endpoint('/authorize')}?{_readable(request.body)}")
+
+
+def _readable(query: bytes) -> str:
+    """The parameters as they may stand in a URL, and in our own headers. Raises `Refusal` (RFC 3986 §3.4)."""
+    if not _QUERY.fullmatch(query):
+        raise Refusal(No.INVALID_REQUEST, "the parameters are no form: everything but ASCII is percent-encoded (RFC 6749 appendix B)")
+    return query.decode("ascii")
 
 
 async def _go_on(ports: Ports, request: Request, who: Visit, said: str, transaction: str, problem: str = "", name: str = "") -> Answer:
@@ -42,7 +46,9 @@ async def _go_on(ports: Ports, request: Request, who: Visit, said: str, transact
 
 
 def _shown(ports: Ports, request: Request, who: Visit, outcome: authorize.Outcome, problem: str = "", name: str = "") -> Answer:
-    """Whatever comes next, as the browser gets it."""
+    """Whatever comes next, as the browser gets it; ``ui_locales`` of the request come before what the browser prefers (R-53)."""
+    shown = outcome.answer.client if isinstance(outcome, authorize.Stopped) else outcome.client
+    who = replace(who, languages=shown.languages)
     match outcome:
         case authorize.SignInNeeded():
             view = SignIn(
@@ -76,7 +82,7 @@ def _question(ports: Ports, asked: authorize.Question) -> Consent:
         resources=asked.resources,
         links=_links(ports, asked.client),
         rememberable=asked.rememberable,
-        switch=f"{ports.settings.base_path}/authorize?{asked.request}&{urlencode({'prompt': 'select_account'})}",
+        switch=f"{ports.settings.base_path}/authorize?{asking_for_another(asked.request)}",
         again=asked.again,
     )
 
@@ -114,7 +120,8 @@ async def sign_in_form(ports: Ports, request: Request) -> Answer:
         problem = _PROBLEMS.get(refusal.no)
         if problem is None:
             raise
-        return await _again(ports, request, who, proof, "passkey_failed" if problem == "sign_in_failed" and proof.passkey else problem)
+        again = await _again(ports, request, who, proof, "passkey_failed" if problem == "sign_in_failed" and proof.passkey else problem)
+        return with_wait(again, refusal)
     cookie = session_cookie(ports, done.cookie, done.lifetime)
     if not done.request:
         return see_other(ports.settings.endpoint("/account"), cookie, *number_cookie(ports, request, who))

@@ -3,8 +3,10 @@
 import base64
 import binascii
 import re
+from urllib.parse import urlsplit
 
 from calling_card.ports import Ports
+from calling_card.protocol.addresses import same_origin
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.languages import is_tag
 from calling_card.usecases.people.browsers import Visit
@@ -20,7 +22,7 @@ def name_of(ports: Ports, what: str) -> str:
     settings = ports.settings
     if settings.issuer.startswith("https:"):
         return f"__Secure-cc_{what}" if settings.base_path else f"__Host-cc_{what}"
-    return f"cc_{what}_{settings.issuer.rpartition(':')[2].partition('/')[0]}"
+    return f"cc_{what}_{urlsplit(settings.issuer).port or 80}"
 
 
 def cookies(request: Request) -> dict[str, str]:
@@ -93,7 +95,7 @@ def _weight(parameter: str) -> float:
     name, _, value = parameter.strip().partition("=")
     if not name:
         return 1.0
-    return float(value) if name.strip() == "q" and re.fullmatch(r"[01](?:\.[0-9]{0,3})?", value.strip()) else 0.0
+    return float(value) if name.strip().lower() == "q" and re.fullmatch(r"[01](?:\.[0-9]{0,3})?", value.strip()) else 0.0
 
 
 def check_origin(ports: Ports, request: Request) -> None:
@@ -103,8 +105,8 @@ def check_origin(ports: Ports, request: Request) -> None:
     ours in this browser can know.
     """
     fetch_site, origin = request.header(b"sec-fetch-site"), request.header(b"origin")
-    own = "/".join(ports.settings.issuer.split("/")[:3]).encode()
-    if fetch_site not in (b"", b"same-origin", b"none") or (origin not in (b"", b"null") and origin != own):
+    elsewhere = origin not in (b"", b"null") and not same_origin(origin.decode("latin-1"), ports.settings.issuer)
+    if elsewhere or fetch_site not in (b"", b"same-origin", b"none"):
         raise Refusal(No.CROSS_SITE, "this form was sent from another site")
 
 

@@ -2,6 +2,7 @@
 
 from calling_card.ports import Ports
 from calling_card.protocol.errors import No, Refusal
+from calling_card.usecases.tokens import signer
 from calling_card.web.http import Answer, Request, json_answer
 
 
@@ -16,5 +17,5 @@ async def ready(ports: Ports, request: Request) -> Answer:
     del request
     if not await ports.store.ready():
         raise Refusal(No.UNAVAILABLE, "the store cannot be used now", retry_after=1)
-    ports.signer.know(await ports.store.signing_keys())
+    await signer(ports)
     return json_answer(200, {"status": "ready"})

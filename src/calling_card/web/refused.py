@@ -29,8 +29,13 @@ def shown(ports: Ports, refusal: Refusal, request: Request, answer: Answer) -> A
     if not wants_page(request):
         return answer
     view = Problem(refusal.no.code, refusal.description, request.id)
-    kept = tuple(header for header in answer.headers if header[0] == b"retry-after")
-    return page(ports, request, visit(ports, request), view, status=answer.status, more=kept)
+    return with_wait(page(ports, request, visit(ports, request), view, status=answer.status), refusal)
+
+
+def with_wait(answer: Answer, refusal: Refusal) -> Answer:
+    """The answer with the seconds after which to try again, where there are any (RFC 9110 §10.2.3)."""
+    wait = (b"retry-after", str(refusal.retry_after).encode())
+    return Answer(answer.status, answer.body, (*answer.headers, wait)) if refusal.retry_after and answer.status >= 400 else answer
 
 
 def not_found(ports: Ports, request: Request) -> Answer:

@@ -24,9 +24,8 @@ def page(
     """A page in the reader's language; ``goes_to`` is where its form may lead in the end."""
     from calling_card.web.pages.render import headers, render  # pages are loaded with the first of them
 
-    return Answer(
-        status, render(view, visit.languages), (*headers(view, goes_to), *transport(ports), *number_cookie(ports, request, visit), *more)
-    )
+    body = render(view, visit.languages, ports.settings.issuer)
+    return Answer(status, body, (*headers(view, goes_to), *transport(ports), *number_cookie(ports, request, visit), *more))
 
 
 def transport(ports: Ports) -> tuple[tuple[bytes, bytes], ...]:

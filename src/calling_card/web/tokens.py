@@ -16,13 +16,9 @@ async def token(ports: Ports, request: Request) -> Answer:
         "access_token": issued.access_token,
         "token_type": "Bearer",
         "expires_in": issued.expires_in,
-        "scope": issued.scope,
     }
-    if issued.refresh_token:
-        body["refresh_token"] = issued.refresh_token
-    if issued.id_token:
-        body["id_token"] = issued.id_token
-    return json_answer(200, body)
+    due = {"scope": issued.scope, "refresh_token": issued.refresh_token, "id_token": issued.id_token}
+    return json_answer(200, body | {name: value for name, value in due.items() if value})
 
 
 _PARAMETERS = ("grant_type", "scope", "code", "redirect_uri", "code_verifier", "refresh_token")

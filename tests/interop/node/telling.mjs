@@ -1,7 +1,16 @@
-// What both drivers share: the plan on standard input, one JSON line a step on standard output.
-import { readFileSync } from 'node:fs'
+// What all drivers share: JSON lines on standard input, the plan first, and one JSON line a step on standard output.
+import { createInterface } from 'node:readline'
 
-export const plan = JSON.parse(readFileSync(0, 'utf8'))
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
+
+// The next thing that whoever started the driver has to say.
+export async function hear() {
+  const { done, value } = await lines.next()
+  if (done) throw new Error('nothing more was said')
+  return JSON.parse(value)
+}
+
+export const plan = await hear()
 
 export function tell(step, facts = {}) {
   console.log(JSON.stringify({ step, ...facts }))
@@ -20,7 +29,7 @@ export async function refusal(attempt) {
   try {
     await attempt
   } catch ({ status, error, response }) {
-    return { status, error: error ?? (await response.json()).error }
+    return { status, error: error ?? (await response?.json())?.error }
   }
   return {}
 }
@@ -35,4 +44,24 @@ export function changed(card) {
     ...said
   } = card
   return JSON.stringify({ ...said, client_name: plan.new_name })
+}
+
+// What an answer that went through the browser carries, and who says that it comes from them.
+export function members(back) {
+  return { members: [...back.searchParams.keys()].sort(), issuer: back.searchParams.get('iss') }
+}
+
+// Tokens of a person, with what the ID token says.
+export function signedIn(answer, claims) {
+  return { ...token(answer), claims }
+}
+
+// Everything that introspection says.
+export function answered({ active, client_id, scope, sub, aud }) {
+  return { active, client_id, scope, sub, aud: [aud ?? []].flat() }
+}
+
+// What a client holds: who it is, and a mark of the access token, which tells whether it is still the same.
+export function shown({ client_id, ...card }, { access_token, scope, token_type }) {
+  return { client_id, card, scope, token_type, mark: access_token.slice(-12) }
 }

@@ -41,8 +41,9 @@ async def by_code(ports: Ports, known: Known, asked: Asked) -> Issued:
             raise _bad()
         chosen = await granted.part(ports, grant, asked)
         after = replace(grant, stage=Stage.LIVE, refresh=first(Clock(now, ports.keyring.minting)), last_used_at=now)
+        made = await granted.tokens(ports, known, after, chosen, grant.nonce)  # before the code is spent: making them can fail
         if await ports.store.change_grant(grant, after, _event(ports, asked, grant, "grant_redeemed")):
-            return await granted.tokens(ports, known, after, chosen, grant.nonce)
+            return made
     raise _bad()
 
 

@@ -9,7 +9,7 @@ from calling_card.protocol.people import text
 from calling_card.protocol.resources import Target, acceptable, canonical, target
 from calling_card.usecases.clients import Known
 from calling_card.usecases.exchange.asked import Asked
-from calling_card.usecases.tokens import Issued, mint, place, with_tokens
+from calling_card.usecases.tokens import Issued, mint, place, signer, with_tokens
 
 
 async def part(ports: Ports, grant: Grant, asked: Asked) -> Target:
@@ -39,7 +39,7 @@ async def tokens(ports: Ports, known: Known, grant: Grant, chosen: Target, nonce
 def _refresh(ports: Ports, known: Known, grant: Grant) -> str:
     """The newest refresh token of the grant, if the client registered that grant type (H-04)."""
     granted = known.card.get("grant_types")
-    if not ports.settings.refresh_tokens or not isinstance(granted, list) or "refresh_token" not in granted:
+    if "refresh_token" not in ports.ground.grant_types or not isinstance(granted, list) or "refresh_token" not in granted:
         return ""
     row = grant.refresh
     return write(ports.keyring, ports.settings.issuer, Handle(REFRESH_TOKEN, row.issued_key, grant.client_key + grant.id, row.issued))
@@ -49,8 +49,7 @@ async def _identity(ports: Ports, known: Known, grant: Grant, issued: Issued, no
     """An ID token when the person allowed ``openid``, signed as the client registered."""
     if "openid" not in grant.scope.split():
         return ""
-    ports.signer.know(await ports.store.signing_keys())
     signed = idtokens.Signed(text(grant.person), known.client.client_id, grant.auth_time, grant.amr, nonce)
     claims = idtokens.claims(signed, ports.settings.issuer, ports.now(), ports.settings.id_token_lifetime, issued.access_token)
     alg = known.card.get("id_token_signed_response_alg")
-    return ports.signer.sign(claims, idtokens.TYP, alg if isinstance(alg, str) else idtokens.DEFAULT_ALG)
+    return (await signer(ports)).sign(claims, idtokens.TYP, alg if isinstance(alg, str) else idtokens.DEFAULT_ALG)

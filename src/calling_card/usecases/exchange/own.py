@@ -15,17 +15,22 @@ async def by_itself(ports: Ports, known: Known, asked: Asked) -> Issued:
     """
     if asked.presented.method == "none":
         raise Refusal(No.UNAUTHORIZED_CLIENT, "grant_type: client_credentials needs a client with a secret (RFC 6749 section 4.4)")
-    scope = _scope(known, asked.scope)
+    scope = _scope(known, asked.scope, strict=ports.settings.profile == "strict")
     configured = await ports.store.resources()
     here = place(ports)
     wanted = acceptable(asked.resources, configured, here, person=False)
     return await mint(ports, known.client, target(wanted, scope, configured, here, person=False))
 
 
-def _scope(known: Known, asked: str) -> str:
-    """What of the registered scope was asked for; unknown words are dropped while one remains (A-17, H-03, H-16)."""
-    registered = str(known.card.get("scope", "")).split()
-    kept = [word for word in dict.fromkeys(asked.split()) if word in registered] if asked.split() else registered
-    if not kept:
+def _scope(known: Known, asked: str, *, strict: bool) -> str:
+    """What of the registered scope was asked for, else all of it; a client without any gets a token without (A-17, H-03, H-16).
+
+    As in an authorization request, the strict profile refuses to put the registered scope in the place of what it cannot grant.
+    """
+    registered, words = str(known.card.get("scope", "")).split(), list(dict.fromkeys(asked.split()))
+    kept = [word for word in words if word in registered]
+    if not kept and not (words and strict):
+        kept = registered
+    if words and not kept:
         raise Refusal(No.INVALID_SCOPE, f"scope: the client is registered for: {' '.join(registered) or 'none'} (RFC 6749 section 3.3)")
     return " ".join(kept)

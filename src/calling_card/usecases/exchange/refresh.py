@@ -31,19 +31,23 @@ async def by_refresh(ports: Ports, known: Known, asked: Asked) -> Issued:
         chosen = await granted.part(ports, grant, asked)
         clock = Clock(ports.now(), ports.keyring.minting)
         step = present_refresh(handle.generation, grant.refresh, clock, bound=asked.presented.method != "none")
-        event = _event(ports, asked, grant, step.event or "grant_refreshed")
-        if step.event:
-            await ports.store.report(event)
-        if step.accepted and step.after == grant.refresh:
-            return await granted.tokens(ports, known, grant, chosen, "")
-        if not step.accepted and step.event != "refresh_reuse":
-            raise _bad()
-        after = replace(grant, refresh=step.after, last_used_at=clock.now) if step.accepted else ended(grant)
-        if await ports.store.change_grant(grant, after, event if step.accepted else _event(ports, asked, grant, "grant_ended")):
-            if not step.accepted:
+        if not step.accepted:
+            if await _refused(ports, asked, grant, step.event):
                 raise _bad()
-            return await granted.tokens(ports, known, after, chosen, "")
+            continue
+        if step.after == grant.refresh:
+            return await granted.tokens(ports, known, grant, chosen, "")
+        after = replace(grant, refresh=step.after, last_used_at=clock.now)
+        made = await granted.tokens(ports, known, after, chosen, "")  # before the token is replaced: making them can fail
+        if await ports.store.change_grant(grant, after, _event(ports, asked, grant, step.event or "grant_refreshed")):
+            return made
     raise Refusal(No.UNAVAILABLE, "the grant is being changed by others; try again", retry_after=1)
+
+
+async def _refused(ports: Ports, asked: Asked, grant: Grant, why: str) -> bool:
+    """Note what was tried; reuse ends the grant. False: somebody changed the grant, look again."""
+    await ports.store.report(_event(ports, asked, grant, why))
+    return why != "refresh_reuse" or await ports.store.change_grant(grant, ended(grant), _event(ports, asked, grant, "grant_ended"))
 
 
 async def _living(ports: Ports, known: Known, handle: Handle) -> Grant:

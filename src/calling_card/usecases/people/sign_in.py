@@ -6,7 +6,7 @@ from calling_card.ports import Busy, Ports
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.interactions import Transaction, challenge
-from calling_card.protocol.people import LONGEST_PASSWORD, Person, Session
+from calling_card.protocol.people import LONGEST_NAME, LONGEST_PASSWORD, Person, Session
 from calling_card.usecases.people.browsers import Visit, cookie, current, form, sent
 
 _SHOWN = 120
@@ -85,9 +85,9 @@ def waiting(ports: Ports, visit: Visit, text: str) -> Transaction:
 
 async def _by_password(ports: Ports, visit: Visit, proof: Proof) -> tuple[Person, str]:
     """The person whose name and password these are; an unknown name takes as long as a wrong password."""
-    name = proof.name.strip()
+    name = proof.name.strip()[: LONGEST_NAME + 1]
     _throttle(ports, visit, name)
-    person = await ports.store.person_named(name) if 0 < len(name) <= 100 else None
+    person = await ports.store.person_named(name) if 0 < len(name) <= LONGEST_NAME else None
     usable = person is not None and person.active
     kept = person.password if person is not None and usable else ""
     try:

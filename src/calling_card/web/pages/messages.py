@@ -200,12 +200,12 @@ MESSAGES: Mapping[str, Row] = MappingProxyType(
         ),
         "problem.password_wrong": Row("The current password is not right.", "現在のパスワードが正しくありません。"),
         "problem.password_same": Row(
-            "The new password is the same as the old one. Please choose another.",
-            "新しいパスワードが現在のものと同じです。別のパスワードを選んでください。",
-        ),
-        "problem.password_differs": Row(
             "The two new passwords are not the same. Please type them again.",
             "新しいパスワードが確認用と一致しません。もう一度入力してください。",
+        ),
+        "problem.last_way": Row(
+            "This is your last way to sign in. Set a password or add another passkey first.",
+            "これを削除するとログインできなくなります。先にパスワードを設定するか、別のパスキーを追加してください。",
         ),
         "problem_other": Row("That did not work. Please try again.", "処理できませんでした。もう一度お試しください。"),
         # ── The error page ───────────────────────────────────────────────────────────────────────────────────────────

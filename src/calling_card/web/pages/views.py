@@ -83,7 +83,7 @@ class PasskeyLine:
     """One passkey on the account page."""
 
     key: str
-    """Value of the form field ``passkey``."""
+    """Value of the form field ``passkey_id``."""
     label: str
     since: int
     last_used: int
