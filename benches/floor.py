@@ -6,6 +6,7 @@ Bare ASGI, msgspec, one SQLite file at ``synchronous=FULL`` with group commit; `
 import asyncio
 import hashlib
 import hmac
+import re
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -16,8 +17,12 @@ from typing import Any
 import apsw
 import msgspec
 import uvicorn
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
 
 KEY = secrets.token_bytes(32)
+RSA = generate_private_key(65537, 2048)
 METADATA = msgspec.json.encode(
     {"issuer": "http://127.0.0.1", "registration_endpoint": "http://127.0.0.1/register", "scopes_supported": ["openid"]}
 )
@@ -26,7 +31,7 @@ Work = Callable[[], bool]
 
 
 class Floor:
-    """Register, read, replace, delete, token, introspect, metadata; nothing is validated."""
+    """Register, read, replace, delete, authorize, redeem, refresh, token, introspect, metadata; nothing is validated."""
 
     def __init__(self, folder: Path) -> None:
         """One file, one table."""
@@ -47,7 +52,7 @@ class Floor:
         self.waiting.append((work, future))
         if not self.busy:
             self.busy = True
-            asyncio.get_running_loop().create_task(self.groups())
+            self.task = asyncio.get_running_loop().create_task(self.groups())
         return await future
 
     async def groups(self) -> None:
@@ -89,6 +94,8 @@ class Floor:
         path: str = scope["path"]
         if path.startswith("/.well-known/"):
             return await answer(send, 200, METADATA)
+        if path == "/authorize":
+            return await self.authorize(scope["query_string"], send)
         body: bytes = (await receive()).get("body", b"")
         if path == "/register":
             card = msgspec.json.decode(body)
@@ -107,11 +114,33 @@ class Floor:
             return await self.manage(scope["method"], path[10:], body, send)
         key = hashlib.sha256(b"floor").digest()[:16]
         self.card(key)
+        if b"code=" in body or b"refresh_token=" in body:
+            return await self.exchange(body, send)
         if path == "/token":
             token = hmac.digest(KEY, body, "sha256").hex()
             return await answer(send, 200, msgspec.json.encode({"access_token": token, "token_type": "Bearer", "expires_in": 3600}))
         hmac.digest(KEY, body, "sha256")
         return await answer(send, 200, b'{"active":true,"scope":"openid","client_id":"floor"}')
+
+    async def authorize(self, query: bytes, send: Send) -> None:
+        """A row for a grant, and a code."""
+        name = secrets.token_urlsafe(16)
+        await self.write(lambda: self.insert(hashlib.sha256(name.encode()).digest()[:16], query))
+        place = b"https://client.example.org/callback?code=" + name.encode() + b"&state=" + query.partition(b"state=")[2].partition(b"&")[0]
+        await send({"type": "http.response.start", "status": 303, "headers": [(b"location", place), (b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def exchange(self, body: bytes, send: Send) -> None:
+        """Another row for the grant, two tokens, and a signature where an ID token is due."""
+        name = re.findall(rb"(?:code|refresh_token)=([^&]+)", body)[-1]
+        key = hashlib.sha256(name).digest()[:16]
+        self.card(key)
+        await self.write(lambda: self.update(key, body))
+        token = hmac.digest(KEY, body, "sha256").hex()
+        made = {"access_token": token, "token_type": "Bearer", "expires_in": 3600, "refresh_token": name.decode()}
+        if b"client_secret=" in body and body.endswith(b"&id_token=1"):
+            made["id_token"] = RSA.sign(body, PKCS1v15(), SHA256()).hex()
+        return await answer(send, 200, msgspec.json.encode(made))
 
     async def manage(self, method: str, name: str, body: bytes, send: Send) -> None:
         """Read, replace, delete."""

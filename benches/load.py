@@ -18,6 +18,8 @@ class Figures:
     latencies: list[float]
     """Seconds, sorted."""
     bodies: list[bytes]
+    places: list[str]
+    """``Location`` headers, of answers that are kept."""
 
     @property
     def rate(self) -> float:
@@ -60,7 +62,8 @@ class _Wire(asyncio.Protocol):
         length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
         if len(self.buffer) < end + 4 + length:
             return
-        self.run.answered(int(head[9:12]), self.buffer[end + 4 : end + 4 + length], time.perf_counter() - self.sent)
+        seconds = time.perf_counter() - self.sent
+        self.run.answered(int(head[9:12]), _place(self.buffer, head), self.buffer[end + 4 : end + 4 + length], seconds)
         self.buffer = b""
         self._next()
 
@@ -68,6 +71,12 @@ class _Wire(asyncio.Protocol):
         del exc
         if not self.transport.is_closing():
             self.run.closed()
+
+
+def _place(answer: bytes, head: bytes) -> str:
+    """Where an answer sends the caller; empty: nowhere."""
+    at = head.find(b"\r\nlocation:")
+    return answer[at + 11 :].split(b"\r\n", 1)[0].decode().strip() if at >= 0 else ""
 
 
 class _Run:
@@ -78,6 +87,7 @@ class _Run:
         self.keep = keep
         self.latencies: list[float] = []
         self.bodies: list[bytes] = []
+        self.places: list[str] = []
         self.wrong = 0
         self.open = 0
         self.over = asyncio.Event()
@@ -87,12 +97,13 @@ class _Run:
             return None
         return next(self.requests, None)
 
-    def answered(self, status: int, body: bytes, seconds: float) -> None:
+    def answered(self, status: int, place: str, body: bytes, seconds: float) -> None:
         self.latencies.append(seconds)
         if status != self.expected:
             self.wrong += 1
         if self.keep:
             self.bodies.append(body)
+            self.places.append(place)
 
     def closed(self) -> None:
         self.open -= 1
@@ -110,7 +121,7 @@ async def drive(
     began = time.perf_counter()
     await asyncio.gather(*(loop.create_connection(lambda: _Wire(run), "127.0.0.1", port) for _ in range(connections)))
     await run.over.wait()
-    return Figures(len(run.latencies), time.perf_counter() - began, run.wrong, sorted(run.latencies), run.bodies)
+    return Figures(len(run.latencies), time.perf_counter() - began, run.wrong, sorted(run.latencies), run.bodies, run.places)
 
 
 def request(method: str, path: str, body: bytes = b"", headers: Sequence[tuple[str, str]] = ()) -> bytes:

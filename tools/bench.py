@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import base64
 import contextlib
+import hashlib
 import json
 import os
 import socket
@@ -22,8 +23,10 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 from typing import cast
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from benches.load import Figures, drive, request
+from benches.person import Person
 
 ROOT = Path(__file__).resolve().parent.parent
 JSON = ("Content-Type", "application/json")
@@ -51,6 +54,17 @@ OIDC_BODY = {
     "response_types": ["code"],
     "scope": "openid profile email",
 }
+CALLBACK = "https://client.example.org/callback"
+FLOW_BODY = {
+    "client_name": "Flow",
+    "redirect_uris": [CALLBACK],
+    "token_endpoint_auth_method": "client_secret_post",
+    "grant_types": ["authorization_code", "refresh_token"],
+    "response_types": ["code"],
+    "scope": "openid profile",
+}
+SCOPES = {"p": "profile", "o": "openid profile"}
+"""By the first letter of the state: without and with an ID token."""
 WORKLOADS = (
     "register (MCP body)",
     "register (OIDC body)",
@@ -61,7 +75,15 @@ WORKLOADS = (
     "client_credentials, ES256",
     "introspect",
     "metadata",
+    "authorize (remembered consent)",
+    "redeem code",
+    "redeem code, ID token RS256",
+    "refresh",
 )
+FLOW = WORKLOADS[-4:]
+"""What goes through a person's browser, and what follows from it."""
+FLOW_CODES = 4000
+"""At most so many authorization requests are made in advance."""
 
 
 @dataclass
@@ -95,7 +117,7 @@ ALL = frozenset(WORKLOADS)
 PEERS: tuple[tuple[str, Callable[[int, Path], list[str]], frozenset[str]], ...] = (
     ("calling-card", ours, ALL),
     ("floor", floor, ALL),
-    ("mcp SDK, memory", sdk, frozenset({"register (MCP body)", "register (OIDC body)", "metadata"})),
+    ("mcp SDK, memory", sdk, frozenset({"register (MCP body)", "register (OIDC body)", "metadata", FLOW[0], FLOW[1], FLOW[3]})),
 )
 
 
@@ -153,6 +175,8 @@ class Round:
         self.peer, self.port, self.folder, self.seconds = peer, port, folder, seconds
         self.ours = peer.name == "calling-card"
         self.cards: list[dict[str, str]] = []
+        self.codes: dict[str, list[tuple[str, str]]] = {"p": [], "o": []}
+        self.refresh: list[str] = []
 
     async def run(self) -> None:
         """All workloads in order; each uses what the ones before it left."""
@@ -160,14 +184,27 @@ class Round:
             if name not in self.peer.workloads:
                 continue
             requests, expected = self._requests(name)
-            figures = await drive(self.port, requests, seconds=self.seconds, expected=expected, keep=name == "register (MCP body)")
-            if name == "register (MCP body)":
-                self.cards = [json.loads(body) for body in figures.bodies]
+            kept = name in ("register (MCP body)", *FLOW[:2])
+            figures = await drive(self.port, requests, seconds=self.seconds, expected=expected, keep=kept)
+            self._keep(name, figures)
             if figures.wrong:
                 print(f"  {self.peer.name}, {name}: {figures.wrong} of {figures.done} answers were not {expected}", file=sys.stderr)
             self.peer.figures.setdefault(name, []).append(figures)
 
+    def _keep(self, name: str, figures: Figures) -> None:
+        """What later workloads need of this one."""
+        if name == "register (MCP body)":
+            self.cards = [json.loads(body) for body in figures.bodies]
+        elif name == FLOW[0]:
+            for place in figures.places:
+                said = parse_qs(urlsplit(place).query)
+                self.codes[said["state"][0][0]].append((said["code"][0], said["state"][0]))
+        elif name == FLOW[1]:
+            self.refresh = [json.loads(body)["refresh_token"] for body in figures.bodies]
+
     def _requests(self, name: str) -> tuple[Iterator[bytes], int]:
+        if name in FLOW:
+            return self._flow(name)
         if name.startswith("register"):
             body = json.dumps(MCP_BODY if "MCP" in name else OIDC_BODY, ensure_ascii=False).encode()
             return cycle([request("POST", "/register", body, [JSON])]), 201
@@ -187,6 +224,40 @@ class Round:
     def _manage(self, method: str, card: dict[str, str], body: bytes = b"") -> bytes:
         path = "/register/" + card["client_id"]
         return request(method, path, body, [("Authorization", "Bearer " + card["registration_access_token"]), *([JSON] if body else [])])
+
+    def _flow(self, name: str) -> tuple[Iterator[bytes], int]:
+        card = self._flow_card()
+        proof = {"client_id": card["client_id"], "client_secret": card["client_secret"]}
+        if name == FLOW[0]:
+            cookie = [("Cookie", self._cookie(card))] if self.ours else []
+            asks = (asked_with(card, f"{'po'[number % 2]}{number}") for number in range(FLOW_CODES))
+            return iter([request("GET", f"/authorize?{ask}", b"", cookie) for ask in asks]), 302 if "SDK" in self.peer.name else 303
+        if name == FLOW[3]:
+            bodies = [{"grant_type": "refresh_token", "refresh_token": token} for token in self.refresh]
+        else:
+            letter = "o" if "ID token" in name else "p"
+            marked = {"id_token": "1"} if letter == "o" and not self.ours else {}
+            bodies = [
+                {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK, "code_verifier": verifier(state), **marked}
+                for code, state in self.codes[letter]
+            ]
+        return iter([request("POST", "/token", urlencode({**proof, **body}).encode(), [FORM]) for body in bodies]), 200
+
+    def _flow_card(self) -> dict[str, str]:
+        """The client of the flow."""
+        if not hasattr(self, "_sends"):
+            made = urllib.request.Request(f"http://127.0.0.1:{self.port}/register", json.dumps(FLOW_BODY).encode(), dict([JSON]))
+            with urllib.request.urlopen(made, timeout=5) as answer:
+                self._sends: dict[str, str] = json.loads(answer.read())
+        return self._sends
+
+    def _cookie(self, card: dict[str, str]) -> str:
+        """Of a person who said yes to both kinds of request."""
+        made = _command(self.folder, "user", "add", "alice")
+        person = Person(self.port, "alice", made["password"])
+        for letter in SCOPES:
+            person.allow(asked_with(card, letter))
+        return person.cookie
 
     def _tokens(self, name: str) -> tuple[Iterator[bytes], int]:
         if not self.ours:
@@ -226,6 +297,18 @@ class Round:
             with urllib.request.urlopen(asked, timeout=5) as answer:
                 self._works = _basic(json.loads(answer.read()))
         return self._works
+
+
+def verifier(state: str) -> str:
+    """Another one for each request."""
+    return hashlib.sha256(state.encode()).hexdigest()
+
+
+def asked_with(card: dict[str, str], state: str) -> str:
+    """Query of an authorization request."""
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier(state).encode()).digest()).rstrip(b"=").decode()
+    asked = {"client_id": card["client_id"], "response_type": "code", "redirect_uri": CALLBACK, "scope": SCOPES[state[0]], "state": state}
+    return urlencode({**asked, "code_challenge": challenge, "code_challenge_method": "S256"})
 
 
 def _basic(card: dict[str, str]) -> str:

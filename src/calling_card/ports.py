@@ -13,7 +13,7 @@ from calling_card.protocol.grants import Consent, Grant
 from calling_card.protocol.ground import Ground
 from calling_card.protocol.people import Passkey, Person, Session, Standing
 from calling_card.protocol.policy import Rules
-from calling_card.protocol.resources import Resource
+from calling_card.protocol.resources import Place, Resource
 
 if TYPE_CHECKING:
     from calling_card.settings import Settings
@@ -454,3 +454,8 @@ class Ports:
     passkeys: Passkeys
     log: Callable[..., None]
     """Structured log line: an event name, then keyword values."""
+
+    @property
+    def place(self) -> Place:
+        """This server, as far as tokens for it are concerned."""
+        return Place(self.settings.issuer, self.settings.endpoint("/userinfo"))

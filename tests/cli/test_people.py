@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from calling_card.protocol.events import Event
+from calling_card.protocol.people import Passkey
 from tests.cli.conftest import Operator
 from tests.ledger import meets
 from tests.world import World
@@ -96,6 +98,28 @@ def test_a_reset_password_is_another_one(operator: Operator) -> None:
     assert set(second) == {"name", "password"}
     assert second["password"] != first["password"]
     assert operator.inside(kinds) == [("person_added", "olga"), ("password_changed", "olga")]
+
+
+def test_a_reset_forgets_passkeys_where_that_is_asked_for(operator: Operator) -> None:
+    operator.told("user", "add", "alice")
+
+    async def with_a_passkey(server: World) -> int:
+        person = await server.ports.store.person_named("alice")
+        assert person is not None
+        passkey = Passkey(person.id, b"credential", b"key", 0, "phone", server.ports.now(), 0)
+        await server.ports.store.add_passkey(passkey, Event("passkey_added", server.ports.now(), b"", "person"))
+        return len(await server.ports.store.passkeys(person.id))
+
+    async def left(server: World) -> int:
+        person = await server.ports.store.person_named("alice")
+        assert person is not None
+        return len(await server.ports.store.passkeys(person.id))
+
+    assert operator.inside(with_a_passkey) == 1
+    operator.told("user", "reset", "alice")
+    assert operator.inside(left) == 1
+    operator.told("user", "reset", "alice", "--passkeys")
+    assert operator.inside(left) == 0
 
 
 @pytest.mark.parametrize("command", ["disable", "enable", "reset"])

@@ -13,6 +13,7 @@ from queue import Empty, Queue
 from threading import Thread
 from urllib.request import urlopen
 
+import httpx
 import pytest
 
 from tests.interop.browser import Visitor
@@ -55,6 +56,13 @@ class Running:
         """Let the person of these tests sign in; the subject that clients know them by."""
         added = self.command("user", "add", NAME, "--full-name", "Alice Example", "--password-stdin", typed=PASSWORD)
         return str(added["sub"])
+
+    def introspect(self, resource: str, token: str) -> dict[str, object]:
+        """What one of our resource servers learns about a token."""
+        asker = self.introspectors[resource]
+        answer = httpx.post(f"{self.issuer}/introspect", data={"token": token}, auth=(asker.client_id, asker.client_secret))
+        told: dict[str, object] = answer.raise_for_status().json()
+        return told
 
     def visitor(self) -> Visitor:
         """That person in a new browser."""

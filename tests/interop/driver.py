@@ -2,13 +2,15 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
-from types import TracebackType
+from typing import Self
 
 import msgspec
 import pytest
@@ -74,6 +76,7 @@ class Driver:
             stderr=subprocess.STDOUT,
             text=True,
             encoding="utf-8",
+            start_new_session=True,
         )
         self._lines: Queue[str] = Queue()
         self._printed: list[str] = []
@@ -81,12 +84,13 @@ class Driver:
         self._reader.start()
         self.say(plan)
 
-    def __enter__(self) -> "Driver":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         with self._process as process:
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # and whatever it started itself
             self._reader.join(PATIENCE)
 
     def say(self, words: Mapping[str, object]) -> None:

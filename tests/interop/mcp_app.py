@@ -89,4 +89,5 @@ class App:
     async def call(self, mcp: Client, tool: str, **arguments: object) -> object:
         result = await mcp.call_tool(tool, arguments)
         assert not result.is_error, result
-        return (result.structured_content or {}).get("result")
+        told: dict[str, object] = result.structured_content or {}
+        return told.get("result")

@@ -31,6 +31,8 @@ class Notes:
     issuer: str
     resource: str
     introspector: Introspector
+    tokens: str = "opaque"
+    """``opaque``, which it asks about, or ``jwt``, which it checks on the spot."""
 
     def introspect(self, token: str) -> dict[str, object]:
         """What this server learns about a token."""
@@ -46,13 +48,14 @@ class Notes:
 def make_known(operator: Operator, resource: str, tokens: str) -> Notes:
     """What an operator does once for a resource server."""
     printed = operator.command("resource", "add", resource, "--scopes", f"{READ} {WRITE}", "--tokens", tokens)
-    return Notes(operator.issuer, resource, Introspector(str(printed["client_id"]), str(printed["client_secret"])))
+    return Notes(operator.issuer, resource, Introspector(str(printed["client_id"]), str(printed["client_secret"])), tokens)
 
 
 @contextmanager
-def serving(notes: Notes, example: Path, *, asks: bool) -> Generator[None]:
-    """The example at work, asking about each token or checking signatures."""
-    credential = {"CLIENT_ID": notes.introspector.client_id, "CLIENT_SECRET": notes.introspector.client_secret} if asks else {}
+def serving(notes: Notes, example: Path) -> Generator[None]:
+    """The example at work."""
+    asker = notes.introspector
+    credential = {"CLIENT_ID": asker.client_id, "CLIENT_SECRET": asker.client_secret} if notes.tokens == "opaque" else {}
     address = "/".join(notes.resource.split("/")[:3])
     known = environment() | {"ISSUER": notes.issuer, "RESOURCE": notes.resource} | credential
     with process([sys.executable, str(ROOT / "examples" / example)], address, known):
@@ -61,7 +64,7 @@ def serving(notes: Notes, example: Path, *, asks: bool) -> Generator[None]:
 
 @contextmanager
 def noted(operator: Operator, example: Path, tokens: str, path: str = "") -> Generator[Notes]:
-    """A new resource and the example that serves it; opaque tokens are asked about, signed ones are checked on the spot."""
+    """A new resource and the example that serves it."""
     notes = make_known(operator, f"http://127.0.0.1:{free_port()}{path}", tokens)
-    with serving(notes, example, asks=tokens == "opaque"):
+    with serving(notes, example):
         yield notes

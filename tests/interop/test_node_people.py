@@ -60,6 +60,7 @@ LIFE = (
 
 @pytest.fixture(scope="module")
 def household(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Household]:
+    find_node()
     with Household(tmp_path_factory.mktemp("people") / "data", (ARCHIVE, FORECAST)) as household:
         yield household
 

@@ -13,10 +13,13 @@ from calling_card.protocol.addresses import (
     Caller,
     callback_problem,
     callback_warnings,
+    has_any_port,
     host_of,
     host_problem,
+    is_dangerous,
     is_loopback_host,
     is_own,
+    leads_to,
     origin_problem,
     own_host,
     redirect_matches,
@@ -482,6 +485,26 @@ def test_plain_callbacks_raise_no_warning() -> None:
 
 
 @meets("R-100")
+def test_an_address_leads_to_us_however_it_is_spelled() -> None:
+    us, local = "https://as.example/tenant", "http://127.0.0.1:8000"
+
+    assert all(leads_to(uri, us) for uri in ("https://as.example/cb", "https://AS.example:8443/", "http://as.example/", us))
+    assert not any(leads_to(uri, us) for uri in ("https://as.example.evil.example/", "as.example:/cb", "no address", "https://app.example"))
+    assert all(leads_to(uri, local) for uri in ("http://localhost:8000/cb", "http://[::1]:8000/", "https://127.0.0.1:8000/"))
+    assert not any(leads_to(uri, local) for uri in ("http://localhost:8001/cb", "http://localhost/cb", "http://app.example:8000/"))
+
+
+@meets("X-20")
+def test_what_would_run_code_or_cannot_be_read_in_one_way_is_dangerous() -> None:
+    assert all(map(is_dangerous, ["javascript:alert(1)", "JAVASCRIPT:x", "data:,x", "file:///x", "no address", "https://a@b.example"]))
+    assert not any(map(is_dangerous, ["https://a.example/cb", "http://localhost:1/cb", "com.example.tea:/cb"]))
+
+
+def test_only_a_star_says_that_any_port_will_do() -> None:
+    assert has_any_port("http://localhost:*/cb")
+    assert not any(map(has_any_port, ["http://localhost/cb", "http://localhost:1/cb", "https://a.example:*/cb", "http://a.example/*"]))
+
+
 def test_what_stays_on_the_device_is_loopback_http_or_a_private_scheme() -> None:
     assert all(map(stays_on_device, ["http://localhost/cb", "http://[::1]:1/", "com.example.tea:/cb"]))
     assert not any(map(stays_on_device, ["https://a.example/cb", "https://localhost/cb", "http://a.example/cb", "no address"]))

@@ -88,6 +88,11 @@ async def test_the_writer_has_the_settings_its_promises_rest_on(sqlite: SqliteSt
     assert the_writer(sqlite).pragma(pragma) == value
 
 
+async def test_no_new_value_has_a_statement_parsed_again(sqlite: SqliteStore) -> None:
+    for connection in (the_writer(sqlite), cast("apsw.Connection", sqlite._reader)):
+        assert connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, -1) == 1
+
+
 async def test_the_reader_cannot_write(sqlite: SqliteStore) -> None:
     with pytest.raises(apsw.ReadOnlyError):
         sqlite._reader.execute("DELETE FROM clients")

@@ -21,10 +21,27 @@ PATHS = {
 }
 
 
-CLAIMS_IN_ORDER = (
-    "name family_name given_name middle_name nickname preferred_username profile picture website gender birthdate zoneinfo locale "
-    "updated_at email email_verified phone_number phone_number_verified address"
-).split()
+CLAIMS_IN_ORDER = [
+    "name",
+    "family_name",
+    "given_name",
+    "middle_name",
+    "nickname",
+    "preferred_username",
+    "profile",
+    "picture",
+    "website",
+    "gender",
+    "birthdate",
+    "zoneinfo",
+    "locale",
+    "updated_at",
+    "email",
+    "email_verified",
+    "phone_number",
+    "phone_number_verified",
+    "address",
+]
 
 
 async def document(server: World) -> dict[str, Any]:

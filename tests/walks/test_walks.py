@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from calling_card.protocol.clients import Route, client_key
+from calling_card.protocol.people import text
+from tests.visitor import PASSWORD, Browser, Page, answer_of, authorize_url, exchange, person_client, refresh, somebody
 from tests.walks.profile import Trail
 from tests.world import Reply, World, world
 
@@ -16,21 +19,30 @@ STORE = "store/sqlite"
 MEMBERS = "members and their rules"
 
 LEAVES: dict[str, tuple[str, ...]] = {
-    MEMBERS: ("protocol/members/", "protocol/rules", "protocol/schema", "protocol/languages", "protocol/keysets", "protocol/wording"),
+    MEMBERS: ("protocol/members/", "protocol/rules", "protocol/schema", "protocol/keysets", "protocol/wording"),
     "policy": ("protocol/policy/",),
     "credentials": ("protocol/credentials", "protocol/answers"),
     "rotation": ("protocol/rotation",),
     "resources": ("protocol/resources",),
     "tokens": ("protocol/tokens",),
     "server metadata": ("protocol/server",),
+    "authorization": ("protocol/authorization",),
+    "grants": ("protocol/grants",),
+    "ID tokens": ("protocol/idtokens",),
+    "people": ("protocol/people",),
+    "portrait": ("protocol/portrait",),
+    "seals": ("protocol/seals", "protocol/interactions"),
 }
 """The leaves by the name that the tour has for them."""
 
-SHARED = ("protocol/clients", "protocol/errors", "protocol/events", "protocol/ground", "protocol/addresses", "protocol/syntax", "ports")
+SHARED = (
+    *("protocol/clients", "protocol/errors", "protocol/events", "protocol/ground", "ports"),
+    *("protocol/addresses", "protocol/languages", "protocol/syntax"),
+)
 """What everybody speaks with: nouns and grammars."""
 
-INSTRUMENTS = ("keys/", "web/http", "settings", "faults", "logs")
-"""What calls nothing of ours but its like."""
+INSTRUMENTS = ("keys/", "web/http", "web/browsers", "web/show", "web/pages/", "settings", "faults", "logs")
+"""What calls nothing of ours but its like: keys, and how requests are read and answers written."""
 
 
 @dataclass(frozen=True)
@@ -41,28 +53,42 @@ class Walk:
     leaves: frozenset[str]
 
 
-REGISTRATION, MANAGE = "web/registration", "usecases/manage"
+REGISTRATION, MANAGE, CLIENTS = "web/registration", "usecases/manage", "usecases/clients"
+BROWSERS, TOKENS = "usecases/people/browsers", "usecases/tokens"
+AUTHORIZE, ACCOUNT = ("web/authorize", "usecases/authorize"), ("web/account", "usecases/people/account")
 CORRIDOR = ("protocol/corridor", "protocol/metadata")
+ISSUE = ("web/tokens", "usecases/issue", CLIENTS, STORE)
+INTROSPECT = ("web/tokens", "usecases/introspect", CLIENTS, STORE, TOKENS, STORE)
+EXCHANGED = frozenset({"credentials", "rotation", "resources", "tokens", "seals", "grants", "people", "ID tokens"})
+SHOWN = frozenset({"authorization", "credentials", "people", "portrait", "resources"})
 WALKS: dict[str, Walk] = {
     "POST /register": Walk(
         (REGISTRATION, "usecases/register", *CORRIDOR, STORE), frozenset({MEMBERS, "policy", "credentials", "rotation"})
     ),
     "GET /register/{client_id}": Walk((REGISTRATION, MANAGE, STORE), frozenset({"credentials", "rotation"})),
     "PUT /register/{client_id}": Walk(
-        (REGISTRATION, MANAGE, STORE, *CORRIDOR, STORE), frozenset({"credentials", "rotation", MEMBERS, "policy"})
+        (REGISTRATION, MANAGE, STORE, CLIENTS, STORE, *CORRIDOR, STORE), frozenset({"credentials", "rotation", MEMBERS, "policy"})
     ),
     "DELETE /register/{client_id}": Walk((REGISTRATION, MANAGE, STORE), frozenset({"credentials", "rotation"})),
-    "POST /token": Walk(
-        ("web/tokens", "usecases/issue", "usecases/clients", STORE), frozenset({"credentials", "rotation", "resources", "tokens"})
+    "GET /authorize": Walk((*AUTHORIZE, CLIENTS, STORE, BROWSERS, "usecases/people/sign_in"), SHOWN | {"seals"}),
+    "POST /sign-in": Walk(("web/authorize", "usecases/people/sign_in", BROWSERS, STORE), frozenset({"credentials", "people", "seals"})),
+    "GET /authorize, signed in": Walk((*AUTHORIZE, CLIENTS, STORE, BROWSERS, STORE), SHOWN | {"grants", "seals"}),
+    "POST /consent": Walk((*AUTHORIZE, BROWSERS, STORE, CLIENTS, STORE), SHOWN | {"grants", "seals", "rotation"}),
+    "GET /authorize, remembered": Walk((*AUTHORIZE, CLIENTS, STORE, BROWSERS, STORE), SHOWN | {"grants", "rotation"}),
+    "POST /token, authorization_code": Walk((*ISSUE, "usecases/exchange/code", STORE, TOKENS, STORE), EXCHANGED | {"authorization"}),
+    "POST /token, refresh_token": Walk((*ISSUE, "usecases/exchange/refresh", STORE, TOKENS, STORE), EXCHANGED),
+    "POST /token, client_credentials": Walk(
+        (*ISSUE, "usecases/exchange/own", STORE, TOKENS, STORE), frozenset({"credentials", "rotation", "resources", "tokens", "seals"})
     ),
-    "POST /introspect": Walk(
-        ("web/tokens", "usecases/introspect", "usecases/clients", STORE), frozenset({"credentials", "rotation", "resources", "tokens"})
+    "GET /userinfo": Walk(
+        ("web/tokens", "usecases/userinfo", TOKENS, STORE), frozenset({"credentials", "grants", "people", "resources", "seals", "tokens"})
     ),
-    "POST /revoke": Walk(
-        ("web/tokens", "usecases/introspect", "usecases/clients", STORE), frozenset({"credentials", "rotation", "tokens"})
-    ),
+    "POST /introspect": Walk(INTROSPECT, frozenset({"credentials", "rotation", "resources", "tokens", "seals"})),
+    "POST /revoke": Walk(INTROSPECT, frozenset({"credentials", "rotation", "tokens", "seals"})),
+    "GET /account": Walk((*ACCOUNT, BROWSERS, STORE), frozenset({"credentials", "people", "portrait", "seals"})),
+    "POST /account": Walk((*ACCOUNT, BROWSERS, STORE), frozenset({"credentials", "people", "seals"})),
     "GET /.well-known/…": Walk(("web/metadata", "usecases/discover", STORE), frozenset({"server metadata"})),
-    "GET /jwks": Walk(("web/metadata", "usecases/discover", STORE), frozenset()),
+    "GET /jwks": Walk(("web/metadata", "usecases/discover", TOKENS, STORE), frozenset()),
 }
 
 
@@ -115,16 +141,36 @@ class Scene:
     card: dict[str, Any]
     machine: dict[str, Any]
     resource: dict[str, Any]
+    app: dict[str, Any]
+    """A client that sends people."""
+    browser: Browser
+    """Of a person who is signed in."""
+    stranger: Browser
     token: str
+    got: dict[str, Any]
+    """Tokens of the app."""
+    code: str
+    pages: dict[str, Page]
+    """Pages with forms, by the path that takes the form."""
 
 
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     server = await world(tmp_path, sqlite=True)
-    resource = dict((await server.resource()).information)
-    machine = await server.machine("orders:read")
+    resource = dict((await server.resource(scope="orders:read")).information)
+    machine, card = await server.machine("orders:read"), await server.register(await server.invitation(), client_name="Tea")
+    app = await person_client(server, client_name="App", token_endpoint_auth_method="client_secret_basic")
+    await somebody(server)
+    browser, stranger = Browser(server), Browser(server)
+    got = (await exchange(server, app, (await browser.allow(app))["code"])).json
+    code = answer_of(await browser.decide(await browser.authorize(app, scope="openid profile"), remember="1"))["code"]
+    pages = {
+        "/sign-in": Page((await stranger.authorize(app)).body),
+        "/consent": Page((await browser.authorize(app)).body),
+        "/account": Page((await browser.get("/account")).body),
+    }
     token = str((await server.token(machine)).json["access_token"])
-    yield Scene(server, await server.register(client_name="Tea"), machine, resource, token)
+    yield Scene(server, card, machine, resource, app, browser, stranger, token, got, code, pages)
     await server.ports.store.close()
 
 
@@ -133,15 +179,36 @@ def form(scene: Scene, path: str, **fields: str) -> Awaitable[Reply]:
     return scene.server.post_form(path, fields, basic=(scene.machine["client_id"], scene.machine["client_secret"]))
 
 
+def sent(scene: Scene, browser: Browser, path: str, **fields: str) -> Awaitable[Reply]:
+    """A form from a page."""
+    return browser.post(path, {"transaction": scene.pages[path].hidden["transaction"], **fields})
+
+
+def withdrawn(scene: Scene) -> Awaitable[Reply]:
+    """The form that takes the yes to the app back."""
+    key = text(client_key(Route.REGISTERED, scene.app["client_id"]))
+    return sent(scene, scene.browser, "/account", do="withdraw", client=key)
+
+
 BODY = {"redirect_uris": ["https://app.example/cb"], "client_name": "Tea"}
 REQUESTS: dict[str, Callable[[Scene], Awaitable[Reply]]] = {
     "POST /register": lambda scene: scene.server.post_json("/register", BODY),
     "GET /register/{client_id}": lambda scene: scene.server.read(scene.card),
     "PUT /register/{client_id}": lambda scene: scene.server.replace(scene.card, client_name="Coffee"),
     "DELETE /register/{client_id}": lambda scene: scene.server.remove(scene.card),
-    "POST /token": lambda scene: form(scene, "/token", grant_type="client_credentials", resource="https://api.example"),
+    "GET /authorize": lambda scene: scene.stranger.get(authorize_url(scene.app)),
+    "POST /sign-in": lambda scene: sent(scene, scene.stranger, "/sign-in", name="alice", password=PASSWORD),
+    "GET /authorize, signed in": lambda scene: scene.browser.get(authorize_url(scene.app)),
+    "POST /consent": lambda scene: sent(scene, scene.browser, "/consent", decision="allow"),
+    "GET /authorize, remembered": lambda scene: scene.browser.get(authorize_url(scene.app, scope="openid profile")),
+    "POST /token, authorization_code": lambda scene: exchange(scene.server, scene.app, scene.code),
+    "POST /token, refresh_token": lambda scene: refresh(scene.server, scene.app, scene.got["refresh_token"]),
+    "POST /token, client_credentials": lambda scene: form(scene, "/token", grant_type="client_credentials", resource="https://api.example"),
+    "GET /userinfo": lambda scene: scene.server.call("GET", "/userinfo", b"", {"authorization": f"Bearer {scene.got['access_token']}"}),
     "POST /introspect": lambda scene: scene.server.introspect(scene.resource, scene.token),
     "POST /revoke": lambda scene: form(scene, "/revoke", token=scene.token),
+    "GET /account": lambda scene: scene.browser.get("/account"),
+    "POST /account": withdrawn,
     "GET /.well-known/…": lambda scene: scene.server.call("GET", "/.well-known/oauth-authorization-server"),
     "GET /jwks": lambda scene: scene.server.call("GET", "/jwks"),
 }
@@ -158,10 +225,10 @@ async def followed(scene: Scene, request: str) -> tuple[Reply, Trail]:
 async def test_a_request_passes_these_stations_in_this_order_and_asks_these_leaves(scene: Scene, request_: str) -> None:
     reply, trail = await followed(scene, request_)
 
-    assert reply.status < 300
+    assert reply.status in (200, 201, 204, 303)
     assert stations(trail) == WALKS[request_].stations
     assert leaves(trail) == WALKS[request_].leaves
-    assert len(stations(trail)) <= 6
+    assert len(set(stations(trail))) <= 6
 
 
 @pytest.mark.parametrize("request_", WALKS)
@@ -179,10 +246,24 @@ async def test_nothing_calls_back_to_where_the_request_came_from(scene: Scene, r
     pairs = [(caller.partition("/")[0], called.partition("/")[0]) for caller, called in trail.steps]
     upwards = {pair for pair in pairs if layers.get(pair[0], 0) > layers.get(pair[1], 4)}
 
-    assert upwards <= {("store", "protocol")}
+    assert upwards <= {("store", "protocol"), ("keys", "protocol")}
 
 
-@pytest.mark.parametrize("request_", ["POST /token", "PUT /register/{client_id}"])
+CALLED = (CLIENTS, TOKENS, BROWSERS)
+PARTS = {"usecases/issue": "usecases/exchange/", "usecases/authorize": "usecases/people/sign_in"}
+"""Use cases that show or hand on to one that is a part of them: a grant type's exchange, the sign-in form."""
+
+
+@pytest.mark.parametrize("request_", WALKS)
+async def test_only_three_use_cases_are_called_by_others(scene: Scene, request_: str) -> None:
+    _, trail = await followed(scene, request_)
+
+    within = [(caller, called) for caller, called in trail.steps if caller.startswith("usecases/") and called.startswith("usecases/")]
+    others = [(caller, called) for caller, called in within if called not in CALLED]
+    assert [pair for pair in others if not pair[1].startswith(PARTS.get(pair[0], "-"))] == []
+
+
+@pytest.mark.parametrize("request_", ["POST /token, client_credentials", "PUT /register/{client_id}"])
 async def test_a_refusal_leaves_by_one_door(scene: Scene, request_: str) -> None:
     scene.machine["client_secret"] = scene.card["registration_access_token"] = "guess"
 
@@ -205,13 +286,12 @@ def rows() -> Sequence[tuple[str, str, str]]:
 def test_the_tour_shows_these_walks() -> None:
     told: dict[str, Walk] = {}
     for requests, passed, asked in rows():
-        walk = Walk(tuple(re.findall(r"`([^`]+)`", passed)), frozenset(asked.split(", ")))
+        walk = Walk(tuple(re.findall(r"`([^`]+)`", passed)), frozenset(filter(None, asked.split(", "))))
         told |= dict.fromkeys(re.findall(r"`([^`]+)`", requests), walk)
 
     assert told.keys() == WALKS.keys()
     assert {name: walk.stations for name, walk in told.items()} == {name: walk.stations for name, walk in WALKS.items()}
-    del told["GET /jwks"]  # stands in one row with the documents, and asks no leaf
-    assert {name: walk.leaves for name, walk in told.items()} == {name: WALKS[name].leaves for name in told}
+    assert {name: walk.leaves for name, walk in told.items()} == {name: walk.leaves for name, walk in WALKS.items()}
 
 
 async def test_a_detour_would_be_noticed(scene: Scene) -> None:

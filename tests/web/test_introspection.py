@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.ledger import meets
+from tests.visitor import Browser, exchange, person_client, somebody, tokens
 from tests.world import ISSUER, World, world
 
 Card = dict[str, Any]
@@ -115,3 +116,40 @@ async def test_an_answer_is_never_taken_from_an_earlier_one(server: World) -> No
 
     assert before.json["active"]
     assert (await server.introspect(card, token)).body == DEAD
+
+
+@meets("A-67", "A-10")
+async def test_a_persons_token_names_the_person_and_all_it_is_for(server: World) -> None:
+    api = (await server.resource(scope="openid orders:read")).information
+    person = await somebody(server)
+    card = await person_client(server, scope="openid orders:read")
+    got = await tokens(server, card, scope="openid orders:read")
+
+    reply = await server.introspect(api, got["access_token"])
+
+    assert reply.json == {
+        "active": True,
+        "scope": "openid orders:read",
+        "client_id": card["client_id"],
+        "sub": person.subject,
+        "aud": ["https://api.example", f"{ISSUER}/userinfo"],
+        "iss": ISSUER,
+        "exp": server.clock.now + 3600,
+        "iat": server.clock.now,
+        "jti": reply.json["jti"],
+        "token_type": "Bearer",
+    }
+
+
+@meets("A-68", "A-72")
+async def test_no_other_credential_of_a_grant_is_an_access_token(server: World) -> None:
+    await somebody(server)
+    card = await person_client(server, token_endpoint_auth_method="client_secret_basic")
+    browser = Browser(server)
+    code = (await browser.allow(card))["code"]
+    got = (await exchange(server, card, code)).json
+    [session] = [value for name, value in browser.cookies.items() if name.endswith("session")]
+
+    for text in (code, got["refresh_token"], got["id_token"], session):
+        assert (await server.introspect(card, text)).body == DEAD
+    assert (await server.introspect(card, got["access_token"])).json["active"]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.ledger import meets
+from tests.visitor import person_client, refresh, somebody, tokens
 from tests.world import Reply, World, world
 
 Card = dict[str, Any]
@@ -108,3 +109,33 @@ async def test_a_return_without_a_token_is_malformed(server: World) -> None:
     card = await server.machine()
 
     assert (await give_back(server, card, "")).no == (400, "invalid_request")
+
+
+@meets("A-71")
+async def test_another_clients_token_that_is_dead_already_is_no_error(server: World) -> None:
+    card, other = await server.machine(), await server.machine()
+    revoked, expired = await token_of(server, card), await token_of(server, card)
+    await give_back(server, card, revoked)
+
+    first = await give_back(server, other, revoked)
+    living = await give_back(server, other, expired)
+    server.clock.forward(3600)
+    second = await give_back(server, other, expired)
+
+    assert [(reply.status, reply.body) for reply in (first, second)] == [(200, b"")] * 2
+    assert living.no == (400, "invalid_grant")
+
+
+@meets("A-71")
+async def test_a_refresh_token_takes_the_access_tokens_of_its_grant_with_it(server: World) -> None:
+    await somebody(server)
+    card = await person_client(server, token_endpoint_auth_method="client_secret_basic")
+    got = await tokens(server, card)
+    renewed = (await refresh(server, card, got["refresh_token"])).json
+
+    reply = await give_back(server, card, renewed["refresh_token"], token_type_hint="access_token")
+
+    assert (reply.status, reply.body, reply.headers["cache-control"]) == (200, b"", "no-store")
+    for token in (got["access_token"], renewed["access_token"]):
+        assert (await server.introspect(card, token)).json == {"active": False}
+    assert (await refresh(server, card, renewed["refresh_token"])).no == (400, "invalid_grant")

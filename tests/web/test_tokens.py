@@ -15,7 +15,8 @@ from joserfc.jwk import KeySet
 
 from calling_card.usecases.operate import delete, rotate, suspend
 from tests.ledger import meets
-from tests.world import ISSUER, Reply, World, changed, world
+from tests.visitor import VERIFIER, Browser, exchange, person_client, refresh, somebody
+from tests.world import CALLBACK, ISSUER, Reply, World, changed, world
 
 Card = dict[str, Any]
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -75,8 +76,9 @@ async def test_a_signed_token_holds_for_everybody_who_has_the_public_keys(server
     key_set = (await server.call("GET", "/jwks")).json
 
     by_joserfc = jwt.decode(token, KeySet.import_key_set(cast(Any, key_set)), algorithms=["ES256"])
-    verify_by_hand(token, key_set["keys"][0])
-    assert by_joserfc.header == {"alg": "ES256", "typ": "at+jwt", "kid": key_set["keys"][0]["kid"]}
+    [key] = [key for key in key_set["keys"] if key["alg"] == "ES256"]
+    verify_by_hand(token, key)
+    assert by_joserfc.header == {"alg": "ES256", "typ": "at+jwt", "kid": key["kid"]}
     assert by_joserfc.claims == {
         "iss": ISSUER,
         "sub": card["client_id"],
@@ -426,3 +428,91 @@ async def test_machines_get_json_whatever_they_accept(server: World, accept: str
         reply = await server.call("POST", path, b"", {**FORM, "accept": accept})
 
         assert as_refused(reply) == (401, "invalid_client")
+
+
+# ── A person's grant ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@meets("A-50", "A-10", "A-46", "A-52")
+async def test_an_answer_to_a_code_has_exactly_these_members_and_nobody_may_keep_it(server: World) -> None:
+    await somebody(server)
+    card = await person_client(server)
+    code = (await Browser(server).allow(card, scope="openid email"))["code"]
+
+    reply = await exchange(server, card, code)
+    again = await refresh(server, card, reply.json["refresh_token"], scope="email")
+
+    for each, scope in ((reply, "openid email"), (again, "email")):
+        assert each.status == 200
+        assert {name: value for name, value in each.json.items() if not name.endswith("_token")} == {
+            "token_type": "Bearer",
+            "expires_in": 3600,
+            "scope": scope,
+        }
+        assert {name for name in each.json if name.endswith("_token")} == {"access_token", "refresh_token", "id_token"}
+        assert (each.headers["cache-control"], each.headers["pragma"]) == ("no-store", "no-cache")
+    assert reply.json["refresh_token"].startswith("cc_refresh_")
+
+
+@meets("A-46", "A-47", "A-49", "A-54", "A-100")
+@pytest.mark.parametrize(
+    "fields, answer",
+    [
+        ({"code": ""}, (400, "invalid_request")),
+        ({"code": "garbage"}, (400, "invalid_grant")),
+        ({"code_verifier": ""}, (400, "invalid_grant")),
+        ({"redirect_uri": "https://app.example/other"}, (400, "invalid_grant")),
+        ({"scope": "nonsense"}, (400, "invalid_scope")),
+        ({"resource": "https://other.example"}, (400, "invalid_target")),
+        ({"client_id": "nobody"}, (401, "invalid_client")),
+        ({"client_secret": "guess"}, (401, "invalid_client")),
+        ({}, (200, "")),
+    ],
+)
+async def test_what_is_wrong_with_the_exchange_of_a_code_is_told_by_its_code(
+    server: World, fields: dict[str, str], answer: tuple[int, str]
+) -> None:
+    await somebody(server)
+    card = await person_client(server)
+    code = (await Browser(server).allow(card))["code"]
+    right = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK, "code_verifier": VERIFIER}
+
+    reply = await server.post_form("/token", {**right, "client_id": card["client_id"], **fields})
+
+    assert (reply.status, reply.json.get("error", "")) == answer
+    if answer[0] != 200:
+        assert as_refused(reply) == answer
+        assert "www-authenticate" not in reply.headers
+
+
+@meets("A-45", "A-46")
+@pytest.mark.parametrize("name", ["code", "redirect_uri", "code_verifier", "refresh_token", "client_id", "grant_type", "scope"])
+async def test_a_parameter_of_an_exchange_that_was_sent_twice_is_refused_and_spends_nothing(server: World, name: str) -> None:
+    await somebody(server)
+    card = await person_client(server)
+    code = (await Browser(server).allow(card))["code"]
+    right = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK, "code_verifier": VERIFIER}
+    sent = {**right, "client_id": card["client_id"], "refresh_token": "x", "scope": "openid"}
+
+    twice = await server.post_form("/token", [*sent.items(), (name, sent[name])])
+
+    assert as_refused(twice) == (400, "invalid_request")
+    assert (await exchange(server, card, code)).status == 200
+
+
+async def test_a_request_with_too_many_resources_is_refused_before_a_token_grows_too_long(server: World) -> None:
+    card = await server.machine()
+    fields = [*GRANT.items(), *[("resource", f"https://api.example/{number}") for number in range(11)]]
+
+    reply = await server.post_form("/token", fields, basic=(card["client_id"], card["client_secret"]))
+
+    assert as_refused(reply) == (400, "invalid_target")
+    assert (await server.post_form("/token", fields[:-1], basic=(card["client_id"], card["client_secret"]))).status == 200
+
+
+@meets("A-43", "A-45")
+@pytest.mark.parametrize("body", ["", "grant_type=", "grant_type=nonsense", "grant_type=client_credentials&resource=nonsense"])
+async def test_who_asks_is_settled_before_what_is_asked_for(server: World, body: str) -> None:
+    card = await server.machine()
+
+    assert as_refused(await post(server, body, basic(card["client_id"], "guess"))) == (401, "invalid_client")

@@ -85,8 +85,9 @@ def user_enable(desk: Desk, name: str) -> None:
 @user.command("reset")
 @click.argument("name")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input; without this one is made and printed.")
+@click.option("--passkeys", is_flag=True, help="Also forget every passkey: somebody else may have added one.")
 @with_desk
-def user_reset(desk: Desk, name: str, *, password_stdin: bool) -> None:
+def user_reset(desk: Desk, name: str, *, password_stdin: bool, passkeys: bool) -> None:
     """Give somebody another password: every session and token of theirs is dead at once."""
     from calling_card.usecases.people.operate import reset
     from calling_card.wiring import opened, operator_name
@@ -95,7 +96,7 @@ def user_reset(desk: Desk, name: str, *, password_stdin: bool) -> None:
 
     async def work() -> None:
         async with opened(of_folder(desk)) as ports:
-            made = await reset(ports, name, password, operator_name())
+            made = await reset(ports, name, password, operator_name(), passkeys=passkeys)
         answer = {"name": made.person.name} | ({"password": made.password} if made.password else {})
         say(desk, answer, "\n".join(f"{label:10} {value}" for label, value in answer.items()))
 

@@ -113,11 +113,38 @@ def target(wanted: dict[str, str], scope: str, configured: Sequence[Resource], p
     if not configured:
         return Target(tuple(wanted.values()), "opaque" if list(wanted) == [own] else "jwt", scope)
     chosen = [found[uri] for uri in wanted if uri in found]
-    usable = {word for resource in chosen for word in resource.scope.split()} | (set(OWN) if own in wanted else set())
+    usable = {word for resource in chosen for word in resource.scope.split()} | (set(OWN) if own in wanted else set[str]())
     kept = [word for word in scope.split() if word in usable] if usable else scope.split()
     if usable and not kept:
         raise Refusal(No.INVALID_SCOPE, "scope: the resource knows none of the scopes of this client (RFC 8707 section 2.2)")
     return Target(tuple(place.userinfo if uri == own else uri for uri in wanted), _form(chosen), " ".join(kept))
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What was allowed, or what of it is asked for."""
+
+    scope: str
+    resources: Sequence[str]
+
+
+def part(allowed: Extent, asked: Extent, configured: Sequence[Resource], place: Place) -> Target:
+    """What of a person's grant an exchange asks for, and never more (RFC 6749 §6, RFC 8707 §2.2, A-54, A-100).
+
+    Raises `Refusal`: ``invalid_scope``, ``invalid_target``.
+    """
+    granted, said = allowed.scope.split(), asked.scope.split()
+    kept = [word for word in granted if word in said] if said else granted
+    if not kept:
+        raise Refusal(No.INVALID_SCOPE, f"scope: the person allowed {allowed.scope} (RFC 6749 section 6)")
+    left = " ".join(kept)
+    given = acceptable(allowed.resources, configured, place, person=True)
+    wanted = acceptable(asked.resources, configured, place, person=True)
+    reach = given or {canonical(uri): uri for uri in target({}, left, configured, place, person=True).audience}
+    for uri, spelled in wanted.items():
+        if uri not in reach:
+            raise Refusal(No.INVALID_TARGET, f"resource: {spelled[:80]} is not what the person allowed (RFC 8707 section 2.2)")
+    return target(wanted or given, left, configured, place, person=True)
 
 
 def _by_scope(scope: str, configured: Sequence[Resource], place: Place, *, person: bool) -> Target:

@@ -59,6 +59,7 @@ def settled(connection: apsw.Connection, pragmas: tuple[str, ...]) -> Database:
     """The connection after its settings."""
     connection.set_busy_timeout(5_000)
     connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)  # else joins and ranges are parsed again for every new value
     db = cast("Database", connection)
     for pragma in (*ALWAYS, *pragmas):
         db.execute(pragma).fetchall()

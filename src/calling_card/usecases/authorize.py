@@ -22,7 +22,7 @@ from calling_card.protocol.rotation import Clock, first
 from calling_card.usecases.clients import Known, find, known_scopes, rules_of
 from calling_card.usecases.people.browsers import Present, Visit, acting, current, expired, form
 from calling_card.usecases.people.sign_in import Offer, offer
-from calling_card.usecases.tokens import place, signer
+from calling_card.usecases.tokens import signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ async def _wanted(ports: Ports, request: _Request) -> _Wanted:
         strict=ports.settings.profile == "strict",
     )
     wanted = wish(said, bounds)
-    resources = acceptable(said.resources, await ports.store.resources(), place(ports), person=True)
+    resources = acceptable(said.resources, await ports.store.resources(), ports.place, person=True)
     return _Wanted(wanted, tuple(resources.values()))
 
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from calling_card.ports import Ports
 from calling_card.protocol.clients import Card
 from calling_card.protocol.server import Served, document
-from calling_card.usecases.issue import served
 from calling_card.usecases.tokens import signer
 
 
@@ -18,7 +17,7 @@ async def describe(ports: Ports, endpoints: Mapping[str, str], languages: Sequen
             issuer=ports.settings.issuer,
             registration_endpoint="" if ports.settings.registration == "closed" else ports.desk.endpoint,
             endpoints={name: ports.settings.endpoint(path) for name, path in endpoints.items()},
-            grant_types=served(ports),
+            grant_types=ports.ground.grant_types,
             auth_methods=ports.ground.auth_methods,
             scopes=tuple(scopes),
             algs=tuple(ports.ground.signing_algs),

@@ -16,12 +16,7 @@ EXCHANGES: Mapping[str, Callable[[Ports, Known, Asked], Awaitable[Issued]]] = {
     "refresh_token": by_refresh,
     "client_credentials": by_itself,
 }
-"""What each grant type is exchanged by; which of them are served, the ground says."""
-
-
-def served(ports: Ports) -> tuple[str, ...]:
-    """Grant types that give tokens now."""
-    return tuple(grant for grant in EXCHANGES if grant in ports.ground.grant_types)
+"""By what each grant type is exchanged; the ground says which of them are served now."""
 
 
 async def issue(ports: Ports, asked: Asked) -> Issued:
@@ -29,8 +24,9 @@ async def issue(ports: Ports, asked: Asked) -> Issued:
     known = await authenticate(ports, asked.presented)
     if not asked.grant_type:
         raise Refusal(No.INVALID_REQUEST, "grant_type: is missing (RFC 6749 section 3.2)")
-    if asked.grant_type not in served(ports):
-        raise Refusal(No.UNSUPPORTED_GRANT_TYPE, f"grant_type: this server serves {', '.join(served(ports))} (RFC 6749 section 5.2)")
+    served = ports.ground.grant_types
+    if asked.grant_type not in served:
+        raise Refusal(No.UNSUPPORTED_GRANT_TYPE, f"grant_type: this server serves {', '.join(served)} (RFC 6749 section 5.2)")
     registered = known.card.get("grant_types")
     if not isinstance(registered, list) or asked.grant_type not in registered:
         raise Refusal(No.UNAUTHORIZED_CLIENT, f"grant_type: the client is not registered for {asked.grant_type} (RFC 6749 section 5.2)")

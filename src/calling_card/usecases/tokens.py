@@ -4,12 +4,14 @@ import hmac
 from dataclasses import dataclass, replace
 
 from calling_card.ports import Ports, Rows, Signer
-from calling_card.protocol import seals, tokens
+from calling_card.protocol import idtokens, seals, tokens
 from calling_card.protocol.clients import Client, Route, State, client_key
+from calling_card.protocol.credentials import REFRESH_TOKEN, Handle, write
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.grants import Grant, Stage, of_client
 from calling_card.protocol.people import text
-from calling_card.protocol.resources import Place, Target
+from calling_card.protocol.resources import Target
+from calling_card.usecases.clients import Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,6 @@ class Living:
     client: Client
     grant: Grant | None
     """None: the client asked in its own name."""
-
-
-def place(ports: Ports) -> Place:
-    """This server, as far as tokens for it are concerned."""
-    return Place(ports.settings.issuer, ports.settings.endpoint("/userinfo"))
 
 
 async def signer(ports: Ports) -> Signer:
@@ -87,6 +84,31 @@ async def _text(ports: Ports, token: tokens.AccessToken, form: str) -> str:
     return seals.write(ports.keyring, seals.ACCESS_TOKEN, tokens.to_bytes(token), ports.entropy(seals.NONCE))
 
 
+async def give(ports: Ports, known: Known, grant: Grant, chosen: Target, nonce: str) -> Issued:
+    """Everything a grant gives at an exchange; ``nonce`` is empty but for the first one (OIDC Core §3.1.3.3). Raises as `mint`."""
+    issued = await mint(ports, known.client, chosen, grant)
+    return replace(issued, refresh_token=_refresh(ports, known, grant), id_token=await _identity(ports, known, grant, issued, nonce))
+
+
+def _refresh(ports: Ports, known: Known, grant: Grant) -> str:
+    """The newest refresh token of the grant, if the client registered that grant type (H-04)."""
+    registered = known.card.get("grant_types")
+    if "refresh_token" not in ports.ground.grant_types or not isinstance(registered, list) or "refresh_token" not in registered:
+        return ""
+    row = grant.refresh
+    return write(ports.keyring, ports.settings.issuer, Handle(REFRESH_TOKEN, row.issued_key, grant.client_key + grant.id, row.issued))
+
+
+async def _identity(ports: Ports, known: Known, grant: Grant, issued: Issued, nonce: str) -> str:
+    """An ID token when the person allowed ``openid``, signed as the client registered (OIDC Core §2)."""
+    if "openid" not in grant.scope.split():
+        return ""
+    signed = idtokens.Signed(text(grant.person), known.client.client_id, grant.auth_time, grant.amr, nonce)
+    claims = idtokens.claims(signed, ports.settings.issuer, ports.now(), ports.settings.id_token_lifetime, issued.access_token)
+    alg = known.card.get("id_token_signed_response_alg")
+    return (await signer(ports)).sign(claims, idtokens.TYP, alg if isinstance(alg, str) else idtokens.DEFAULT_ALG)
+
+
 async def read(ports: Ports, text: str) -> tokens.AccessToken | None:
     """The claims of an access token of ours, sealed or signed; None for anything else (A-72)."""
     plain = seals.read(ports.keyring, seals.ACCESS_TOKEN, text)
@@ -122,8 +144,3 @@ def _allowed(token: tokens.AccessToken, client: Client, rows: Rows) -> Grant | N
     if person is None or not person.active or person.epoch != token.person_epoch or text(grant.person) != token.subject:
         return None
     return grant
-
-
-def with_tokens(issued: Issued, refresh_token: str, id_token: str) -> Issued:
-    """The same answer with what goes beside the access token."""
-    return replace(issued, refresh_token=refresh_token, id_token=id_token)

@@ -7,7 +7,7 @@ from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.idtokens import TYP
 from calling_card.protocol.people import claims_for
 from calling_card.protocol.resources import canonical
-from calling_card.usecases.tokens import living, place, read, signer
+from calling_card.usecases.tokens import living, read, signer
 
 
 async def userinfo(ports: Ports, token: str | None) -> Card | str:
@@ -21,7 +21,7 @@ async def userinfo(ports: Ports, token: str | None) -> Card | str:
     found = await living(ports, claims) if claims else None
     if found is None or found.grant is None:
         raise Refusal(No.INVALID_TOKEN, "the access token is not valid (any more) (RFC 6750 section 3.1)")
-    here = canonical(place(ports).userinfo)
+    here = canonical(ports.place.userinfo)
     if not ports.settings.userinfo_any_audience and here not in map(canonical, found.token.audience):
         raise Refusal(No.INVALID_TOKEN, "the access token is for another resource (RFC 6750 section 3.1)")
     scope = " ".join(word for word in found.token.scope.split() if word in found.grant.scope.split())

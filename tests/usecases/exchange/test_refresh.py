@@ -356,12 +356,9 @@ async def test_after_ninety_days_the_person_is_asked_again_however_often_the_cli
 
 
 @meets("A-54")
-@pytest.mark.parametrize(
-    "settings, ends",
-    [({"refresh_idle": 100}, 100), ({"refresh_lifetime": 200, "refresh_idle": 0}, 200), ({"refresh_lifetime": 0, "refresh_idle": 0}, None)],
-)
-async def test_both_lives_are_settings_and_none_means_no_end(tmp_path: Path, settings: dict[str, int], ends: int | None) -> None:
-    some = await scene(await world(tmp_path, **settings))
+@pytest.mark.parametrize("lifetime, idle, ends", [(1000, 100, 100), (200, 0, 200), (0, 0, None)])
+async def test_both_lives_are_settings_and_none_means_no_end(tmp_path: Path, lifetime: int, idle: int, ends: int | None) -> None:
+    some = await scene(await world(tmp_path, refresh_lifetime=lifetime, refresh_idle=idle))
     card = await some.client()
     first = token(await some.tokens(card))
 

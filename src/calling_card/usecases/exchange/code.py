@@ -10,11 +10,11 @@ from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.grants import Grant, Stage, ended, of_client
 from calling_card.protocol.people import Standing, text
+from calling_card.protocol.resources import Extent, part
 from calling_card.protocol.rotation import Clock, first
 from calling_card.usecases.clients import ATTEMPTS, Known
-from calling_card.usecases.exchange import granted
 from calling_card.usecases.exchange.asked import Asked
-from calling_card.usecases.tokens import Issued
+from calling_card.usecases.tokens import Issued, give
 
 
 async def by_code(ports: Ports, known: Known, asked: Asked) -> Issued:
@@ -39,9 +39,10 @@ async def by_code(ports: Ports, known: Known, asked: Asked) -> Issued:
         now = ports.now()
         if now >= grant.code_deadline or not person.active or person.epoch != grant.person_epoch:
             raise _bad()
-        chosen = await granted.part(ports, grant, asked)
+        allowed = Extent(grant.scope, grant.resource.split())
+        chosen = part(allowed, Extent(asked.scope, asked.resources), await ports.store.resources(), ports.place)
         after = replace(grant, stage=Stage.LIVE, refresh=first(Clock(now, ports.keyring.minting)), last_used_at=now)
-        made = await granted.tokens(ports, known, after, chosen, grant.nonce)  # before the code is spent: making them can fail
+        made = await give(ports, known, after, chosen, grant.nonce)  # before the code is spent: making them can fail
         if await ports.store.change_grant(grant, after, _event(ports, asked, grant, "grant_redeemed")):
             return made
     raise _bad()

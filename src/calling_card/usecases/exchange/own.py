@@ -5,7 +5,7 @@ from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.resources import acceptable, target
 from calling_card.usecases.clients import Known
 from calling_card.usecases.exchange.asked import Asked
-from calling_card.usecases.tokens import Issued, mint, place
+from calling_card.usecases.tokens import Issued, mint
 
 
 async def by_itself(ports: Ports, known: Known, asked: Asked) -> Issued:
@@ -17,9 +17,8 @@ async def by_itself(ports: Ports, known: Known, asked: Asked) -> Issued:
         raise Refusal(No.UNAUTHORIZED_CLIENT, "grant_type: client_credentials needs a client with a secret (RFC 6749 section 4.4)")
     scope = _scope(known, asked.scope, strict=ports.settings.profile == "strict")
     configured = await ports.store.resources()
-    here = place(ports)
-    wanted = acceptable(asked.resources, configured, here, person=False)
-    return await mint(ports, known.client, target(wanted, scope, configured, here, person=False))
+    wanted = acceptable(asked.resources, configured, ports.place, person=False)
+    return await mint(ports, known.client, target(wanted, scope, configured, ports.place, person=False))
 
 
 def _scope(known: Known, asked: str, *, strict: bool) -> str:

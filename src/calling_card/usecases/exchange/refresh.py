@@ -9,11 +9,11 @@ from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.grants import Grant, Stage, ended, of_client
 from calling_card.protocol.people import text
+from calling_card.protocol.resources import Extent, part
 from calling_card.protocol.rotation import Clock, present_refresh
 from calling_card.usecases.clients import ATTEMPTS, Known
-from calling_card.usecases.exchange import granted
 from calling_card.usecases.exchange.asked import Asked
-from calling_card.usecases.tokens import Issued
+from calling_card.usecases.tokens import Issued, give
 
 
 async def by_refresh(ports: Ports, known: Known, asked: Asked) -> Issued:
@@ -28,7 +28,8 @@ async def by_refresh(ports: Ports, known: Known, asked: Asked) -> Issued:
         raise _bad()
     for _ in range(ATTEMPTS):
         grant = await _living(ports, known, handle)
-        chosen = await granted.part(ports, grant, asked)
+        allowed = Extent(grant.scope, grant.resource.split())
+        chosen = part(allowed, Extent(asked.scope, asked.resources), await ports.store.resources(), ports.place)
         clock = Clock(ports.now(), ports.keyring.minting)
         step = present_refresh(handle.generation, grant.refresh, clock, bound=asked.presented.method != "none")
         if not step.accepted:
@@ -36,9 +37,9 @@ async def by_refresh(ports: Ports, known: Known, asked: Asked) -> Issued:
                 raise _bad()
             continue
         if step.after == grant.refresh:
-            return await granted.tokens(ports, known, grant, chosen, "")
+            return await give(ports, known, grant, chosen, "")
         after = replace(grant, refresh=step.after, last_used_at=clock.now)
-        made = await granted.tokens(ports, known, after, chosen, "")  # before the token is replaced: making them can fail
+        made = await give(ports, known, after, chosen, "")  # before the token is replaced: making them can fail
         if await ports.store.change_grant(grant, after, _event(ports, asked, grant, step.event or "grant_refreshed")):
             return made
     raise Refusal(No.UNAVAILABLE, "the grant is being changed by others; try again", retry_after=1)

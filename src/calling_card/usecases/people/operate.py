@@ -70,8 +70,8 @@ async def set_active(ports: Ports, name: str, by: str, *, active: bool) -> Card:
     raise _busy()
 
 
-async def reset(ports: Ports, name: str, password: str, by: str) -> Made:
-    """Another password; every session and token of the person is dead when this returns."""
+async def reset(ports: Ports, name: str, password: str, by: str, *, passkeys: bool = False) -> Made:
+    """Another password; every session and token of the person is dead when this returns, and with ``passkeys`` every passkey."""
     _check_password(password)
     made = password or _new_password(ports)
     hashed = await ports.passwords.hash(made)
@@ -80,8 +80,16 @@ async def reset(ports: Ports, name: str, password: str, by: str) -> Made:
         after = replace(person, password=hashed, epoch=person.epoch + 1)
         body: dict[str, JSON] = {"person": person.subject, "by": by}
         if await ports.store.change_person(person, after, Event("password_changed", ports.now(), b"", "operator", body=body)):
+            if passkeys:
+                await _forget_passkeys(ports, after)
             return Made(after, "" if password else made)
     raise _busy()
+
+
+async def _forget_passkeys(ports: Ports, person: Person) -> None:
+    for passkey in await ports.store.passkeys(person.id):
+        event = Event("passkey_removed", ports.now(), b"", "operator", body={"person": person.subject})
+        await ports.store.remove_passkey(person.id, passkey.id, event)
 
 
 def line(person: Person) -> Card:

@@ -36,7 +36,7 @@ def press(view: View, language: str, texts: Mapping[str, str], issuer: str) -> s
 
 @cache
 def _environment() -> Environment:
-    made = Environment(
+    return Environment(
         loader=FunctionLoader(_source),
         autoescape=True,
         undefined=StrictUndefined,
@@ -44,8 +44,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.globals.update(said=said, tame=tame, leads=leads, host_of=host_of, mild=mild, strong=strong, shortest_password=SHORTEST_PASSWORD)
-    return made
 
 
 def _source(name: str) -> str:
@@ -75,7 +73,7 @@ def _tools(language: str, texts: Mapping[str, str]) -> dict[str, object]:
         return Markup('<time datetime="{}">{}</time>').format(day.isoformat(), t("date", year=day.year, month=day.month, day=day.day))
 
     functions: dict[str, Callable[..., Markup]] = {"t": t, "either": either, "date": date}
-    return {"language": language, **functions}
+    return {"language": language, **functions, **_TOOLS}
 
 
 def said(text: str) -> Markup:
@@ -101,3 +99,15 @@ def mild(scopes: Sequence[str]) -> list[str]:
 def strong(scopes: Sequence[str]) -> list[str]:
     """All others: nobody here can say what they allow, or it is a lot."""
     return [scope for scope in scopes if scope not in _MILD]
+
+
+_TOOLS: Mapping[str, object] = {
+    "said": said,
+    "tame": tame,
+    "leads": leads,
+    "host_of": host_of,
+    "mild": mild,
+    "strong": strong,
+    "shortest_password": SHORTEST_PASSWORD,
+}
+"""What templates call in any language."""

@@ -44,17 +44,23 @@ def _policy(view: View, goes_to: str) -> str:
 def _form_targets(view: View, goes_to: str) -> str:
     match view:
         case SignIn() | Consent():
-            return f"'self' {_source(goes_to)}".rstrip()
+            return f"'self' {_onward(goes_to)}".rstrip()
         case Account():
             return "'self'"
         case Posted(action=action):
-            return _source(goes_to or action) or "'none'"
+            return _onward(goes_to or action) or "'none'"
         case _:
             return "'none'"
 
 
 def _has_script(view: View) -> bool:
     return isinstance(view, Posted) or (isinstance(view, SignIn | Account) and view.passkey_options != "")
+
+
+def _onward(url: str) -> str:
+    """Where an answer and what comes behind it may go: the callbacks of many clients redirect again, to another https host."""
+    source = _source(url)
+    return source if not source else "https:" if source.startswith("https:") else f"{source} https:"
 
 
 def _source(url: str) -> str:

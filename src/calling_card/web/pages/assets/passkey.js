@@ -6,7 +6,6 @@
   const unused = document.getElementById("passkey-unused");
   const button = document.getElementById("passkey-button");
   const create = form.dataset.passkey === "create";
-  let listening = null;
 
   const bytes = (text) =>
     Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (letter) => letter.charCodeAt(0));
@@ -54,20 +53,8 @@
     form.submit();
   }
 
-  // Offers passkeys in the list under the name field, where the browser can.
-  async function listen() {
-    if (create || !(await PublicKeyCredential.isConditionalMediationAvailable?.())) return;
-    listening = new AbortController();
-    try {
-      send(await navigator.credentials.get({ publicKey: options(), mediation: "conditional", signal: listening.signal }));
-    } catch {
-      // nobody chose one
-    }
-  }
-
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    listening?.abort();
     unused.hidden = true;
     button.disabled = true;
     try {
@@ -84,5 +71,4 @@
   form.hidden = false;
   const unable = document.getElementById("passkey-unable");
   if (unable) unable.hidden = true;
-  listen();
 })();
