@@ -29,10 +29,15 @@ class ByIntrospection:
             client_id=said["client_id"],
             scopes=said.get("scope", "").split(),
             expires_at=said.get("exp"),
-            resource=self.resource if said.get("aud") in (self.resource, [self.resource]) else None,
+            resource=self.resource if is_for(said.get("aud"), self.resource) else None,
             subject=said.get("sub"),
             claims=said,
         )
+
+
+def is_for(audience: object, resource: str) -> bool:
+    """Whether a resource is the audience, or one of several."""
+    return resource in audience if isinstance(audience, list) else resource == audience
 
 
 class BySignature:

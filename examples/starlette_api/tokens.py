@@ -28,9 +28,14 @@ class ByIntrospection:
         """What the server says about the token, if it is active and for us."""
         answer = await self.http.post(self.endpoint, data={"token": token})
         said = answer.raise_for_status().json()
-        if not said["active"] or said.get("aud") not in (self.resource, [self.resource]):
+        if not said["active"] or not is_for(said.get("aud"), self.resource):
             return None
         return {"sub": said["sub"], "scope": said.get("scope", "")}
+
+
+def is_for(audience: object, resource: str) -> bool:
+    """Whether a resource is the audience, or one of several."""
+    return resource in audience if isinstance(audience, list) else resource == audience
 
 
 class BySignature:

@@ -38,6 +38,8 @@ class Site:
     secure: ssl.SSLContext | None = None
     pages: dict[str, str] = field(default_factory=dict[str, str])
     """Path to HTML; every other path says that the browser is back at the application."""
+    onward: dict[str, str] = field(default_factory=dict[str, str])
+    """Path to the address where browsers are sent from there."""
     arrivals: list[Arrival] = field(default_factory=list[Arrival])
 
     def __post_init__(self) -> None:
@@ -82,7 +84,9 @@ class Site:
         if path != "/favicon.ico":
             self.arrivals.append(Arrival(method, path, dict(parse_qsl(said, keep_blank_values=True)), headers))
         body = self.pages.get(path, BACK).encode()
-        visitor.send_response(200)
+        visitor.send_response(302 if path in self.onward else 200)
+        if path in self.onward:
+            visitor.send_header("Location", self.onward[path])
         visitor.send_header("Content-Type", "text/html; charset=utf-8")
         visitor.send_header("Content-Length", str(len(body)))
         visitor.end_headers()

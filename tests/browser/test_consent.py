@@ -195,6 +195,22 @@ def test_the_answer_reaches_a_client_at_a_host_of_its_own(
     assert [arrival.headers.get("referer") for arrival in secure.arrivals[before:]] == [None]
 
 
+@meets("X-54")
+@pytest.mark.parametrize("mode", ["query", "form_post"])
+def test_a_client_may_send_the_browser_on_to_another_host_at_once(
+    window: Window, ann: Somebody, notes: Client, site: Site, mode: str
+) -> None:
+    site.onward["/callback"] = f"https://{HOST}/welcome"
+    window.page.goto(notes.asks(response_mode=mode).url)
+    window.sign_in(ann)
+    window.shows("consent")
+
+    window.press("allow")
+
+    window.page.wait_for_url(f"https://{HOST}/welcome")
+    assert [arrival.path for arrival in site.arrivals] == ["/callback"]
+
+
 @pytest.mark.parametrize("redirect_uri", [SCHEME, "cursor://anysphere.cursor-mcp/oauth/callback"])
 def test_a_click_of_the_person_precedes_every_redirect_to_a_scheme(
     window: Window, ann: Somebody, introduces: Callable[..., Client], redirect_uri: str
@@ -209,12 +225,12 @@ def test_a_click_of_the_person_precedes_every_redirect_to_a_scheme(
     assert f"addresses that begin with {scheme}:" in window.text("private-scheme")
     window.page.check("#remember")
 
-    with window.page.expect_response(f"{window.issuer}/consent") as decided:
+    with window.page.expect_request(lambda request: request.url.startswith(redirect_uri)) as sent:
         window.press("allow")
-    answer = editor.read(decided.value.headers["location"], asking)
-    assert editor.knows(editor.redeem(asking, answer)) == ann.subject
+    assert editor.knows(editor.redeem(asking, editor.read(sent.value.url, asking))) == ann.subject
 
     again = editor.asks()
+    window.turn_to(window.context.new_page())
     window.page.goto(again.url)
     window.shows("onward")
     with window.page.expect_request(lambda request: request.url.startswith(redirect_uri)) as followed:

@@ -98,12 +98,12 @@ def test_two_tabs_of_one_browser_both_come_to_their_end(window: Window, ann: Som
 
     window.sign_in(ann)
     window.shows("consent")
-    window.page = second
+    window.turn_to(second)
     window.sign_in(ann)
     window.shows("consent")
     window.press("allow")
     tokens = helper.redeem(asked_too, helper.answer(second, asked_too))
-    window.page = first
+    window.turn_to(first)
     window.press("allow")
     window.shows("problem")
     assert window.text("error-code") == "page_expired"

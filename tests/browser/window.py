@@ -32,6 +32,10 @@ class Window:
         self.context.on("response", self._answered)
         self.page = self.context.new_page()
 
+    def turn_to(self, page: Page) -> None:
+        """Look at another tab from now on."""
+        self.page = page
+
     def shows(self, name: str) -> None:
         """Wait for one of our pages."""
         expect(self.page.locator("body")).to_have_attribute("id", f"page-{name}")
@@ -101,14 +105,15 @@ class Window:
 
 def check(request: Request, status: int, headers: dict[str, str]) -> None:
     """What every answer of ours to a browser has in common (A-10, A-34)."""
-    assert headers["referrer-policy"] == "no-referrer", request.url
-    assert headers["cache-control"] == "no-store", request.url
+    told = f"{request.method} {request.url}: {status} {headers}"
+    assert headers["referrer-policy"] == "no-referrer", told
+    assert headers["cache-control"] == "no-store", told
     if "location" in headers:
-        assert status == 303, request.url
+        assert status == 303, told
         return
-    assert headers["content-type"] == "text/html; charset=utf-8", request.url
-    assert headers["x-frame-options"] == "DENY", request.url
+    assert headers["content-type"] == "text/html; charset=utf-8", told
+    assert headers["x-frame-options"] == "DENY", told
     policy = dict(directive.split(" ", 1) for directive in headers["content-security-policy"].split("; "))
-    assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'", request.url
-    assert policy["style-src"] == policy["img-src"] == policy.get("script-src", "'self'") == "'self'", request.url
-    assert not {"*", "http:", "https:"} & set(policy["form-action"].split()), request.url
+    assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'", told
+    assert policy["style-src"] == policy["img-src"] == policy.get("script-src", "'self'") == "'self'", told
+    assert not {"*", "http:"} & set(policy["form-action"].split()), told

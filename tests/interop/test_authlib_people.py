@@ -184,3 +184,16 @@ def test_a_person_who_cancels_is_told_to_the_program(running: Running, visitor: 
     told = members_of(visitor.visit(url))
 
     assert (told["error"], told["state"], told["iss"]) == ("access_denied", state, running.issuer)
+
+
+def test_an_answer_that_is_posted_holds_what_authlib_needs(running: Running, visitor: Visitor) -> None:
+    metadata = discover(running.issuer)
+    card = register(metadata, "client_secret_basic")
+    verifier = generate_token(48)
+    with closing(cast("Maker", OAuth2Client)(**known_of(card))) as session:
+        url, state = session.create_authorization_url(metadata["authorization_endpoint"], code_verifier=verifier, response_mode="form_post")
+        where = visitor.visit(url)
+        token = session.fetch_token(metadata["token_endpoint"], code=visitor.posted["code"], code_verifier=verifier)
+
+    assert (where, visitor.posted["state"], visitor.posted["iss"]) == (CALLBACK, state, running.issuer)
+    assert token["token_type"] == "Bearer"

@@ -273,6 +273,21 @@ async def test_the_port_of_the_day_is_repeated_at_the_exchange(scene: Scene) -> 
     assert (await scene.redeem(card, code, redirect_uri=sent)).status == 200
 
 
+@meets("M-37")
+async def test_a_code_on_its_way_to_a_redirect_uri_that_is_taken_away_is_of_no_use(scene: Scene) -> None:
+    card = await scene.client()
+    first, second = await scene.code(card), await scene.code(card)
+
+    reply = await scene.server.replace(card, redirect_uris=[OTHER])
+    refused = await scene.redeem(card, first)
+    await scene.server.replace(reply.json, redirect_uris=[OTHER, CALLBACK])
+    redeemed = await scene.redeem(card, second)
+
+    assert refused.no == (400, "invalid_grant")
+    assert refused.why.startswith("redirect_uri: is not registered any more")
+    assert redeemed.status == 200
+
+
 @meets("A-46")
 async def test_tokens_that_cannot_be_made_spend_no_code(scene: Scene) -> None:
     """The audience by default would not fit into a token that can be read again; a named one does."""

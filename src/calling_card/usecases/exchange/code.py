@@ -4,6 +4,7 @@ import hmac
 from dataclasses import replace
 
 from calling_card.ports import Ports
+from calling_card.protocol.addresses import redirect_matches
 from calling_card.protocol.authorization import proves
 from calling_card.protocol.credentials import AUTHORIZATION_CODE, Handle, read
 from calling_card.protocol.errors import No, Refusal
@@ -58,6 +59,8 @@ async def _proven(ports: Ports, known: Known, asked: Asked, handle: Handle) -> t
         raise _bad()
     if asked.redirect_uri != grant.redirect_uri and (grant.redirect_uri or asked.redirect_uri not in _only(known)):
         raise Refusal(No.INVALID_GRANT, "redirect_uri: is not the one of the authorization request (RFC 6749 section 4.1.3)")
+    if grant.redirect_uri and not any(redirect_matches(one, grant.redirect_uri) for one in _registered(known)):
+        raise Refusal(No.INVALID_GRANT, "redirect_uri: is not registered any more; start the authorization again (RFC 6749 section 5.2)")
     if not proves(asked.code_verifier, grant.code_challenge):
         raise Refusal(No.INVALID_GRANT, "code_verifier: does not prove the code_challenge (RFC 7636 section 4.6)")
     return found
@@ -65,8 +68,13 @@ async def _proven(ports: Ports, known: Known, asked: Asked, handle: Handle) -> t
 
 def _only(known: Known) -> list[str]:
     """What a client may send that left the redirect URI out before: the only one it has."""
+    uris = _registered(known)
+    return uris if len(uris) == 1 else []
+
+
+def _registered(known: Known) -> list[str]:
     uris = known.card.get("redirect_uris")
-    return [uri for uri in uris if isinstance(uri, str)] if isinstance(uris, list) and len(uris) == 1 else []
+    return [uri for uri in uris if isinstance(uri, str)] if isinstance(uris, list) else []
 
 
 def _event(ports: Ports, asked: Asked, grant: Grant, kind: str) -> Event:
