@@ -345,7 +345,7 @@ async def test_a_replacement_is_read_as_strictly_as_a_registration(server: World
     assert (await server.read(card)).json == card
 
 
-@meets("M-30", "X-30")
+@meets("M-30", "X-30", "R-29")
 @pytest.mark.parametrize(
     "members, kept",
     [
