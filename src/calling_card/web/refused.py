@@ -14,6 +14,8 @@ _PAGE_HEADERS = (
     (b"referrer-policy", b"no-referrer"),
 )
 
+_HTTPS_ONLY = ((b"strict-transport-security", b"max-age=31536000"),)
+
 
 def refused(refusal: Refusal) -> Answer:
     """The JSON answer of a refusal; ``errors`` lists every problem when there is more than one (R-19)."""
@@ -26,16 +28,18 @@ def refused(refusal: Refusal) -> Answer:
         challenge = 'Basic realm="calling-card", charset="UTF-8"'
     if challenge:
         more.append((b"www-authenticate", challenge.encode()))
+    if refusal.no is No.TOO_SLOW:
+        more.append((b"connection", b"close"))
     if refusal.retry_after:
         more.append((b"retry-after", str(refusal.retry_after).encode()))
     return json_answer(refusal.no.status, body, *more)
 
 
-def not_found(request: Request) -> Answer:
-    """Nothing here: a page for browsers, JSON for everybody else (A-81, H-28)."""
+def not_found(request: Request, *, https: bool) -> Answer:
+    """Nothing here: a page for browsers, JSON for everybody else (A-81, H-28). Pages of an https issuer bind browsers to it (A-10)."""
     accept = b",".join(request.headers.get(b"accept", []))
     if b"text/html" in accept and b"application/json" not in accept:
-        return Answer(No.NOT_FOUND.status, _PAGE, _PAGE_HEADERS)
+        return Answer(No.NOT_FOUND.status, _PAGE, (*_PAGE_HEADERS, *(_HTTPS_ONLY if https else ())))
     return refused(Refusal(No.NOT_FOUND, "there is nothing at this path"))
 
 
