@@ -28,6 +28,7 @@ def other(row: Setting) -> object:
         "issuer": "https://as.example/tenant",
         "host": "10.1.2.3",
         "registration_path": "/oauth/register",
+        "jwt_lifetime": 200,
         "default_scope": "other scope",
         "trusted_proxies": ("10.0.0.0/8", "fd00::/8"),
     }
@@ -109,7 +110,7 @@ def test_a_word_that_is_no_choice_is_refused_with_the_choices(row: Setting) -> N
 
 
 def test_a_flag_goes_before_the_environment_and_that_before_the_file(tmp_path: Path) -> None:
-    file = written(tmp_path, "port = 1111\nbody_limit = 1111\njwt_lifetime = 1111")
+    file = written(tmp_path, "port = 1111\nbody_limit = 1111\njwt_lifetime = 111")
 
     made = load(
         {"port": 3333, "body_limit": None, "jwt_lifetime": None},
@@ -117,7 +118,7 @@ def test_a_flag_goes_before_the_environment_and_that_before_the_file(tmp_path: P
         environment={"CALLING_CARD_PORT": "2222", "CALLING_CARD_BODY_LIMIT": "2222"},
     )
 
-    assert (made.port, made.body_limit, made.jwt_lifetime) == (3333, 2222, 1111)
+    assert (made.port, made.body_limit, made.jwt_lifetime) == (3333, 2222, 111)
 
 
 def test_the_environment_of_the_process_is_the_one_that_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,7 +296,10 @@ def test_development_is_for_loopback() -> None:
     assert load({"issuer": "https://localhost", "dev": True}, environment=NOTHING).dev
 
 
-@pytest.mark.parametrize("path", ["register", "", "/", "/register/", "/a/"])
+@pytest.mark.parametrize(
+    "path",
+    ["register", "", "/", "/register/", "/a/", "/a?b", "/a#b", "/a//b", "/a/../b", "/.", "/..", "/a b", "/a%20b", "/{a}", "/é", "/a\n"],
+)
 def test_a_registration_path_that_is_none_is_refused(path: str) -> None:
     with pytest.raises(BadSettings, match=r"^registration_path: must begin with / and not end with one"):
         load({"registration_path": path}, environment=NOTHING)
@@ -308,16 +312,42 @@ def test_what_may_be_none_must_not_be_less(name: str) -> None:
         load({name: -1}, environment=NOTHING)
 
 
-@pytest.mark.parametrize("name", ["opaque_token_lifetime", "jwt_lifetime", "registration_burst", "body_limit", "tombstone_days"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "opaque_token_lifetime",
+        "jwt_lifetime",
+        "registration_burst",
+        "body_limit",
+        "head_timeout",
+        "body_timeout",
+        "connections",
+        "tombstone_days",
+    ],
+)
 def test_what_must_be_something_must_not_be_none(name: str) -> None:
     assert getattr(load({name: 1}, environment=NOTHING), name) == 1
     with pytest.raises(BadSettings, match=rf"^{name}: must be at least 1"):
         load({name: 0}, environment=NOTHING)
 
 
+@meets("H-26", "A-91")
+@pytest.mark.parametrize("row", [row for row in SETTINGS if type(row.default) is int], ids=lambda row: row.name)
+def test_no_number_may_be_so_large_that_it_means_nothing(row: Setting) -> None:
+    with pytest.raises(BadSettings, match=rf"^{row.name}: must be at most "):
+        load({row.name: 10**12, "issuer": "https://as.example"}, environment=NOTHING)
+
+
+@meets("H-26")
+def test_a_signed_access_token_lives_five_minutes_at_most() -> None:
+    assert load({"jwt_lifetime": 300}, environment=NOTHING).jwt_lifetime == 300
+    with pytest.raises(BadSettings, match=r"^jwt_lifetime: must be at most 300$"):
+        load({"jwt_lifetime": 301}, environment=NOTHING)
+
+
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_a_port_that_cannot_be_is_refused(port: int) -> None:
-    with pytest.raises(BadSettings, match=r"^port: must be from 0 to 65535"):
+    with pytest.raises(BadSettings, match=r"^port: must"):
         load({"port": port, "issuer": "https://as.example"}, environment=NOTHING)
 
 

@@ -21,7 +21,7 @@ from calling_card.cli import commands as command_line
 from calling_card.protocol import events, ground, schema, server, vocabulary
 from calling_card.protocol.errors import No
 from calling_card.usecases import issue
-from calling_card.web import endpoints
+from calling_card.web import app, endpoints
 from tools import ledger
 
 PAGES = ledger.ROOT / "docs" / "reference"
@@ -140,15 +140,18 @@ def paths() -> Iterator[str]:
             row.auth,
             row.media,
             row.body_limit or ("setting `body_limit`" if row.media else ""),
+            "settings `head_timeout`, `body_timeout`" if row.media else "setting `head_timeout`",
             row.cors,
             row.section,
         )
         for row in endpoints.ENDPOINTS
     ]
     yield from table(
-        ("path", "methods", "meaning", "who may call", "type of body", "bytes of body", "scripts of other origins", "section"), lines
+        ("path", "methods", "meaning", "who may call", "type of body", "bytes of body", "seconds", "scripts of other origins", "section"),
+        lines,
     )
     yield from ("", "Paths stand behind the path of the issuer. The setting `registration_path` moves the first two.")
+    yield f"A head has at most {app.HEADER_BYTES} bytes, whatever the path. A body that nobody asked for has `body_timeout` to end, too."
     yield "With a path in the issuer, the two metadata documents are also found with their name before that path (RFC 8414 §3.1)."
 
 

@@ -19,9 +19,53 @@ class BadSettings(Exception):
 T = TypeVar("T")
 
 _PRINTABLE = re.compile(r"[!-~]+")
-_LIMITS = ("refresh_lifetime", "refresh_idle", "sign_in_rate", "prompt_rate")
-_LIVES = ("id_token_lifetime", "session_lifetime")
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
+_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
+_CENTURY = 36525
+_AT_LEAST: Mapping[int, Sequence[str]] = {
+    0: (
+        "port",
+        "secret_lifetime",
+        "secret_overlap",
+        "refresh_lifetime",
+        "refresh_idle",
+        "registration_rate",
+        "failure_rate",
+        "sign_in_rate",
+        "prompt_rate",
+        "metadata_max_age",
+    ),
+    1: (
+        "opaque_token_lifetime",
+        "jwt_lifetime",
+        "id_token_lifetime",
+        "session_lifetime",
+        "registration_burst",
+        "body_limit",
+        "head_timeout",
+        "body_timeout",
+        "connections",
+        "tombstone_days",
+    ),
+}
+_AT_MOST: Mapping[int, Sequence[str]] = {
+    65535: ("port",),
+    300: ("jwt_lifetime",),
+    3600: ("head_timeout", "body_timeout"),
+    2**20: ("body_limit", "registration_rate", "registration_burst", "failure_rate", "sign_in_rate", "prompt_rate", "connections"),
+    _CENTURY: ("tombstone_days",),
+    _CENTURY * 86400: (
+        "secret_lifetime",
+        "secret_overlap",
+        "opaque_token_lifetime",
+        "id_token_lifetime",
+        "refresh_lifetime",
+        "refresh_idle",
+        "session_lifetime",
+        "metadata_max_age",
+    ),
+}
+"""How much of each number there may be; a signed access token cannot be called back, so five minutes are the most (H-26)."""
 
 
 def _row(default: T, meaning: str, *choices: str) -> T:
@@ -49,7 +93,9 @@ class Settings:
     self_delete: bool = _row(True, "Whether a client may delete its registration.")
     scopes: tuple[str, ...] = _row(("openid", "profile", "email", "offline_access"), "Scopes known besides those of resource servers.")
     default_scope: str = _row("openid", "Scope of a client that registers without one.")
-    anonymous_scopes: tuple[str, ...] = _row((), "Scopes that clients without an invitation may register; empty: every known one.")
+    anonymous_scopes: tuple[str, ...] = _row(
+        (), "Scopes that clients without an invitation may register; empty: every known one, since a person decides what they get."
+    )
     unknown_scopes: str = _row("drop", "Whether unknown scopes of a registration are dropped or refused.", "drop", "refuse")
     default_grant_types: tuple[str, ...] = _row(("authorization_code",), "Grant types of a client that registers without any.")
     extensions: tuple[str, ...] = _row((), "Names of extension members that are kept and returned; * for any.")
@@ -69,7 +115,7 @@ class Settings:
     secret_overlap: int = _row(86400, "Seconds the previous client secret is still good after a rotation.")
     rotate_secret_on_update: bool = _row(False, "Hand out a new client secret with each replacement that names none.")
     opaque_token_lifetime: int = _row(3600, "Seconds an opaque access token is good for.")
-    jwt_lifetime: int = _row(300, "Seconds a signed access token is good for; it cannot be called back offline.")
+    jwt_lifetime: int = _row(300, "Seconds a signed access token is good for, at most 300; it cannot be called back offline.")
     revocation_foreign: str = _row("refuse", "Revoking another client's token: invalid_grant, or a silent 200.", "refuse", "silent")
     id_token_lifetime: int = _row(3600, "Seconds an ID token is good for.")
     refresh_tokens: bool = _row(True, "Whether clients that register the refresh_token grant get refresh tokens.")
@@ -88,6 +134,9 @@ class Settings:
     registration_burst: int = _row(200, "Registrations without an initial access token at once.")
     failure_rate: int = _row(10, "Failed tries a minute with registration access tokens, per source and client; 0: no limit.")
     body_limit: int = _row(65536, "Bytes a registration body may have.")
+    head_timeout: int = _row(10, "Seconds a caller has for the head of a request, and after connecting for its first byte.")
+    body_timeout: int = _row(20, "Seconds a caller has for the body of a request, and for taking an answer it does not read.")
+    connections: int = _row(900, "Connections at once; a request on a further one is answered 503.")
     metadata_max_age: int = _row(300, "Seconds the metadata documents and keys may be cached.")
     log_level: str = _row("info", "Least weight of log lines.", "debug", "info", "warning", "error")
 
@@ -157,18 +206,13 @@ def complete(settings: Settings) -> Settings:
 def check(settings: Settings) -> Settings:
     """Refuse combinations that are not safe (A-02, A-04, A-91, H-25). Raises `BadSettings`."""
     _check_issuer(settings)
-    if not 0 <= settings.port <= 65535:
-        raise BadSettings("port: must be from 0 to 65535")
-    if not settings.registration_path.startswith("/") or settings.registration_path.endswith("/"):
-        raise BadSettings("registration_path: must begin with / and not end with one, for example /register")
+    if not _PATH.fullmatch(settings.registration_path):
+        raise BadSettings(
+            "registration_path: must begin with / and not end with one, for example /register; letters, digits and ._~- between"
+        )
     for network in settings.trusted_proxies:
         _check_network(network)
-    for name in ("secret_lifetime", "secret_overlap", "registration_rate", "failure_rate", "metadata_max_age", *_LIMITS):
-        if getattr(settings, name) < 0:
-            raise BadSettings(f"{name}: must not be negative")
-    for name in ("opaque_token_lifetime", "jwt_lifetime", "registration_burst", "body_limit", "tombstone_days", *_LIVES):
-        if getattr(settings, name) < 1:
-            raise BadSettings(f"{name}: must be at least 1")
+    _check_numbers(settings)
     unknown = set(settings.default_scope.split()) - set(settings.scopes)
     if unknown:
         raise BadSettings(f"default_scope: {' '.join(sorted(unknown))} is not among scopes")
@@ -199,6 +243,17 @@ def _split(url: str) -> SplitResult | None:
         return parts if _PRINTABLE.fullmatch(url) and parts.port != 0 else None
     except ValueError:
         return None
+
+
+def _check_numbers(settings: Settings) -> None:
+    for least, names in _AT_LEAST.items():
+        for name in names:
+            if getattr(settings, name) < least:
+                raise BadSettings(f"{name}: {'must not be negative' if least == 0 else f'must be at least {least}'}")
+    for most, names in _AT_MOST.items():
+        for name in names:
+            if getattr(settings, name) > most:
+                raise BadSettings(f"{name}: must be at most {most}")
 
 
 def _check_network(network: str) -> None:

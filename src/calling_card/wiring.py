@@ -27,6 +27,7 @@ from calling_card.store.sqlite import SqliteStore
 from calling_card.usecases.audit import CHAIN, new_writer
 from calling_card.usecases.renew import first_signing_keys
 from calling_card.web.app import App
+from calling_card.web.endpoints import routes
 
 DATABASE = "calling-card.sqlite3"
 KEYRING = "keyring.json"
@@ -101,6 +102,16 @@ def assemble(
     )
 
 
+def check(settings: Settings) -> None:
+    """What only the tables of endpoints and grants can tell about settings. Raises `BadSettings`."""
+    routes(settings)
+    unserved = [grant for grant in settings.default_grant_types if grant not in GRANT_TYPES]
+    if unserved:
+        raise BadSettings(f"default_grant_types: {unserved[0]} is not served; served are {', '.join(GRANT_TYPES)}")
+    if not set(settings.default_grant_types) - {"refresh_token"}:
+        raise BadSettings("default_grant_types: must name a grant besides refresh_token, which alone gives nothing to refresh")
+
+
 def folder(settings: Settings) -> Path:
     """The data folder, made for its owner alone if it was missing. Raises `BadSettings` when others could get at it (A-91)."""
     path = Path(settings.data)
@@ -139,6 +150,7 @@ async def opened(settings: Settings, *, log: Callable[..., None] | None = None) 
 
     Raises `BadSettings`, or one of `UNREACHABLE`.
     """
+    check(settings)
     path = folder(settings)
     keyring = unlock(settings, path)
     number = keyring.minting

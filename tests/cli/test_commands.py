@@ -1,7 +1,9 @@
 """Every command: what it prints for people, what as JSON, and how it fails."""
 
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,7 @@ def test_every_command_explains_itself(operator: Operator, words: tuple[str, ...
     assert result.exit_code == 0
     assert result.stdout.startswith("Usage: ")
     assert len(result.stdout.splitlines()[2].strip()) > 10
+    assert "\\b" not in result.stdout
     assert operator.say(*words, "-h").stdout == result.stdout
 
 
@@ -51,8 +54,7 @@ def test_every_command_explains_itself(operator: Operator, words: tuple[str, ...
 def test_what_takes_options_shows_examples(operator: Operator, words: tuple[str, ...]) -> None:
     shown = operator.say(*words, "--help").stdout
 
-    assert "Example" in shown
-    assert f"  calling-card {' '.join(words)}" in shown
+    assert re.search(rf"\n  Examples?:\n    calling-card {' '.join(words)}\b", shown)
 
 
 def test_the_exit_codes_are_told(operator: Operator) -> None:
@@ -102,12 +104,33 @@ def test_a_life_is_a_number_with_a_unit(operator: Operator, expires: str, second
     assert at - created["at"] == seconds
 
 
-@pytest.mark.parametrize("option", [("--expires", "soon"), ("--expires", "0d"), ("--expires", "-1d"), ("--uses", "0"), ("--uses", "many")])
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--expires", "soon"),
+        ("--expires", "0d"),
+        ("--expires", "-1d"),
+        ("--expires", "36526d"),
+        ("--expires", "99999999999999999999d"),
+        ("--expires", "\u0663d"),
+        ("--uses", "0"),
+        ("--uses", "many"),
+        ("--uses", "99999999999999999999"),
+    ],
+    ids=ascii,
+)
 def test_an_invitation_that_cannot_be_is_a_mistake_of_usage(operator: Operator, option: tuple[str, str]) -> None:
     assert operator.run("invite", *option).exit_code == 2
 
 
-@pytest.mark.parametrize("option, word", [(("--grant", "password"), "password"), (("--scope", "nonsense"), "resource add")])
+@pytest.mark.parametrize(
+    "option, word",
+    [
+        (("--grant", "password"), "password"),
+        (("--scope", "nonsense"), "resource add"),
+        (("--grant", "client_credentials"), "scope: must be named"),
+    ],
+)
 def test_an_invitation_for_what_is_not_known_is_refused_with_the_way_out(operator: Operator, option: tuple[str, str], word: str) -> None:
     assert word in operator.refused(1, "invite", *option)
 
@@ -141,6 +164,12 @@ def test_a_resource_that_is_there_is_refused_with_the_way_out(operator: Operator
     operator.told("resource", "add", "https://api.example")
 
     assert "calling-card resource list" in operator.refused(1, "resource", "add", "https://API.example")
+
+
+@meets("X-56")
+@pytest.mark.parametrize("option", [("--name", "Or\x1b[2Jders"), ("--name", "two\nlines"), ("--scopes", "orders:\x1b")], ids=ascii)
+def test_a_resource_server_is_described_in_plain_text(operator: Operator, option: tuple[str, str]) -> None:
+    assert operator.refused(1, "resource", "add", "https://api.example", *option).startswith(option[0].removeprefix("--"))
 
 
 # ── Clients ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -181,6 +210,26 @@ def test_a_client_is_shown_with_its_card_and_without_its_credentials(operator: O
     assert (told["client_name"], told["state"]) == ("Tea – 茶", "active")
     assert json.loads(operator.people("client", "show", card["client_id"])) == told
     assert not [credential for credential in ("client_secret", "registration_access_token") if card[credential] in json.dumps(told)]
+
+
+@meets("X-56")
+def test_a_name_can_neither_move_the_cursor_nor_begin_a_line_nor_hide(operator: Operator) -> None:
+    async def write(server: World) -> str:
+        card = await server.register()
+        row = await server.row(card)
+        metadata = row.metadata.replace(
+            b'"redirect_uris"', '"client_name":"a\\u001b[2J\\nb\u009b\u202ec\U000e0041","redirect_uris"'.encode()
+        )
+        assert await server.ports.store.replace(row, replace(row, metadata=metadata, epoch=row.epoch + 1), None)
+        return str(card["client_id"])
+
+    name = operator.inside(write)
+    shown = operator.people("client", "list"), operator.run("client", "list", "--json").output, operator.people("client", "show", name)
+
+    assert operator.rows("client", "list")[0]["client_name"] == "a\x1b[2J\nb\x9b\u202ec\U000e0041"
+    assert shown[0].splitlines()[0].endswith("  a\\u001b[2J\\u000ab\\u009b\\u202ec\\udb40\\udc41")
+    assert all(char.isprintable() or char == "\n" for text in shown for char in text)
+    assert json.loads(shown[2])["client_name"] == "a\x1b[2J\nb\x9b\u202ec\U000e0041"
 
 
 def test_a_client_is_stopped_and_let_go_on(operator: Operator) -> None:
@@ -318,6 +367,10 @@ def test_the_table_of_settings_is_printed(operator: Operator) -> None:
         ('port = "many"', "port: "),
         ('registration = "perhaps"', "registration: 'perhaps' is not one of open, token, closed"),
         ('issuer = "http://login.example"', "issuer: http is only for"),
+        ('registration_path = "/token"', "registration_path: /token is the path of another endpoint: token"),
+        ('registration_path = "/.well-known/openid-configuration"', "is the path of another endpoint: openid-configuration"),
+        ('default_grant_types = ["password"]', "default_grant_types: password is not served; served are authorization_code, "),
+        ('default_grant_types = ["refresh_token"]', "default_grant_types: must name a grant besides refresh_token"),
     ],
 )
 def test_settings_that_cannot_be_used_are_a_mistake_of_usage(operator: Operator, tmp_path: Path, content: str, words: str) -> None:

@@ -40,6 +40,18 @@ def test_without_a_data_folder_the_way_out_is_told_and_nothing_is_made(tmp_path:
     assert not operator.data.exists()
 
 
+@pytest.mark.parametrize(
+    "words", [("client", "list"), ("client", "show", "c1"), ("resource", "list"), ("audit", "verify"), ("audit", "export")], ids=" ".join
+)
+def test_a_command_that_only_looks_makes_no_data_folder_whatever_issuer_is_named(tmp_path: Path, words: tuple[str, ...]) -> None:
+    operator = Operator(tmp_path / "none")
+
+    said = operator.refused(3, *words, "--issuer", "https://login.example")
+
+    assert said == f"there is no data folder at {operator.data}; start the server first, or name another with --data"
+    assert not operator.data.exists()
+
+
 def test_the_issuer_is_that_of_the_data_folder(tmp_path: Path) -> None:
     operator = Operator(tmp_path / "data")
     assert operator.run("keys", "list", "--issuer", "https://login.example").exit_code == 0

@@ -57,7 +57,7 @@ async def test_a_client_of_the_market_can_repeat_what_it_said_in_a_replacement(s
 
 @pytest.mark.parametrize("name", MACHINES)
 async def test_a_machine_of_the_market_needs_an_invitation(server: World, name: str) -> None:
-    token = await server.invitation(grants=("client_credentials",))
+    token = await server.invitation(scope="openid", grants=("client_credentials",))
 
     alone = await server.post_json("/register", BODIES[name])
     invited = await server.post_json("/register", BODIES[name], token)

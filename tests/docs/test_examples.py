@@ -96,6 +96,18 @@ def test_following_a_page_gives_what_it_shows(page: Path, address: str, environm
             assert fits(expected, outputs[before.line]), f"{page.name}:{shown.line} shows\n{expected}\nprinted was\n{outputs[before.line]}"
 
 
+@needs_curl
+def test_the_pages_can_be_followed_one_after_another_in_one_folder(address: str, environment: dict[str, str], tmp_path: Path) -> None:
+    for page in PAGES:
+        script = "\n".join(block.body for block in blocks(page) if block.tag == RUN).replace(DEFAULT, address)
+
+        done = subprocess.run(
+            ["sh", "-eu"], input=script, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+        assert done.returncode == 0, f"{page.name}: {done.stderr}"
+
+
 @pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_block_says_whether_it_runs(page: Path) -> None:
     tags = {(block.line, block.tag) for block in blocks(page)}

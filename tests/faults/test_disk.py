@@ -120,7 +120,9 @@ def crowded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Se
 async def test_without_room_changes_are_refused_reads_go_on_and_room_is_enough_to_heal(crowded: tuple[Server, Room]) -> None:
     server, room = crowded
     server.start()
-    invitation = json.loads(command(server.data, "invite", "--grant", "client_credentials").stdout)["initial_access_token"]
+    invitation = json.loads(command(server.data, "invite", "--grant", "client_credentials", "--scope", "openid").stdout)[
+        "initial_access_token"
+    ]
     async with lines(*[server.port] * RACERS) as opened:
         line = opened[0]
         machine = (await line.ask(Ask("POST", "/register", MACHINE, invitation))).json

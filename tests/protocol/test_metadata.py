@@ -802,10 +802,19 @@ def test_a_native_client_may_have_a_secret_and_is_flagged() -> None:
 
 @meets("R-41")
 def test_a_public_client_cannot_use_a_secret_elsewhere() -> None:
-    assert "introspection_endpoint_auth_method: needs the secret" in problem(
+    assert "introspection_endpoint_auth_method: must be that of token_endpoint_auth_method, none, or left out" in problem(
         token_endpoint_auth_method="none", introspection_endpoint_auth_method="client_secret_basic"
     )
-    assert said(revocation_endpoint_auth_method="none").card["revocation_endpoint_auth_method"] == "none"
+
+
+@meets("H-30")
+@pytest.mark.parametrize("endpoint", ["introspection", "revocation"])
+@pytest.mark.parametrize("other", ["none", "client_secret_post"])
+def test_another_method_at_another_endpoint_is_no_promise_that_is_made(endpoint: str, other: str) -> None:
+    name = f"{endpoint}_endpoint_auth_method"
+
+    assert f"{name}: must be that of token_endpoint_auth_method, client_secret_basic" in problem(**{name: other})
+    assert said(token_endpoint_auth_method=other, **{name: other}).card[name] == other
 
 
 def test_without_the_default_method_another_with_a_secret_takes_its_place_and_never_none() -> None:

@@ -1,6 +1,7 @@
 """What a client may become, by its tier and its invitation (RFC 7591 §5; DESIGN, "One corridor")."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -234,6 +235,16 @@ def test_where_an_invitation_is_silent_the_rules_of_strangers_hold() -> None:
     rules = invited(base, None, None, None)
 
     assert rules == Rules("invited", base.grants, base.scopes, "a", None)
+
+
+@pytest.mark.parametrize("grants", [["client_credentials"], ["authorization_code", "client_credentials"]])
+def test_silence_about_scopes_is_no_leave_to_take_them_all_where_nobody_decides_later(grants: list[str]) -> None:
+    rules = invited(ANYBODY, None, grants, None)
+
+    decision = judged(a_card(scope="openid admin"), replace(rules, grants=frozenset(SERVED)), Tier.TOKEN)
+
+    assert (rules.scopes, decision.card["scope"]) == (frozenset({"openid"}), "openid")
+    assert invited(ANYBODY, None, ["authorization_code", "refresh_token"], None).scopes is None
 
 
 def test_what_an_invitation_says_takes_the_place_of_the_rules_of_strangers() -> None:

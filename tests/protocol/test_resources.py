@@ -106,6 +106,13 @@ def test_another_origin_is_not_ours(uri: str) -> None:
     assert not is_own(check(uri, ISSUER), ISSUER)
 
 
+@meets("H-05", "H-25")
+@pytest.mark.parametrize("issuer", [LOCAL, "http://localhost:8000", "http://[::1]:8000/tenant"])
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:8000", "http://localhost:8000/x", "http://[::1]:8000", "http://127.9.9.9:8000/"])
+def test_on_loopback_our_own_origin_is_found_under_every_name_of_this_machine(uri: str, issuer: str) -> None:
+    assert is_own(check(uri, issuer), issuer)
+
+
 def test_a_neighbour_on_loopback_is_not_ours() -> None:
     assert not is_own(check("http://127.0.0.1:9000", LOCAL), LOCAL)
     assert is_own(check("http://127.0.0.1:8000/x", LOCAL), LOCAL)

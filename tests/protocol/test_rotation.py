@@ -213,24 +213,34 @@ def test_an_issue_counts_the_overlap_from_the_first_supersession() -> None:
 
 def test_the_previous_secret_is_good_until_the_next_is_used_or_the_overlap_ends() -> None:
     assert present_secret(4, WAITING, NOW, overlap=30) == Step(True, WAITING)
-    assert present_secret(4, WAITING, NOW, overlap=29) == Step(False, WAITING)
+    assert present_secret(4, WAITING, NOW, overlap=29) == refused(CONFIRMED, "secret_expired_previous")
     assert present_secret(6, WAITING, NOW, overlap=0) == Step(True, CONFIRMED)
-    assert present_secret(4, CONFIRMED, NOW, overlap=30) == Step(False, CONFIRMED)
+    assert present_secret(4, CONFIRMED, NOW, overlap=30) == refused(CONFIRMED, "secret_two_holders")
 
 
 def test_using_the_only_secret_writes_nothing() -> None:
     assert present_secret(4, LAST, NOW, overlap=0) == Step(True, LAST)
 
 
+@meets("H-02")
 @pytest.mark.parametrize("generation", [3, 5])
-def test_a_spent_or_superseded_secret_is_refused(generation: int) -> None:
-    assert present_secret(generation, WAITING, NOW, overlap=OVERLAP) == Step(False, WAITING)
+def test_a_spent_or_superseded_secret_is_refused_reported_and_changes_nothing(generation: int) -> None:
+    row = replace(WAITING, rotated_at=NOW - SUSPICIOUS)
+
+    assert present_secret(generation, row, NOW, overlap=OVERLAP) == refused(row, "secret_two_holders")
+
+
+@meets("H-02")
+def test_a_secret_used_long_after_it_was_replaced_is_told_apart_from_two_holders() -> None:
+    row = replace(WAITING, rotated_at=NOW - SUSPICIOUS - 1)
+
+    assert present_secret(3, row, NOW, overlap=OVERLAP) == refused(row, "secret_spent")
 
 
 def test_a_confirmed_secret_whose_supersession_has_no_time_is_refused() -> None:
     row = replace(WAITING, overlap_since=None)
 
-    assert present_secret(4, row, NOW, overlap=OVERLAP) == Step(False, row)
+    assert present_secret(4, row, NOW, overlap=OVERLAP) == refused(CONFIRMED, "secret_expired_previous")
 
 
 def test_a_secret_that_was_never_issued_is_refused_and_reported() -> None:

@@ -108,8 +108,8 @@ def test_a_name_in_a_certificate_has_its_form(name: str, value: str, finding: st
 @pytest.mark.parametrize("endpoint", ["token", "introspection", "revocation"])
 def test_the_algorithm_of_an_assertion_fits_the_method(endpoint: str) -> None:
     alg, method = f"{endpoint}_endpoint_auth_signing_alg", f"{endpoint}_endpoint_auth_method"
-    keyed: dict[str, JSON] = {method: "private_key_jwt", "jwks": KEYS}
-    secret: dict[str, JSON] = {method: "client_secret_jwt"}
+    keyed: dict[str, JSON] = {"token_endpoint_auth_method": "private_key_jwt", method: "private_key_jwt", "jwks": KEYS}
+    secret: dict[str, JSON] = {"token_endpoint_auth_method": "client_secret_jwt", method: "client_secret_jwt"}
 
     assert card_of(**keyed, **{alg: "ES256"})[alg] == "ES256"
     assert card_of(**secret, **{alg: "HS256"})[alg] == "HS256"

@@ -131,7 +131,7 @@ async def test_a_registration_alone_opens_nothing(server: World) -> None:
 
 @meets("S3-04")
 async def test_identifier_and_secret_are_what_a_client_uses_from_then_on(server: World) -> None:
-    token = await server.invitation(grants=("client_credentials",))
+    token = await server.invitation(scope="openid", grants=("client_credentials",))
     reply = await server.post_json(
         server.ports.settings.registration_path, {"redirect_uris": [], "grant_types": ["client_credentials"]}, token
     )

@@ -277,6 +277,47 @@ async def test_the_first_use_of_a_new_secret_is_decided_again_when_the_row_chang
     assert not await known(server, card)
 
 
+@meets("H-02")
+@pytest.mark.parametrize("losses", [0, 1, ATTEMPTS - 1])
+async def test_a_secret_that_its_successor_outlived_is_reported_and_ends_the_time_of_both(tmp_path: Path, losses: int) -> None:
+    server, store = await contended(tmp_path)
+    card = await server.register()
+    await rotate(server.ports, card["client_id"], "tester", at_once=False)
+    server.clock.forward(server.ports.settings.secret_overlap + 1)
+    store.losses = losses
+
+    assert not await known(server, card)
+
+    row = (await server.row(card)).secret
+    assert row is not None
+    assert (row.confirmed, row.issued, row.overlap_since) == (2, 2, None)
+    assert [event["body"] for event in await server.told("secret_expired_previous")] == [{"count": 1}]
+
+
+@meets("H-02")
+@pytest.mark.parametrize("days, kind", [(0, "secret_two_holders"), (31, "secret_spent")])
+async def test_a_secret_that_was_replaced_is_reported_when_it_is_used_again(server: World, days: int, kind: str) -> None:
+    card = await server.register()
+    new = (await rotate(server.ports, card["client_id"], "tester", at_once=False)).information["client_secret"]
+    assert await known(server, card, str(new))
+    server.clock.forward(days * 86_400)
+
+    assert not await known(server, card)
+
+    assert [event["body"] for event in await server.told(kind)] == [{"count": 1}]
+
+
+@meets("H-14")
+@pytest.mark.parametrize("registration, told", [("open", True), ("token", True), ("closed", False)])
+async def test_a_removed_client_is_told_where_to_register_again_only_if_it_can(tmp_path: Path, registration: str, told: bool) -> None:
+    server = await world(tmp_path, registration=registration)
+
+    refusal = await turned_away(server.ports, Presented("none", "nobody"))
+
+    assert ("may register again at https://as.example/register" in refusal.description) == told
+    assert refusal.description.startswith("client authentication failed")
+
+
 async def test_a_row_that_never_stands_still_is_told_to_try_again(tmp_path: Path) -> None:
     server, store = await contended(tmp_path)
     card = await server.register()

@@ -135,7 +135,7 @@ async def test_a_token_of_whose_scope_nothing_is_left_is_dead(server: World) -> 
 
 
 async def test_a_token_of_a_grant_that_the_client_gave_up_is_dead(server: World) -> None:
-    invitation = await server.invitation(grants=("client_credentials", "authorization_code"))
+    invitation = await server.invitation(scope="openid", grants=("client_credentials", "authorization_code"))
     card = await server.register(invitation, redirect_uris=[], grant_types=["client_credentials"])
     token = await token_for(server, card)
 

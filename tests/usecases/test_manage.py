@@ -3,7 +3,9 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -331,6 +333,70 @@ async def test_who_always_loses_the_race_is_asked_to_try_again(tmp_path: Path) -
     assert read.no == put.no == (503, "temporarily_unavailable")
     assert read.headers["retry-after"] == "1"
     assert deleted.no == (401, "invalid_token")
+
+
+class RivalStore(MemoryStore):
+    """A store where somebody else was faster, a number of times; each time the row is another one afterwards."""
+
+    losses = 0
+
+    async def replace(self, before: Client, after: Client, event: Event | None) -> bool:
+        if not self.losses:
+            return await super().replace(before, after, event)
+        self.losses -= 1
+        now = await self.client(before.key)
+        assert now is not None
+        return not await super().replace(now, replace(now, epoch=now.epoch + 1), None)
+
+
+async def rivalry(tmp_path: Path, **settings: str) -> tuple[World, RivalStore]:
+    store = RivalStore(chain_key=b"k" * 32, writer=b"rival-01", now=lambda: START)
+    return await world(tmp_path, store, **dict[str, Any](settings)), store
+
+
+@meets("M-06")
+@pytest.mark.parametrize("losses, status", [(1, 400), (2, 400), (3, 503)])
+async def test_a_token_that_leaked_is_ended_whoever_changes_the_row_meanwhile(tmp_path: Path, losses: int, status: int) -> None:
+    server, store = await rivalry(tmp_path, misplaced_rat="revoke")
+    card = await server.register()
+    store.losses = losses
+
+    reply = await server.call("GET", f"{card['registration_client_uri']}?access_token={rat(card)}")
+
+    assert reply.status == status
+    assert (await server.read(card)).status == (200 if status == 503 else 401)
+    assert [event["body"] for event in await server.told("rat_misplaced")] == [{"count": 1}]
+
+
+@meets("H-02")
+@pytest.mark.parametrize("losses, status", [(1, 401), (2, 401), (3, 503)])
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+async def test_a_client_with_two_holders_is_frozen_whoever_changes_the_row_meanwhile(
+    tmp_path: Path, losses: int, status: int, method: str
+) -> None:
+    server, store = await rivalry(tmp_path, rat_two_holders="freeze")
+    card = await server.register()
+    await server.read(await server.replaced(card))
+    store.losses = losses
+
+    reply = await (server.read(card) if method == "GET" else server.put(card, body_of(card)))
+
+    assert reply.status == status
+    assert (await server.row(card)).state is (State.ACTIVE if status == 503 else State.SUSPENDED)
+
+
+@meets("M-32")
+@pytest.mark.parametrize("losses, status", [(1, 400), (2, 400), (3, 503)])
+async def test_a_bad_body_confirms_the_newest_token_whoever_changes_the_row_meanwhile(tmp_path: Path, losses: int, status: int) -> None:
+    server, store = await rivalry(tmp_path)
+    first = await server.register()
+    second = await server.replaced(first)
+    store.losses = losses
+
+    reply = await server.put(second, {"client_id": second["client_id"]})
+
+    assert reply.status == status
+    assert (await server.read(first)).status == (200 if status == 503 else 401)
 
 
 class FullStore(MemoryStore):

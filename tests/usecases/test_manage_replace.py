@@ -111,7 +111,8 @@ def test_any_card_that_was_accepted_survives_being_read_and_sent_back(
 ) -> None:
     async def life() -> None:
         server = await world(tmp_path_factory.mktemp("life"), extensions=("colour",))
-        token = await server.invitation(grants=("authorization_code", "refresh_token", "client_credentials")) if invited else None
+        grants = ("authorization_code", "refresh_token", "client_credentials")
+        token = await server.invitation(scope="openid profile", grants=grants) if invited else None
         reply = await server.post_json("/register", said, token)
         if reply.status != 201:
             return
@@ -180,13 +181,26 @@ async def test_by_setting_what_the_server_sets_may_be_repeated_but_not_changed(t
 async def test_a_secret_in_a_replacement_must_be_the_clients_own(either: World) -> None:
     card, other = await either.register(), await either.register()
 
-    for wrong in ("chosen-by-client", other["client_secret"], card["client_secret"] + "A", "", 1, [card["client_secret"]]):
+    for wrong in ("chosen-by-client", other["client_secret"], card["client_secret"] + "A", " ", 1, [card["client_secret"]]):
         reply = await either.put(card, body_of(card, client_secret=wrong))
         assert reply.no == (400, "invalid_request")
         assert reply.why.startswith("client_secret: is not the current one")
     right = await either.put(card, body_of(card))
 
     assert right.json["client_secret"] == card["client_secret"]
+
+
+@meets("H-06", "M-26")
+async def test_an_empty_secret_in_a_replacement_was_not_sent_unless_all_is_taken_strictly(tmp_path: Path) -> None:
+    lenient = await world(tmp_path / "lenient")
+    strict = await world(tmp_path / "strict", profile="strict")
+    card, other = await lenient.register(), await strict.register()
+
+    kept = await lenient.put(card, body_of(card, client_secret=""))
+    refused = await strict.put(other, body_of(other, client_secret=""))
+
+    assert (kept.status, kept.json["client_secret"]) == (200, card["client_secret"])
+    assert refused.no == (400, "invalid_request")
 
 
 @meets("M-25")
@@ -233,6 +247,69 @@ async def test_while_two_secrets_live_a_replacement_may_name_either(tmp_path: Pa
 
     assert (old.status, new.status) == (200, 200)
     assert new.json["client_secret"] == renewed["client_secret"]
+
+
+@meets("M-25", "H-02")
+async def test_the_secret_before_is_not_the_current_one_when_its_time_beside_the_next_is_over(tmp_path: Path) -> None:
+    server = await world(tmp_path, rotate_secret_on_update=True, secret_overlap=100)
+    card = await server.register()
+    renewed = (await server.put(card, body_of(card, ("client_secret",)))).json
+    server.clock.forward(101)
+
+    old = await server.put(renewed, body_of(renewed, client_secret=card["client_secret"]))
+    new = await server.put(renewed, body_of(renewed))
+
+    assert old.no == (400, "invalid_request")
+    assert old.why.startswith("client_secret: is not the current one")
+    assert new.status == 200
+
+
+@meets("M-35", "C-08")
+async def test_a_new_secret_is_told_once_even_where_secrets_are_kept_back(tmp_path: Path) -> None:
+    server = await world(tmp_path, return_secret=False, rotate_secret_on_update=True)
+    public = await server.register(token_endpoint_auth_method="none")
+    server.clock.forward(1)
+
+    first = (await server.put(public, {"client_id": public["client_id"], "redirect_uris": [CALLBACK]})).json
+    server.clock.forward(1)
+    again = (await server.put(first, body_of(first, ("client_secret",)))).json
+    server.clock.forward(1)
+    named = (await server.put(again, body_of(again))).json
+
+    assert first["client_secret"] != again["client_secret"]
+    assert "client_secret" not in named
+    assert "client_secret" not in (await server.read(named)).json
+    assert named["client_secret_expires_at"] == 0
+    assert (await server.token({**named, "client_secret": again["client_secret"]})).no == (400, "unauthorized_client")
+
+
+@meets("M-46", "C-08")
+async def test_a_new_secret_whose_answer_was_lost_is_told_again_to_the_same_request(tmp_path: Path) -> None:
+    server = await world(tmp_path, return_secret=False, rotate_secret_on_update=True)
+    card = await server.register()
+    server.clock.forward(1)
+    body = body_of(card, ("client_secret",), client_name="B")
+
+    lost = await server.put(card, body)
+    server.clock.forward(30)
+    again = await server.put(card, body)
+    server.clock.forward(90)
+    late = await server.put(card, body)
+
+    assert lost.json["client_secret"] == again.json["client_secret"] == late.json["client_secret"]
+    assert again.body == lost.body
+
+
+@meets("M-46", "C-08")
+async def test_a_repeated_request_that_brought_no_secret_brings_none(tmp_path: Path) -> None:
+    server = await world(tmp_path, return_secret=False)
+    card, public = await server.register(), await server.register(token_endpoint_auth_method="none")
+    server.clock.forward(1)
+
+    for one in (card, public):
+        body = body_of(one, client_name="B")
+        told = [(await server.put(one, body)).json for _ in range(2)]
+        assert not [answer for answer in told if "client_secret" in answer]
 
 
 @meets("M-26", "C-13")
@@ -345,7 +422,7 @@ async def test_a_replacement_is_read_as_strictly_as_a_registration(server: World
     assert (await server.read(card)).json == card
 
 
-@meets("M-30", "X-30")
+@meets("M-30", "X-30", "R-29")
 @pytest.mark.parametrize(
     "members, kept",
     [

@@ -211,6 +211,20 @@ async def test_a_dead_token_in_a_query_does_not_end_the_living_one(tmp_path: Pat
     assert "client_rotated" not in await server.kinds()
 
 
+@meets("M-06")
+@pytest.mark.parametrize(
+    "query", ["access_token={escaped}", "access%5Ftoken={token}", "%61ccess_token={escaped}", "a=1&access_token={token}&access_token=x"]
+)
+async def test_no_encoding_hides_a_token_in_the_query(server: World, query: str) -> None:
+    card = await server.register()
+    escaped = rat(card).replace("_", "%5F").replace("c", "%63")
+
+    reply = await server.call("GET", f"{card['registration_client_uri']}?{query.format(token=rat(card), escaped=escaped)}")
+
+    assert reply.no == (400, "invalid_request")
+    assert [event["body"] for event in await server.told("rat_misplaced")] == [{"count": 1}]
+
+
 @pytest.mark.parametrize("token", ["", "nonsense"])
 async def test_something_else_in_the_query_is_refused_and_not_reported(server: World, token: str) -> None:
     card = await server.register()
@@ -240,6 +254,31 @@ async def test_a_token_in_the_body_is_refused(server: World) -> None:
     assert reply.no == (400, "invalid_request")
     assert reply.why.startswith("access_token: ")
     assert (await server.read(card)).json == card
+    assert [event["body"] for event in await server.told("rat_misplaced")] == [{"count": 1}]
+
+
+@meets("M-06")
+@pytest.mark.parametrize("other", [False, True])
+async def test_by_setting_a_living_token_that_was_seen_in_a_body_is_ended_whosever_it_is(tmp_path: Path, other: bool) -> None:
+    server = await world(tmp_path, misplaced_rat="revoke")
+    card, neighbour = await server.register(), await server.register()
+    seen = neighbour if other else card
+
+    reply = await server.put(card, body_of(card, access_token=rat(seen)))
+
+    assert reply.no == (400, "invalid_request")
+    assert [(await server.read(one)).status for one in (card, neighbour)] == ([200, 401] if other else [401, 200])
+    assert (await server.kinds()).count("client_rotated") == 1
+
+
+@pytest.mark.parametrize("said", ["nonsense", "", 1, ["x"], {}])
+async def test_something_else_in_the_body_under_that_name_is_refused_and_not_reported(server: World, said: object) -> None:
+    card = await server.register()
+
+    reply = await server.put(card, body_of(card, access_token=said))
+
+    assert reply.no == (400, "invalid_request")
+    assert "rat_misplaced" not in await server.kinds()
 
 
 @meets("M-03")

@@ -1,6 +1,7 @@
 """What an operator does with clients: list, show, suspend, resume, delete, rotate."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -194,6 +195,20 @@ async def test_a_client_that_is_not_there_is_named(server: World, name: str) -> 
 
     assert caught.value.no is No.NOT_FOUND
     assert len(caught.value.description) < 120
+
+
+@meets("H-31")
+async def test_resuming_does_not_approve_a_client_that_waits_for_approval(server: World) -> None:
+    card = await server.register()
+    row = await server.row(card)
+    assert await server.ports.store.replace(row, replace(row, state=State.HELD), None)
+
+    with pytest.raises(Refusal, match="is held, not suspended") as caught:
+        await resume(server.ports, card["client_id"], "op")
+
+    assert caught.value.no is No.INVALID_REQUEST
+    assert (await server.row(card)).state is State.HELD
+    assert (await suspend(server.ports, card["client_id"], "op"))["state"] == "suspended"
 
 
 class BusyStore(MemoryStore):

@@ -6,7 +6,7 @@ import pytest
 
 from calling_card.protocol.clients import Door, Tier
 from tests.ledger import meets
-from tests.world import CALLBACK, World, world
+from tests.world import CALLBACK, World, changed, world
 
 
 @pytest.fixture
@@ -186,9 +186,8 @@ async def test_what_is_longer_than_the_limit_is_refused_by_name(server: World, m
     ids=["deep", "nine levels", "wide", "long number", "long name"],
 )
 async def test_a_body_made_to_be_expensive_is_refused_before_it_is_built(tmp_path: Path, body: bytes) -> None:
-    server = await world(tmp_path, body_limit=3_000_000_000)
-
-    reply = await server.call("POST", "/register", body, {"content-type": "application/json"})
+    with changed(await world(tmp_path), body_limit=3_000_000_000) as server:
+        reply = await server.call("POST", "/register", body, {"content-type": "application/json"})
 
     assert reply.no == (400, "invalid_request")
     assert len(reply.body) < 400

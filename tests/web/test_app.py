@@ -1,5 +1,6 @@
 """Between the wire and the handlers: transport, bodies in pieces, unknown paths, failures, log lines (RFC 9110)."""
 
+import asyncio
 import io
 import json
 from collections.abc import MutableMapping
@@ -39,7 +40,7 @@ async def in_pieces(server: World, *messages: MutableMapping[str, Any], headers:
     }
 
     async def receive() -> MutableMapping[str, Any]:
-        return waiting.pop(0)
+        return waiting.pop(0) if waiting else await asyncio.Future[MutableMapping[str, Any]]()
 
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(message)
@@ -79,6 +80,18 @@ async def test_a_caller_that_goes_away_registers_nothing(server: World) -> None:
     reply = await in_pieces(server, piece(GOOD[:5], more=True), {"type": "http.disconnect"})
 
     assert reply.status == 400
+    assert await server.kinds() == ["key_rotated"]
+
+
+@meets("A-94")
+async def test_a_body_that_does_not_come_in_time_is_refused_and_its_connection_ended(tmp_path: Path) -> None:
+    server = await world(tmp_path, body_timeout=1)
+
+    reply = await in_pieces(server, piece(GOOD[:5], more=True))
+
+    assert reply.no == (408, "invalid_request")
+    assert reply.why == "the body did not arrive within 1 seconds"
+    assert reply.headers["connection"] == "close"
     assert await server.kinds() == ["key_rotated"]
 
 

@@ -85,7 +85,7 @@ async def test_registration_11_an_unknown_member_is_dropped(server: World) -> No
 
 
 async def test_registration_15_a_job_that_was_invited(server: World) -> None:
-    token = await server.invitation(grants=("client_credentials",))
+    token = await server.invitation(scope="openid", grants=("client_credentials",))
 
     reply = await server.post_json("/register", {"grant_types": ["client_credentials"], "client_name": "Job"}, token)
 

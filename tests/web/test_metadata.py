@@ -91,7 +91,7 @@ async def test_no_header_has_any_say_in_an_address_of_ours(server: World, header
 async def test_one_issuer_string_stands_in_metadata_tokens_and_introspection(tmp_path: Path) -> None:
     issuer = "https://as.example:8443/Tenant"
     server = await world(tmp_path, issuer=issuer)
-    invitation = await server.invitation(grants=("client_credentials",))
+    invitation = await server.invitation(scope="openid", grants=("client_credentials",))
     registered = await server.call(
         "POST",
         "/Tenant/register",

@@ -157,7 +157,18 @@ async def test_a_browser_gets_a_page_that_runs_nothing(server: World) -> None:
     assert "default-src 'none'" in reply.headers["content-security-policy"]
     assert "frame-ancestors 'none'" in reply.headers["content-security-policy"]
     assert reply.headers["referrer-policy"] == "no-referrer"
+    assert reply.headers["strict-transport-security"] == "max-age=31536000"
     assert b"alert" not in reply.body
+
+
+@meets("A-10")
+async def test_a_page_of_a_server_on_this_machine_says_nothing_about_https(tmp_path: Path) -> None:
+    local = await world(tmp_path, issuer="http://127.0.0.1:8000")
+
+    reply = await local.call("GET", "/nowhere", headers={"accept": "text/html"})
+
+    assert reply.headers["content-type"] == "text/html; charset=utf-8"
+    assert "strict-transport-security" not in reply.headers
 
 
 @meets("A-81")

@@ -97,6 +97,7 @@ async def test_only_posts_are_taken(server: World, method: str) -> None:
         "application/json;charset=UTF-8",
         'Application/JSON ; charset="utf-8"',
         "application/json; charset=utf8; profile=x",
+        "application/json; charset = utf-8",
     ],
 )
 async def test_json_in_utf_8_is_taken_however_the_header_spells_it(server: World, media: str) -> None:
@@ -118,6 +119,8 @@ async def test_json_in_utf_8_is_taken_however_the_header_spells_it(server: World
         "application/problem+json",
         "application/json;charset=utf-16",
         "application/json; charset=iso-8859-1",
+        "application/json; charset =utf-16",
+        "application/json; charset\t= utf-16",
         "text/plain, application/json",
     ],
 )
@@ -140,6 +143,11 @@ async def test_compressed_bodies_are_not_taken(server: World, method: str, encod
 
     assert reply.no == (415, "invalid_request")
     assert reply.why.startswith("Content-Encoding: ")
+
+
+@pytest.mark.parametrize("encoding", ["identity", "Identity", " IDENTITY "])
+async def test_a_body_that_says_it_is_not_compressed_is_taken_however_it_spells_that(server: World, encoding: str) -> None:
+    assert (await server.call("POST", "/register", GOOD, {**JSON, "content-encoding": encoding})).status == 201
 
 
 async def test_a_header_that_must_be_sent_once_is_not_taken_twice(server: World) -> None:

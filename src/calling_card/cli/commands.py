@@ -6,17 +6,19 @@ from pathlib import Path
 import click
 
 from calling_card import __version__
-from calling_card.cli.desk import REFUSED, Desk, fail, of_folder, run, say, settings_from, with_desk
+from calling_card.cli.desk import REFUSED, USAGE, Desk, as_json, fail, lines, of_folder, reading, run, say, settings_from, with_desk
 from calling_card.cli.people import user
+from calling_card.settings import BadSettings
 
-_LIFETIME = re.compile(r"(\d+)([smhd]?)")
+_LIFETIME = re.compile(r"([0-9]{1,12})([smhd]?)")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_CENTURY = 36525 * 86400
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__, prog_name="calling-card")
 def commands() -> None:
-    r"""An OAuth 2.0 / OpenID Connect authorization server whose clients introduce themselves.
+    """An OAuth 2.0 / OpenID Connect authorization server whose clients introduce themselves.
 
     \b
     Exit codes: 0 done, 1 refused, 2 usage, 3 unreachable.
@@ -34,9 +36,9 @@ def lifetime(context: click.Context, parameter: click.Parameter, value: str) -> 
     if value == "never":
         return 0
     found = _LIFETIME.fullmatch(value)
-    if not found or int(found[1]) == 0:
-        raise click.BadParameter("say a number with s, m, h or d, for example 7d, or never")
-    return int(found[1]) * _UNITS[found[2]]
+    if not found or not 0 < (seconds := int(found[1]) * _UNITS[found[2]]) <= _CENTURY:
+        raise click.BadParameter("say a number with s, m, h or d, for example 7d, at most a hundred years, or never")
+    return seconds
 
 
 @commands.command()
@@ -47,7 +49,7 @@ def lifetime(context: click.Context, parameter: click.Parameter, value: str) -> 
 @click.option("--issuer", help="Issuer URL.  [default: http://HOST:PORT]")
 @click.option("--dev", is_flag=True, default=None, help="Development on loopback: budgets off, every extension member kept.")
 def serve(config: Path | None, **flags: object) -> None:
-    r"""Serve until stopped.
+    """Serve until stopped.
 
     \b
     Examples:
@@ -60,15 +62,15 @@ def serve(config: Path | None, **flags: object) -> None:
 
 
 @commands.command()
-@click.option("--uses", type=click.IntRange(1), default=1, show_default=True, help="How many clients may register with it.")
+@click.option("--uses", type=click.IntRange(1, 1_000_000), default=1, show_default=True, help="How many clients may register with it.")
 @click.option("--expires", callback=lifetime, default="7d", show_default=True, help="Life: a number with s, m, h, d, or never.")
-@click.option("--scope", help="Scopes the clients may have, space-separated.")
+@click.option("--scope", help="Scopes the clients may have, space-separated; needed with client_credentials.")
 @click.option("--grant", "grants", multiple=True, help="Grant type the clients may have; repeat for more.")
 @click.option("--redirect-host", "hosts", multiple=True, help="Host that redirect URIs may have; repeat for more.")
 @click.option("--label", default="", help="What it is for, shown in lists and in the audit trail.")
 @with_desk
 def invite(desk: Desk, uses: int, expires: int, scope: str | None, grants: tuple[str, ...], hosts: tuple[str, ...], label: str) -> None:
-    r"""Make an initial access token: an invitation to register.
+    """Make an initial access token: an invitation to register.
 
     \b
     Examples:
@@ -106,7 +108,7 @@ def resource() -> None:
 @click.option("--name", default="", help="Its name.")
 @with_desk
 def resource_add(desk: Desk, uri: str, scopes: str, form: str, name: str) -> None:
-    r"""Make a resource server known and print the credential it introspects with.
+    """Make a resource server known and print the credential it introspects with.
 
     \b
     Example:
@@ -138,10 +140,10 @@ def resource_list(desk: Desk) -> None:
     from calling_card.wiring import opened
 
     async def work() -> None:
-        async with opened(of_folder(desk)) as ports:
+        async with opened(reading(desk)) as ports:
             found = await resources(ports)
         rows = [{"resource": one.uri, "tokens": one.tokens, "scope": one.scope, "client_id": one.client_id} for one in found]
-        say(desk, rows, "\n".join(f"{row['resource']}  {row['tokens']}  {row['client_id']}  {row['scope']}" for row in rows))
+        say(desk, rows, lines([row[name] for name in ("resource", "tokens", "client_id", "scope")] for row in rows))
 
     run(work())
 
@@ -161,10 +163,10 @@ def client_list(desk: Desk, after: str, limit: int) -> None:
     from calling_card.wiring import opened
 
     async def work() -> None:
-        async with opened(of_folder(desk)) as ports:
+        async with opened(reading(desk)) as ports:
             rows = await clients(ports, after, limit)
-        text = [f"{row['client_id']}  {row['state']}  {row['client_type']}  {row['created_by']}  {row['client_name']}" for row in rows]
-        say(desk, list(rows), "\n".join(text))
+        shown = ("client_id", "state", "client_type", "created_by", "client_name")
+        say(desk, list(rows), lines([row[name] for name in shown] for row in rows))
 
     run(work())
 
@@ -174,15 +176,13 @@ def client_list(desk: Desk, after: str, limit: int) -> None:
 @with_desk
 def client_show(desk: Desk, client_id: str) -> None:
     """Show everything known of a client but its credentials."""
-    import json
-
     from calling_card.usecases.operate import show
     from calling_card.wiring import opened
 
     async def work() -> None:
-        async with opened(of_folder(desk)) as ports:
+        async with opened(reading(desk)) as ports:
             row = await show(ports, client_id)
-        say(desk, row, json.dumps(row, indent=2, ensure_ascii=False))
+        say(desk, row, as_json(row, indent=2))
 
     run(work())
 
@@ -269,7 +269,7 @@ def audit_verify(desk: Desk) -> None:
             known = known_heads(desk.settings)
         except ValueError:
             fail(f"{HEADS} is damaged: what was cut from the end of a chain cannot be told", REFUSED)
-        async with opened(of_folder(desk)) as ports:
+        async with opened(reading(desk)) as ports:
             verdict = await verify(ports, known)
         answer = {"events": verdict.events, "writers": verdict.writers, "broken": list(verdict.broken)}
         text = "\n".join([f"{verdict.events} events of {verdict.writers} writers hold", *verdict.broken])
@@ -290,7 +290,7 @@ def audit_export(desk: Desk) -> None:
     from calling_card.wiring import opened
 
     async def work() -> None:
-        async with opened(of_folder(desk)) as ports:
+        async with opened(reading(desk)) as ports:
             async for event in export(ports):
                 line = {
                     "writer": event.writer.hex(),
@@ -301,7 +301,7 @@ def audit_export(desk: Desk) -> None:
                     "content": json.loads(event.content),
                     "mac": event.mac.hex(),
                 }
-                click.echo(json.dumps(line, ensure_ascii=False))
+                click.echo(as_json(line))
 
     run(work())
 
@@ -322,7 +322,7 @@ def keys_list(desk: Desk) -> None:
         async with opened(of_folder(desk)) as ports:
             found = await all_keys(ports)
         rows = [*found.credentials, *found.signing]
-        say(desk, rows, "\n".join("  ".join(str(value) for value in row.values()) for row in rows))
+        say(desk, rows, lines(row.values() for row in rows))
 
     run(work())
 
@@ -356,6 +356,12 @@ def config() -> None:
 @with_desk
 def config_check(desk: Desk) -> None:
     """Say whether the settings can be used."""
+    from calling_card.wiring import check
+
+    try:
+        check(desk.settings)
+    except BadSettings as error:
+        fail(str(error), USAGE)
     say(desk, {"ok": True, "issuer": desk.settings.issuer}, f"these settings can be used; the issuer is {desk.settings.issuer}")
 
 

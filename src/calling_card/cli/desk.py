@@ -4,7 +4,7 @@ import asyncio
 import functools
 import json
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Concatenate, NoReturn, ParamSpec
@@ -59,7 +59,28 @@ def fail(message: str, code: int) -> NoReturn:
 
 def say(desk: Desk, value: object, text: str) -> None:
     """Print an answer: JSON when asked for, else a text for people."""
-    click.echo(json.dumps(value, ensure_ascii=False) if desk.json else text)
+    click.echo(as_json(value) if desk.json else text)
+
+
+def as_json(value: object, indent: int | None = None) -> str:
+    """JSON in which every character that a terminal would obey or hide is an escape (X-56)."""
+    return _escaped(json.dumps(value, ensure_ascii=False, indent=indent), kept="\n")
+
+
+def lines(rows: Iterable[Iterable[object]]) -> str:
+    """A line a row; what others chose to say can neither move the cursor nor begin a line of its own (X-56)."""
+    return "\n".join("  ".join(_escaped(str(value)) for value in row) for row in rows)
+
+
+def _escaped(text: str, kept: str = "") -> str:
+    return "".join(char if char.isprintable() or char in kept else _escape(ord(char)) for char in text)
+
+
+def _escape(number: int) -> str:
+    """One character as JSON writes it; beyond 16 bits as a pair of surrogates (RFC 8259 §7)."""
+    if number < 0x10000:
+        return f"\\u{number:04x}"
+    return f"\\u{0xD800 + (number - 0x10000 >> 10):04x}\\u{0xDC00 + (number - 0x10000 & 0x3FF):04x}"
 
 
 def run(work: Awaitable[None]) -> None:
@@ -92,3 +113,17 @@ def of_folder(desk: Desk) -> Settings:
     if not issuer and not desk.named:
         fail(f"there is no data folder at {desk.settings.data}; start the server first, or name --data or --issuer", UNREACHABLE)
     return desk.settings if desk.named else replace(desk.settings, issuer=issuer)
+
+
+def reading(desk: Desk) -> Settings:
+    """As `of_folder`, for commands that only look: they make no data folder, whatever issuer was named."""
+    from calling_card.wiring import UNREACHABLE as CANNOT_BE_USED
+    from calling_card.wiring import issuer_of
+
+    try:
+        there = issuer_of(desk.settings)
+    except CANNOT_BE_USED as error:
+        fail(str(error), UNREACHABLE)
+    if not there and desk.named:
+        fail(f"there is no data folder at {desk.settings.data}; start the server first, or name another with --data", UNREACHABLE)
+    return of_folder(desk)

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from calling_card.cli.desk import Desk, of_folder, run, say, with_desk
+from calling_card.cli.desk import Desk, lines, of_folder, reading, run, say, with_desk
 
 ROLES = ("none", "viewer", "operator", "owner")
 
@@ -57,11 +57,11 @@ def user_list(desk: Desk) -> None:
 
     async def work() -> None:
         rows: list[Card] = []
-        async with opened(of_folder(desk)) as ports:
+        async with opened(reading(desk)) as ports:
             while found := await people(ports, str(rows[-1]["name"]) if rows else "", 500):
                 rows += found
-        lines = [f"{row['name']:24} {row['role']:9} {'active' if row['active'] else 'disabled':9} {row['sub']}" for row in rows]
-        say(desk, rows, "\n".join(lines) or "nobody yet; calling-card user add NAME")
+        shown = lines([row["name"], row["role"], "active" if row["active"] else "disabled", row["sub"]] for row in rows)
+        say(desk, rows, shown or "nobody yet; calling-card user add NAME")
 
     run(work())
 

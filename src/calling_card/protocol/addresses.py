@@ -259,7 +259,7 @@ def is_own(url: Address, issuer: str) -> bool:
     """Whether a URL leads to this server: the issuer's host on any port; on loopback the port tells servers apart."""
     host, port = _place(issuer)
     if not is_loopback_host(host):
-        return url.host == host
+        return url.host.rstrip(".") == host
     return is_loopback_host(url.host) and (url.port or _PORTS[url.scheme]) == port
 
 

@@ -55,6 +55,7 @@ class No(Enum):
     ACCESS_DENIED = Row("access_denied", 403, "RFC 7592 §2", "The caller is known, but this operation is not allowed.")
     NOT_FOUND = Row("not_found", 404, "RFC 9110 §15.5.5", "There is nothing at this path.")
     METHOD_NOT_ALLOWED = Row("invalid_request", 405, "RFC 9110 §15.5.6", "The path exists, the method does not.")
+    TOO_SLOW = Row("invalid_request", 408, "RFC 9110 §15.5.9", "The body did not arrive in time.")
     TOO_LARGE = Row("invalid_request", 413, "RFC 9110 §15.5.14", "The body is larger than this endpoint takes.")
     UNSUPPORTED_MEDIA_TYPE = Row("invalid_request", 415, "RFC 9110 §15.5.16", "The body has a type or encoding that is not taken here.")
     TOO_MANY_REQUESTS = Row("temporarily_unavailable", 429, "RFC 6585 §4", "A budget is used up; Retry-After says how long to wait.")

@@ -32,6 +32,11 @@ KINDS: tuple[Kind, ...] = (
     Kind("rat_misplaced", "A registration access token was sent in a query or body.", ("count",)),
     Kind("client_id_mismatch", "A replacement named another client_id than its path.", ("count",)),
     Kind("secret_confirmed", "The newest client secret was used for the first time.", ()),
+    Kind("secret_expired_previous", "A client secret was used that its successor had outlived.", ("count",)),
+    Kind(
+        "secret_two_holders", "A client secret was used that was replaced lately: two parties may hold secrets of one client.", ("count",)
+    ),
+    Kind("secret_spent", "A client secret was used long after it was replaced.", ("count",)),
     Kind("credential_from_future", "A credential of a generation that was never issued was presented.", ("kind", "count")),
     Kind("token_revoked", "A client gave back a token.", ("tokens",)),
     Kind("person_added", "Somebody can sign in.", ("person", "role", "by")),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from calling_card.protocol.addresses import Address, AddressError, is_loopback_host, split_url
+from calling_card.protocol.addresses import is_own as leads_here
 from calling_card.protocol.errors import No, Refusal
 
 _PORTS = {"https": "443", "http": "80"}
@@ -75,11 +76,12 @@ def _problem(uri: str, issuer: str) -> str:
 
 def is_own(uri: str, issuer: str) -> bool:
     """Whether an acceptable URI lies on our own origin, however it is spelled; that is no resource for clients (CREDENTIALS §3)."""
-    return _origin(split_url(uri)) == _origin(split_url(issuer))
+    url = split_url(uri)
+    return leads_here(url, issuer) and _port(url) == _port(split_url(issuer))
 
 
-def _origin(url: Address) -> tuple[str, str, str]:
-    return url.scheme, url.host.rstrip("."), url.port or _PORTS[url.scheme]
+def _port(url: Address) -> str:
+    return url.port or _PORTS[url.scheme]
 
 
 def acceptable(asked: Sequence[str], configured: Sequence[Resource], place: Place, *, person: bool) -> dict[str, str]:

@@ -121,14 +121,18 @@ def refused_body(generation: int, row: Generations) -> Generations:
 
 
 def present_secret(generation: int, row: Generations, now: int, overlap: int) -> Step:
-    """A client secret is presented, its MAC and key number being right; ``overlap`` is in seconds."""
+    """A client secret is presented, its MAC and key number being right; ``overlap`` is in seconds (CREDENTIALS §9.1)."""
     if generation == row.issued:
         return Step(True, confirm(row) if row.confirmed < row.issued else row)
     if generation > row.issued:
         return Step(False, row, event="credential_from_future")
-    if generation == row.confirmed and row.overlap_since is not None and now - row.overlap_since <= overlap:
-        return Step(True, row)
-    return Step(False, row)
+    if generation < row.confirmed:
+        return Step(False, row, event="secret_two_holders" if now - row.rotated_at <= SUSPICIOUS else "secret_spent")
+    if generation > row.confirmed:
+        return Step(False, row, event="secret_two_holders")
+    if row.overlap_since is None or now - row.overlap_since > overlap:
+        return Step(False, confirm(row), event="secret_expired_previous")
+    return Step(True, row)
 
 
 def present_refresh(generation: int, row: Generations, clock: Clock, *, bound: bool) -> Step:

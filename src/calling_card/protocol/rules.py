@@ -214,15 +214,13 @@ def same_method(card: Card, ground: Ground) -> str:
     return method if isinstance(method, str) else ""
 
 
-def has_secret_for(endpoint: str) -> Agreement:
-    """A public client has no secret to authenticate with elsewhere (RFC 7591 §2)."""
+def as_at_token(endpoint: str) -> Agreement:
+    """One method for all endpoints: another one would be a promise that is not kept (RFC 7591 §2, H-30)."""
     name = method_of(endpoint)
 
     def agreement(card: Card, ground: Ground) -> str:
         del ground
-        if card[METHOD] != "none" or card[name] not in _METHODS_WITH_SECRET:
-            return ""
-        return "needs the secret that token_endpoint_auth_method none does not get; use none for both, or a secret for both"
+        return "" if card[name] == card[METHOD] else f"must be that of {METHOD}, {card[METHOD]}, or left out: it is honoured everywhere"
 
     return agreement
 

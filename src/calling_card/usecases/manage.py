@@ -15,11 +15,9 @@ from calling_card.protocol.credentials import (
     REGISTRATION_ACCESS_TOKEN,
     Handle,
     has_secret,
-    of_client,
     owner,
     read,
     speaks_for,
-    write,
 )
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
@@ -38,7 +36,7 @@ from calling_card.protocol.rotation import (
 )
 from calling_card.protocol.syntax import read_object
 from calling_card.protocol.vocabulary import MEMBERS
-from calling_card.usecases.clients import ATTEMPTS, known_scopes, rules_of
+from calling_card.usecases.clients import ATTEMPTS, known_scopes, rules_of, secret_step
 
 _UNSAYABLE = tuple(name for name, row in MEMBERS.items() if not row.said_in)
 """Members of an answer that a replacement must not name (RFC 7592 §2.2)."""
@@ -82,21 +80,26 @@ async def misplaced(ports: Ports, asked: Asked) -> None:
     if handle is not None:
         async with ports.store.turn(handle.owner[:16]):
             await _leaked(ports, asked, handle)
-    raise Refusal(No.INVALID_REQUEST, "access_token: a token belongs into the Authorization header only (RFC 6750 section 2.3)")
+    raise _out_of_place()
 
 
 async def _leaked(ports: Ports, asked: Asked, handle: Handle) -> None:
     """Report a token of ours that was seen; a living one is ended where the setting says so, a dead one ends nothing."""
-    client = await ports.store.client(handle.owner[:16])
-    if client is None or not hmac.compare_digest(handle.owner, owner(client)) or not speaks_for(handle, client.rat):
-        return
-    clock = Clock(ports.now(), ports.keyring.minting)
-    await ports.store.report(Event("rat_misplaced", clock.now, client.key, "client", asked.request_id))
-    lives = present_rat(handle.generation, client.rat, Use.READ, clock, Policy.NEVER).accepted
-    if lives and ports.settings.misplaced_rat == "revoke":
+    for attempt in range(ATTEMPTS):
+        client = await ports.store.client(handle.owner[:16])
+        if client is None or not hmac.compare_digest(handle.owner, owner(client)) or not speaks_for(handle, client.rat):
+            return
+        clock = Clock(ports.now(), ports.keyring.minting)
+        if not attempt:
+            await ports.store.report(Event("rat_misplaced", clock.now, client.key, "client", asked.request_id))
+        lives = present_rat(handle.generation, client.rat, Use.READ, clock, Policy.NEVER).accepted
+        if not lives or ports.settings.misplaced_rat != "revoke":
+            return
         body: dict[str, JSON] = {"by": "server", "credentials": "registration_access_token"}
         event = Event("client_rotated", clock.now, client.key, "server", asked.request_id, body)
-        await ports.store.replace(client, replace(client, rat=renew(client.rat, clock)), event)
+        if await ports.store.replace(client, replace(client, rat=renew(client.rat, clock)), event):
+            return
+    raise _busy()
 
 
 async def _present(ports: Ports, asked: Asked, use: Use) -> Client:
@@ -106,6 +109,8 @@ async def _present(ports: Ports, asked: Asked, use: Use) -> Client:
         for _ in range(ATTEMPTS):
             client = await _whose(ports, asked, handle)
             step = await _step(ports, asked, use, client, handle, None)
+            if step is None:
+                continue
             _allowed(ports, use, client)
             if step.after == client.rat:
                 return client
@@ -126,11 +131,13 @@ async def change(ports: Ports, asked: Asked) -> Card:
         for _ in range(ATTEMPTS):
             client = await _whose(ports, asked, handle)
             step = await _step(ports, asked, Use.REPLACE, client, handle, digest)
+            if step is None:
+                continue
             _allowed(ports, Use.REPLACE, client)
             after, card, event = await _replacement(ports, asked, client, handle, step)
             if after == client or await ports.store.replace(client, after, event):
                 ports.store.used(after, ports.now() // 86400)
-                return _answer(ports, after, card)
+                return _answer(ports, after, card, new=_is_new_secret(client, after, step))
     raise _busy()
 
 
@@ -141,7 +148,7 @@ async def _replacement(ports: Ports, asked: Asked, client: Client, handle: Handl
         return replace(client, rat=step.after), card_of(client), event
     before = card_of(client)
     try:
-        said: Card = {name: value for name, value in read_object(asked.body).items() if value is not None}
+        said = _said(ports, asked)
         passed = await _judged(ports, asked, client, said, before)
     except Refusal:
         await _confirm(ports, asked, client, handle)
@@ -167,6 +174,14 @@ async def _replacement(ports: Ports, asked: Asked, client: Client, handle: Handl
     return after, passed.card, Event("client_replaced", ports.now(), client.key, "client", asked.request_id, body)
 
 
+def _said(ports: Ports, asked: Asked) -> Card:
+    """The members of the body; null is the same as left out, and so is an empty secret unless all is taken strictly (H-06)."""
+    said: Card = {name: value for name, value in read_object(asked.body).items() if value is not None}
+    if said.get("client_secret") == "" and not ports.ground.strict:
+        del said["client_secret"]
+    return said
+
+
 async def _judged(ports: Ports, asked: Asked, client: Client, said: Card, before: Card) -> Passed:
     """What was said, by today's vocabulary and by the rules of the tier and invitation the client came with (M-30)."""
     await _check_named(ports, asked, client, said)
@@ -178,7 +193,11 @@ async def _judged(ports: Ports, asked: Asked, client: Client, said: Card, before
 async def _check_named(ports: Ports, asked: Asked, client: Client, said: Card) -> None:
     """The members a replacement must or must not name (RFC 7592 §2.2, M-23 to M-27)."""
     if "access_token" in said:
-        raise Refusal(No.INVALID_REQUEST, "access_token: a token belongs into the Authorization header only (RFC 6750 section 2)")
+        token = said["access_token"]
+        handle = read(ports.keyring, ports.settings.issuer, REGISTRATION_ACCESS_TOKEN, token) if isinstance(token, str) else None
+        if handle is not None:
+            await _leaked(ports, asked, handle)
+        raise _out_of_place()
     if "client_id" not in said:
         raise Refusal(No.INVALID_REQUEST, "client_id: a replacement must name it (RFC 7592 section 2.2)")
     if said["client_id"] != client.client_id:
@@ -193,13 +212,12 @@ async def _check_named(ports: Ports, asked: Asked, client: Client, said: Card) -
 
 
 def _is_secret(ports: Ports, client: Client, said: JSON) -> bool:
-    """Whether this is a secret of the client that lives: the newest, or the one before it."""
+    """Whether this is a secret of the client that lives: the newest, or the one before it as long as that is good."""
     if client.secret is None or not has_secret(client) or not isinstance(said, str):
         return False
-    row = client.secret
-    handles = (of_client(CLIENT_SECRET, client, row), Handle(CLIENT_SECRET, row.confirmed_key, owner(client), row.confirmed))
-    found = [hmac.compare_digest(said.encode(), write(ports.keyring, ports.settings.issuer, handle).encode()) for handle in handles]
-    return any(found)
+    handle = read(ports.keyring, ports.settings.issuer, CLIENT_SECRET, said)
+    step = secret_step(ports, client, client.secret, handle) if handle is not None else None
+    return step is not None and step.accepted
 
 
 def _secret(ports: Ports, client: Client, card: Card, *, named: bool) -> tuple[Generations | None, int]:
@@ -243,20 +261,20 @@ async def _whose(ports: Ports, asked: Asked, handle: Handle) -> Client:
     return client
 
 
-async def _step(ports: Ports, asked: Asked, use: Use, client: Client, handle: Handle, digest: bytes | None) -> Step:
-    """What this generation may do now (CREDENTIALS §9.1); a refused one is reported."""
+async def _step(ports: Ports, asked: Asked, use: Use, client: Client, handle: Handle, digest: bytes | None) -> Step | None:
+    """What this generation may do now (CREDENTIALS §9.1); a refused one is reported. None: the row changed, look again."""
     clock = Clock(ports.now(), ports.keyring.minting)
     step = present_rat(handle.generation, client.rat, use, clock, Policy(ports.settings.rat_rotation), digest)
     if step.accepted:
         return step
-    await ports.store.report(Event(step.event, clock.now, client.key, "client", asked.request_id))
     after = replace(client, rat=step.after)
     event = None
     if step.event == "rat_two_holders" and ports.settings.rat_two_holders == "freeze" and client.state is State.ACTIVE:
         after = replace(after, state=State.SUSPENDED, epoch=client.epoch + 1)
         event = Event("client_suspended", clock.now, client.key, "server", asked.request_id, {"by": "server", "reason": step.event})
-    if after != client:
-        await ports.store.replace(client, after, event)
+    if after != client and not await ports.store.replace(client, after, event):
+        return None
+    await ports.store.report(Event(step.event, clock.now, client.key, "client", asked.request_id))
     raise _failed(ports, asked)
 
 
@@ -272,9 +290,12 @@ def _allowed(ports: Ports, use: Use, client: Client) -> None:
 
 async def _confirm(ports: Ports, asked: Asked, client: Client, handle: Handle) -> None:
     """A refused body still confirms the token it came with; it never issues one."""
-    row = refused_body(handle.generation, client.rat)
-    if row != client.rat:
-        await ports.store.replace(client, replace(client, rat=row), _rat_event(ports, asked, client, row))
+    for _ in range(ATTEMPTS):
+        row = refused_body(handle.generation, client.rat)
+        if row == client.rat or await ports.store.replace(client, replace(client, rat=row), _rat_event(ports, asked, client, row)):
+            return
+        client = await _whose(ports, asked, handle)
+    raise _busy()
 
 
 def _rat_event(ports: Ports, asked: Asked, client: Client, row: Generations) -> Event:
@@ -282,9 +303,21 @@ def _rat_event(ports: Ports, asked: Asked, client: Client, row: Generations) -> 
     return Event(kind, ports.now(), client.key, "client", asked.request_id)
 
 
-def _answer(ports: Ports, client: Client, card: Card) -> Card:
-    secret = ports.settings.return_secret and client.state is not State.SUSPENDED
+def _is_new_secret(before: Client, after: Client, step: Step) -> bool:
+    """Whether this replacement made the secret, or repeats one whose answer, perhaps with a new secret, may have been lost."""
+    if step.apply or after.secret is None or after.rat.overlap_since is None:
+        return after.secret != before.secret
+    return after.secret.rotated_at >= after.rat.overlap_since
+
+
+def _answer(ports: Ports, client: Client, card: Card, *, new: bool = False) -> Card:
+    """The information response; a new secret is in it whatever the setting, since nobody could ever learn it otherwise."""
+    secret = (new or ports.settings.return_secret) and client.state is not State.SUSPENDED
     return information(ports.desk, ports.keyring, client, card, secret=secret)
+
+
+def _out_of_place() -> Refusal:
+    return Refusal(No.INVALID_REQUEST, "access_token: a token belongs into the Authorization header only (RFC 6750 section 2)")
 
 
 def _unknown() -> Refusal:

@@ -10,6 +10,7 @@ from calling_card.protocol.credentials import has_secret
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.rotation import Clock, issue, renew
+from calling_card.protocol.syntax import echo
 from calling_card.usecases.clients import ATTEMPTS
 
 
@@ -36,7 +37,7 @@ async def suspend(ports: Ports, client_id: str, by: str) -> Card:
 
 
 async def resume(ports: Ports, client_id: str, by: str) -> Card:
-    """A suspended client may act again; tokens that died stay dead."""
+    """A suspended client may act again; tokens that died stay dead. Raises `Refusal` for one that waits for approval (H-31)."""
     return await _set_state(ports, client_id, by, State.ACTIVE)
 
 
@@ -45,6 +46,8 @@ async def _set_state(ports: Ports, client_id: str, by: str, state: State) -> Car
         client = await _find(ports, client_id)
         if client.state is state:
             return _line(client)
+        if state is State.ACTIVE and client.state is not State.SUSPENDED:
+            raise Refusal(No.INVALID_REQUEST, f"{client_id} is {client.state.value}, not suspended; resuming would approve it")
         raised = 1 if state is State.SUSPENDED else 0
         after = replace(client, state=state, epoch=client.epoch + raised)
         kind = "client_suspended" if raised else "client_resumed"
@@ -93,7 +96,7 @@ async def rotate(ports: Ports, client_id: str, by: str, *, at_once: bool) -> Rot
 async def _find(ports: Ports, client_id: str) -> Client:
     client = await ports.store.client(client_key(Route.REGISTERED, client_id))
     if client is None or client.client_id != client_id:
-        raise Refusal(No.NOT_FOUND, f"there is no client {client_id[:80]}")
+        raise Refusal(No.NOT_FOUND, f"there is no client {echo(client_id)}")
     return client
 
 

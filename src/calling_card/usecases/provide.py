@@ -1,6 +1,7 @@
 """What an operator gives out: invitations and resource servers (RFC 7591 §1.2, RFC 7662 §2.1, RFC 8707 §2)."""
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,9 +12,17 @@ from calling_card.protocol.clients import JSON, Card, Client, Door, Route, State
 from calling_card.protocol.credentials import INITIAL_ACCESS_TOKEN, Handle, write
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
+from calling_card.protocol.policy import needs_nobody
 from calling_card.protocol.resources import Resource, check, is_own
 from calling_card.protocol.rotation import Clock, first
+from calling_card.protocol.syntax import echo
 from calling_card.usecases.clients import known_scopes
+
+MOST_USES = 1_000_000
+LONGEST = 36525 * 86400
+"""Seconds an invitation may be good for when it has an end."""
+_LONGEST_TEXT = 200
+_SCOPE = re.compile(r"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +49,18 @@ class Invited:
 
 async def invite(ports: Ports, wanted: Wanted) -> Invited:
     """Make an initial access token (R-24). Raises `Refusal` for uses, scopes, grants or hosts that cannot be."""
-    if wanted.uses < 1 or wanted.lifetime < 0:
-        raise Refusal(No.INVALID_REQUEST, "uses: must be at least 1, and expires must not lie in the past")
+    if not 1 <= wanted.uses <= MOST_USES or not 0 <= wanted.lifetime <= LONGEST:
+        raise Refusal(No.INVALID_REQUEST, f"uses: must be from 1 to {MOST_USES}, and expires must be within the next hundred years")
+    _plain("label", wanted.label)
     unserved = [grant for grant in wanted.grants or () if grant not in ports.ground.grant_types]
     if unserved:
         raise Refusal(No.INVALID_REQUEST, f"grant: {unserved[0]} is not served; served are {', '.join(ports.ground.grant_types)}")
+    if wanted.scope is None and needs_nobody(wanted.grants):
+        raise Refusal(No.INVALID_REQUEST, "scope: must be named when a grant works without a person; name what the clients may have")
     wrong = [host for host in wanted.hosts or () if host_problem(host.lower())]
     if wrong:
         way = "a host stands for itself alone, as in app.example, 127.0.0.1, [::1] or localhost"
-        raise Refusal(No.INVALID_REQUEST, f"redirect-host: '{wrong[0][:80]}' is not a host; {way}")
+        raise Refusal(No.INVALID_REQUEST, f"redirect-host: '{echo(wrong[0])}' is not a host; {way}")
     await _known(ports, wanted.scope)
     now = ports.now()
     made = Invitation(
@@ -83,6 +95,12 @@ async def _known(ports: Ports, scope: str | None) -> None:
         raise Refusal(No.INVALID_SCOPE, f"scope: {unknown[0][:80]} is not known here; {way}")
 
 
+def _plain(name: str, text: str) -> None:
+    """What people will read in lists has no characters that move the cursor or hide (X-56)."""
+    if not text.isprintable() or len(text) > _LONGEST_TEXT:
+        raise Refusal(No.INVALID_REQUEST, f"{name}: must be at most {_LONGEST_TEXT} printable characters, in one line")
+
+
 @dataclass(frozen=True, slots=True)
 class Added:
     """A resource server and the credential it asks with, to be shown once."""
@@ -94,8 +112,11 @@ class Added:
 async def add_resource(ports: Ports, uri: str, scope: str, form: str, name: str) -> Added:
     """Make a resource server known; it introspects with the credential that is returned (H-20).
 
-    Raises `Refusal` when the URI is not acceptable or known already.
+    Raises `Refusal` when the URI is not acceptable or known already, or a scope or the name is not plain text.
     """
+    if scope and not _SCOPE.fullmatch(scope):
+        raise Refusal(No.INVALID_SCOPE, "scopes: are words of printable ASCII without quotes and backslashes (RFC 6749 section 3.3)")
+    _plain("name", name)
     checked = check(uri, ports.settings.issuer)
     if is_own(checked, ports.settings.issuer):
         raise Refusal(No.INVALID_TARGET, "resource: this server itself is not a resource (RFC 8707 section 2)")

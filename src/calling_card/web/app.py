@@ -1,5 +1,6 @@
 """The ASGI application: read a request, find its row, call its handler, write the answer (RFC 9110)."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from ipaddress import ip_address, ip_network
@@ -19,7 +20,8 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _ALWAYS = ((b"x-content-type-options", b"nosniff"),)
 _CORS = ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"WWW-Authenticate, Location, Retry-After"))
-_HEADER_BYTES = 32768
+HEADER_BYTES = 32768
+"""Bytes that the names and values of all headers may have."""
 
 
 class App:
@@ -40,7 +42,7 @@ class App:
         peer = scope["client"][0] if scope.get("client") else ""
         request = self._request(scope, peer)
         endpoint = self._routes.find(scope["path"], request)
-        answer = await self._answer(request, endpoint, receive, peer)
+        answer = await self._answer(request, endpoint, receive, peer, scope.get("http_version", ""))
         if endpoint is not None and endpoint.cors:
             answer = Answer(answer.status, answer.body, (*answer.headers, *_CORS))
         faults.point("web.before_answer")
@@ -82,10 +84,10 @@ class App:
         except ValueError:
             return False
 
-    async def _answer(self, request: Request, endpoint: Endpoint | None, receive: Receive, peer: str) -> Answer:
+    async def _answer(self, request: Request, endpoint: Endpoint | None, receive: Receive, peer: str, version: str) -> Answer:
         """The handler's answer, or the one that says why not."""
         try:
-            self._check_transport(request, peer, plain=endpoint is not None and endpoint.plain)
+            self._check_transport(request, peer, version, plain=endpoint is not None and endpoint.plain)
             if endpoint is None:
                 return not_found(self._ports, request)
             if request.method == "OPTIONS":
@@ -96,7 +98,7 @@ class App:
                 return Answer(wrong.status, wrong.body, (*wrong.headers, (b"allow", endpoint.allow().encode())))
             if endpoint.media and request.method in ("POST", "PUT"):
                 _check_media(request, endpoint.media)
-                request.body = await _read(receive, request, endpoint.body_limit or self._ports.settings.body_limit)
+                request.body = await self._read(receive, request, endpoint.body_limit or self._ports.settings.body_limit)
             return await handler(self._ports, request)
         except Refusal as refusal:
             self._ports.log("refused", error=refusal.no.code, description=refusal.description, logged=refusal.logged, request_id=request.id)
@@ -114,11 +116,22 @@ class App:
         answer = refused(refusal)
         return shown(self._ports, refusal, request, answer) if endpoint is not None and endpoint.page else answer
 
-    def _check_transport(self, request: Request, peer: str, *, plain: bool) -> None:
+    async def _read(self, receive: Receive, request: Request, limit: int) -> bytes:
+        """The whole body. Raises `Refusal`: 413 as soon as it is too large, 408 when it does not come in time."""
+        patience = self._ports.settings.body_timeout
+        try:
+            async with asyncio.timeout(patience):
+                return await _whole(receive, request, limit)
+        except TimeoutError:
+            raise Refusal(No.TOO_SLOW, f"the body did not arrive within {patience} seconds") from None
+
+    def _check_transport(self, request: Request, peer: str, version: str, *, plain: bool) -> None:
         """Behind a proxy everything comes through it, and by TLS; nobody else can say that it did (A-04, C-19)."""
         settings = self._ports.settings
-        if sum(len(name) + len(value) for name, values in request.headers.items() for value in values) > _HEADER_BYTES:
-            raise Refusal(No.INVALID_REQUEST, f"the headers are larger than {_HEADER_BYTES} bytes")
+        if version == "1.1" and len(request.headers.get(b"host", [])) != 1:
+            raise Refusal(No.INVALID_REQUEST, "Host: exactly one is needed (RFC 9112 section 3.2)")
+        if sum(len(name) + len(value) for name, values in request.headers.items() for value in values) > HEADER_BYTES:
+            raise Refusal(No.INVALID_REQUEST, f"the headers are larger than {HEADER_BYTES} bytes")
         if plain or not self._proxies or is_loopback(settings.host):
             return
         if not self._trusted(peer) or request.headers.get(b"x-forwarded-proto") != [b"https"]:
@@ -144,18 +157,18 @@ def _preflight(endpoint: Endpoint) -> Answer:
 
 def _check_media(request: Request, media: bytes) -> None:
     """One type, in UTF-8, not compressed (R-03, X-66, X-67). Raises `Refusal` (415)."""
-    if request.headers.get(b"content-encoding", [b"identity"]) != [b"identity"]:
+    if [value.strip().lower() for value in request.headers.get(b"content-encoding", [b"identity"])] != [b"identity"]:
         raise Refusal(No.UNSUPPORTED_MEDIA_TYPE, "Content-Encoding: compressed bodies are not taken (RFC 9110 section 8.4)")
     kind, *parameters = request.header(b"content-type").lower().split(b";")
     if kind.strip() != media:
         raise Refusal(No.UNSUPPORTED_MEDIA_TYPE, f"Content-Type: this endpoint takes {media.decode()} (RFC 9110 section 15.5.16)")
     for parameter in parameters:
         name, _, value = parameter.strip().partition(b"=")
-        if name == b"charset" and value.strip(b'"') not in (b"utf-8", b"utf8"):
+        if name.strip() == b"charset" and value.strip(b' \t"') not in (b"utf-8", b"utf8"):
             raise Refusal(No.UNSUPPORTED_MEDIA_TYPE, "Content-Type: the charset must be utf-8 (RFC 8259 section 8.1)")
 
 
-async def _read(receive: Receive, request: Request, limit: int) -> bytes:
+async def _whole(receive: Receive, request: Request, limit: int) -> bytes:
     """The whole body. Raises `Refusal` (413) as soon as it is too large."""
     declared = request.header(b"content-length")
     if declared.isdigit() and int(declared[:12]) > limit:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from calling_card.ports import Ports
-from calling_card.settings import Settings
+from calling_card.settings import BadSettings, Settings
 from calling_card.web import account, authorize, health, metadata, registration, tokens
 from calling_card.web.http import Answer, Request
-from calling_card.web.registration import CLIENT_IN_QUERY
+from calling_card.web.registration import in_query
 
 Handler: TypeAlias = Callable[[Ports, Request], Awaitable[Answer]]
 
@@ -215,7 +215,7 @@ class Routes:
 
     def find(self, path: str, request: Request) -> Endpoint | None:
         """The endpoint of a decoded path; a POST is a registration whatever its query says."""
-        if path in self.by_query and request.method != "POST" and CLIENT_IN_QUERY.search(request.query):
+        if path in self.by_query and request.method != "POST" and in_query(request, "client_id") is not None:
             return self.by_query[path]
         found = self.fixed.get(path)
         if found is None:
@@ -226,7 +226,10 @@ class Routes:
 
 
 def routes(settings: Settings) -> Routes:
-    """Where each endpoint is found under this issuer; management only while it is switched on."""
+    """Where each endpoint is found under this issuer; management only while it is switched on.
+
+    Raises `BadSettings` when the registration endpoint would stand where another one does.
+    """
     fixed: dict[str, Endpoint] = {}
     below: list[tuple[str, Endpoint]] = []
     by_query: dict[str, Endpoint] = {}
@@ -240,7 +243,8 @@ def routes(settings: Settings) -> Routes:
             if managed and settings.management and settings.management_by_query:
                 by_query[prefix.removesuffix("/")] = endpoint
             continue
-        fixed[settings.base_path + path] = endpoint
-        if endpoint.well_known:
-            fixed[path + settings.base_path] = endpoint
+        places = {settings.base_path + path, *((path + settings.base_path,) if endpoint.well_known else ())}
+        if not places.isdisjoint(fixed):
+            raise BadSettings(f"registration_path: {settings.registration_path} is the path of another endpoint: {endpoint.name}")
+        fixed.update(dict.fromkeys(places, endpoint))
     return Routes(fixed, tuple(below), by_query)

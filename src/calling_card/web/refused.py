@@ -19,6 +19,8 @@ def refused(refusal: Refusal) -> Answer:
         challenge = 'Basic realm="calling-card", charset="UTF-8"'
     if challenge:
         more.append((b"www-authenticate", challenge.encode()))
+    if refusal.no is No.TOO_SLOW:
+        more.append((b"connection", b"close"))
     if refusal.retry_after:
         more.append((b"retry-after", str(refusal.retry_after).encode()))
     return json_answer(refusal.no.status, body, *more)

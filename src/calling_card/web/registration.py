@@ -1,21 +1,22 @@
 """Registration and management over HTTP (RFC 7591 §3, RFC 7592 §2)."""
 
-import re
-from urllib.parse import unquote_plus
+from urllib.parse import parse_qsl
 
 from calling_card.ports import Ports
 from calling_card.protocol.errors import No, Refusal
 from calling_card.usecases import manage, register
 from calling_card.web.http import NO_STORE, Answer, Request, bearer, json_answer, source_network
 
-CLIENT_IN_QUERY = re.compile(rb"(?:^|&)client_id=([^&]*)")
-"""A client named by the query instead of the path, where the setting ``management_by_query`` allows it (M-03)."""
-_MISPLACED = re.compile(rb"(?:^|&)access_token=([^&]*)")
+
+def in_query(request: Request, name: str) -> str | None:
+    """The first value of a parameter of the query, however name and value are encoded; None: it is not there."""
+    pairs = parse_qsl(request.query.decode("latin-1"), keep_blank_values=True) if request.query else []
+    return next((value for key, value in pairs if key == name), None)
 
 
 async def create(ports: Ports, request: Request) -> Answer:
     """POST: a client introduces itself."""
-    if _MISPLACED.search(request.query):
+    if in_query(request, "access_token") is not None:
         raise Refusal(No.INVALID_REQUEST, "access_token: a token belongs into the Authorization header only (RFC 6750 section 2.3)")
     card = await register.register(ports, register.Asked(request.body, bearer(request), request.id))
     where = card.get("registration_client_uri")
@@ -40,11 +41,10 @@ async def remove(ports: Ports, request: Request) -> Answer:
 
 
 async def _asked(ports: Ports, request: Request) -> manage.Asked:
-    named = CLIENT_IN_QUERY.search(request.query) if request.path == ports.settings.registration_path else None
-    client_id = unquote_plus(named[1].decode("latin-1")) if named else request.path[len(ports.settings.registration_path) + 1 :]
-    source = source_network(request.source)
-    misplaced = _MISPLACED.search(request.query)
-    if misplaced:
-        token = misplaced[1].decode("latin-1")
-        await manage.misplaced(ports, manage.Asked(client_id, token, b"", source, request.id))
+    path, source = ports.settings.registration_path, source_network(request.source)
+    named = in_query(request, "client_id") if request.path == path else None
+    client_id = request.path[len(path) + 1 :] if named is None else named
+    misplaced = in_query(request, "access_token")
+    if misplaced is not None:
+        await manage.misplaced(ports, manage.Asked(client_id, misplaced, b"", source, request.id))
     return manage.Asked(client_id, bearer(request), request.body, source, request.id)

@@ -4,10 +4,10 @@ from calling_card.protocol.ground import Ground
 from calling_card.protocol.members.openid import encryption, signing_algs
 from calling_card.protocol.members.row import Kind, Member
 from calling_card.protocol.rules import (
+    as_at_token,
     asymmetric,
     fits_method,
     has_endpoint_to_notify,
-    has_secret_for,
     keys_for,
     only_with_ciba,
     only_with_jwt,
@@ -27,11 +27,11 @@ ROWS = (
         "introspection_endpoint_auth_method",
         Kind.CHOICE,
         _PEERS,
-        "How the client proves who it is at the introspection endpoint.",
+        "How the client proves who it is at the introspection endpoint: as at the token endpoint.",
         derive=same_method,
         implied="token_endpoint_auth_method",
         served=_auth_methods,
-        agrees=(has_secret_for("introspection"), keys_for("introspection")),
+        agrees=(keys_for("introspection"), as_at_token("introspection")),
     ),
     Member(
         "introspection_endpoint_auth_signing_alg",
@@ -47,11 +47,11 @@ ROWS = (
         "revocation_endpoint_auth_method",
         Kind.CHOICE,
         _PEERS,
-        "How the client proves who it is at the revocation endpoint.",
+        "How the client proves who it is at the revocation endpoint: as at the token endpoint.",
         derive=same_method,
         implied="token_endpoint_auth_method",
         served=_auth_methods,
-        agrees=(has_secret_for("revocation"), keys_for("revocation")),
+        agrees=(keys_for("revocation"), as_at_token("revocation")),
     ),
     Member(
         "revocation_endpoint_auth_signing_alg",

@@ -27,12 +27,21 @@ def uninvited(scopes: Collection[str] | None, default_scope: str) -> Rules:
     return Rules("anonymous", frozenset(REDIRECT_GRANTS), None if scopes is None else frozenset(scopes), default_scope)
 
 
+def needs_nobody(grants: Collection[str] | None) -> bool:
+    """Whether one of the grants gives tokens without a person who decides what they are for."""
+    return not frozenset(grants or ()) <= frozenset(REDIRECT_GRANTS)
+
+
 def invited(base: Rules, scope: str | None, grants: Collection[str] | None, hosts: Collection[str] | None) -> Rules:
-    """Clients with an initial access token: what the invitation says, and the anonymous rules where it is silent."""
+    """Clients with an initial access token: what the invitation says, and the anonymous rules where it is silent.
+
+    Where nobody decides later, silence about scopes is no leave to take them all: the default scope is the ceiling.
+    """
+    unsaid = frozenset(base.default_scope.split()) if needs_nobody(grants) else base.scopes
     return Rules(
         "invited",
         base.grants if grants is None else frozenset(grants),
-        base.scopes if scope is None else frozenset(scope.split()),
+        unsaid if scope is None else frozenset(scope.split()),
         base.default_scope if scope is None else scope,
         None if hosts is None else frozenset(host.lower() for host in hosts),
     )
