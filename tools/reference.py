@@ -20,8 +20,10 @@ from calling_card import faults, settings, wiring
 from calling_card.cli import commands as command_line
 from calling_card.protocol import events, ground, schema, server, vocabulary
 from calling_card.protocol.errors import No
+from calling_card.protocol.idtokens import ALGS
 from calling_card.usecases import issue
 from calling_card.web import app, endpoints
+from calling_card.web.pages.messages import LANGUAGES
 from tools import ledger
 
 PAGES = ledger.ROOT / "docs" / "reference"
@@ -175,10 +177,12 @@ def announced() -> Iterator[str]:
         issuer=DEFAULTS.issuer,
         registration_endpoint=DEFAULTS.registration_endpoint,
         endpoints={name: DEFAULTS.endpoint(path) for name, path in endpoints.NAMED.items()},
-        grant_types=issue.SERVED,
+        grant_types=tuple(issue.EXCHANGES),
         auth_methods=wiring.AUTH_METHODS,
         scopes=DEFAULTS.scopes,
         resources=(),
+        algs=ALGS,
+        languages=LANGUAGES,
     )
     lines = [(code(row.name), row.meaning, json_of(row.value(ours)), row.section) for row in server.MEMBERS]
     yield from table(("name", "meaning", "value under the default settings", "section"), lines)

@@ -14,13 +14,13 @@ def test_a_refusal_has_the_code_and_status_of_its_row(no: No) -> None:
     assert (no.code, no.status) == (no.value.code, no.value.status)
     assert re.fullmatch(r"[a-z_]+", no.code)
     assert 400 <= no.status < 600
-    assert no.value.section.startswith("RFC ")
+    assert no.value.section.startswith(("RFC ", "OIDC "))
     assert no.value.meaning.endswith(".")
 
 
 @each_row
 def test_only_what_asks_for_a_bearer_token_says_so(no: No) -> None:
-    assert no.value.challenge.startswith("Bearer ") == (no.code == "invalid_token")
+    assert no.value.challenge.startswith("Bearer ") == (no.code in {"invalid_token", "insufficient_scope"})
 
 
 def test_no_two_rows_are_the_same() -> None:

@@ -66,6 +66,8 @@ NOT_CONSTANT = {
     ("store/migrations.py", "f'PRAGMA user_version = {step.version}'"),
     ("store/migrations.py", "f'PRAGMA {pragma}'"),
     ("store/sqlite.py", "statement"),
+    ("store/sqlite_people.py", "statement"),
+    ("store/transactions.py", "statement"),
 }
 """Our own files, numbers and loops over constants; the test below looks at ``statement``."""
 
@@ -112,7 +114,7 @@ def test_the_table_of_statements_is_made_of_our_own_names_alone() -> None:
     ]
 
     assert made
-    assert {word for word in said if not (word.isupper() or word.startswith("'") or word == "names")} == set()
+    assert {word for word in said if not re.fullmatch(r"names|'[a-z_]+'|\*?[A-Z_]+|\((?:(?:'[a-z_]+'|\*[A-Z_]+),? ?)+\)", word)} == set()
     assert elsewhere == []
     assert all(isinstance(value, str | tuple) for name, value in vars(statements).items() if name.isupper())
 
@@ -242,7 +244,11 @@ def test_no_rule_is_an_assertion_that_an_optimising_interpreter_would_leave_out(
 
 
 def test_no_text_from_outside_is_a_format_or_a_pattern() -> None:
-    formats = [name for name, node in nodes() if called(node) in {"format", "format_map", "Template", "safe_substitute"}]
+    formats = {
+        ast.unparse(node)
+        for name, node in nodes()
+        if called(node) in {"format", "format_map", "Template", "safe_substitute"} and name != "web/pages/press.py"
+    }
     percent = [
         name
         for name, node in nodes()
@@ -258,7 +264,7 @@ def test_no_text_from_outside_is_a_format_or_a_pattern() -> None:
         and not isinstance(node.args[0], ast.Constant)
     }
 
-    assert formats == []
+    assert formats == set()  # the pages fill in the places of their own table; tests/web/pages put hostile text there
     assert percent == []
     assert all(re.fullmatch(r"""rf?['"].*""", said) or "{" in said for _, said in patterns), patterns
     assert all(word.isupper() for _, said in patterns for word in re.findall(r"\{([^{}0-9,][^{}]*)\}", said))
@@ -268,7 +274,10 @@ def test_what_serves_requests_opens_no_files() -> None:
     readers = {"open", "read_text", "read_bytes", "write_text", "write_bytes", "glob", "rglob", "iterdir", "unlink", "mkdir"}
     found = {(name, ast.unparse(node)) for name, node in nodes("protocol", "usecases", "web") if called(node) in readers}
 
-    assert {pair for pair in found if "ports.keyring.open(" not in pair[1]} == set()
+    ours = re.compile(
+        r"keys\.open\(|ports\.keyring\.open\(|resources\.files\('calling_card\.web\.pages'\)\.joinpath\('(assets|templates)', name\)"
+    )
+    assert {pair for pair in found if not ours.match(pair[1])} == set()
     assert {name for name in imports("protocol", "usecases", "web") if name.startswith(("os", "pathlib", "io.", "shutil"))} == set()
 
 
@@ -284,9 +293,10 @@ def test_broken_digests_and_ciphers_are_not_used() -> None:
 
 SECRETS = re.compile(r"(^|[._])(mac|secret|incarnation|owner|signature|password|expected|raw|sealed|token|body)(\(|\[|$|\.encode)")
 PLAIN = {
-    ("protocol/tokens.py", "base64.urlsafe_b64encode(raw).rstrip(b'=') != body"): "one spelling of what was sent with another of it",
+    ("protocol/seals.py", "base64.urlsafe_b64encode(raw).rstrip(b'=') != body"): "one spelling of what was sent with another of it",
     ("protocol/credentials.py", "base64.urlsafe_b64encode(raw).rstrip(b'=') != body"): "one spelling of what was sent with another of it",
     ("usecases/manage.py", "secret != client.secret"): "generations, not texts",
+    ("usecases/manage.py", "after.secret != before.secret"): "generations, not texts",
     ("usecases/audit.py", "link(key, previous, event) != event.mac"): "an operator's own check of the audit trail",
     ("usecases/audit.py", "head[1] != event.mac"): "an operator's own check of the audit trail",
 }
@@ -308,5 +318,15 @@ def test_nothing_secret_is_compared_letter_by_letter() -> None:
 def test_where_credentials_are_judged_the_comparison_is_in_constant_time() -> None:
     places = [name for name, node in nodes() if called(node) == "compare_digest"]
 
-    assert sorted(set(places)) == ["protocol/credentials.py", "usecases/clients.py", "usecases/introspect.py", "usecases/manage.py"]
-    assert len(places) == 8
+    assert set(places) == {
+        "keys/passkeys.py",
+        "protocol/authorization.py",
+        "protocol/credentials.py",
+        "protocol/grants.py",
+        "usecases/clients.py",
+        "usecases/exchange/code.py",
+        "usecases/exchange/refresh.py",
+        "usecases/manage.py",
+        "usecases/people/browsers.py",
+        "usecases/tokens.py",
+    }

@@ -16,8 +16,9 @@ from joserfc import jwe
 from joserfc.jwk import ECKey, OctKey
 
 from calling_card.keys.signing import SEAL, JoseSigner
-from calling_card.protocol import tokens
-from calling_card.usecases import introspect
+from calling_card.protocol import seals
+from calling_card.protocol import tokens as claims_of_tokens
+from calling_card.usecases import tokens
 from calling_card.usecases.operate import rotate
 from tests.ledger import meets
 from tests.world import CALLBACK, Reply, World, changed, rat, world
@@ -110,12 +111,13 @@ def es256(key: ec.EllipticCurvePrivateKey, head: Mapping[str, object], body: Map
 
 async def public(scene: Scene) -> dict[str, str]:
     """Our key as everybody can read it."""
-    return {name: str(value) for name, value in (await scene.server.call("GET", "/jwks")).json["keys"][0].items()}
+    keys = (await scene.server.call("GET", "/jwks")).json["keys"]
+    return {name: str(value) for key in keys if key["alg"] == "ES256" for name, value in key.items()}
 
 
 async def private(scene: Scene) -> ec.EllipticCurvePrivateKey:
     """Our key as only the keyring can open it."""
-    (key,) = await scene.server.ports.store.signing_keys()
+    (key,) = [one for one in await scene.server.ports.store.signing_keys() if one.alg == "ES256"]
     plain = scene.server.ports.keyring.open(int.from_bytes(key.sealed[:2], "big"), SEAL, key.sealed[2:14], key.sealed[14:])
     assert plain is not None
     found = ECKey.import_key(json.loads(plain)).private_key
@@ -248,7 +250,7 @@ async def test_an_expired_token_that_was_altered_is_no_better_than_an_altered_on
     def noted(found: Mapping[str, object], issuer: str) -> None:
         read.append(issuer)
 
-    monkeypatch.setattr(tokens, "from_claims", noted)
+    monkeypatch.setattr(claims_of_tokens, "from_claims", noted)
     for token in forged:
         await scene.everywhere(token)
 
@@ -325,7 +327,7 @@ async def test_what_has_not_the_shape_of_a_token_never_reaches_the_keys(scene: S
     monkeypatch.setattr(scene.server.ports.keyring, "open", noted)
     shapeless = ["x", ".", "..x.", "a.b", "a.b.c.d", "." * 10_000, "a" * 15_000, "cc_at_", "cc_at_AAAA", f"cc_at_{'A' * 9_000}"]
     for text in (*shapeless, scene.sealed + "=", scene.sealed + " ", scene.sealed.replace("cc_at_", "cc_AT_"), "cc_at_Ag" + "A" * 40):
-        assert await introspect.read(scene.server.ports, text) is None
+        assert await tokens.read(scene.server.ports, text) is None
 
     assert (work.done, opened) == ([], [])
     monkeypatch.undo()
@@ -377,13 +379,13 @@ async def test_a_token_of_another_issuer_or_another_keyring(scene: Scene, tmp_pa
 async def test_what_the_keyring_seals_for_another_purpose_is_no_token(scene: Scene) -> None:
     ports = scene.server.ports
     raw = decoded(scene.sealed.removeprefix("cc_at_"))
-    plain = ports.keyring.open(1, tokens.SEAL, raw[3:15], raw[15:])
+    plain = ports.keyring.open(1, seals.ACCESS_TOKEN.name, raw[3:15], raw[15:])
     assert plain is not None
 
     for kind in (SEAL, "card", "", "ACCESS_TOKEN"):
-        await scene.everywhere(tokens.wrap(1, bytes(12), ports.keyring.seal(kind, plain, bytes(12))))
+        await scene.everywhere(seals.wrap(seals.ACCESS_TOKEN, 1, bytes(12), ports.keyring.seal(kind, plain, bytes(12))))
     for text in (b"", b"\xc0", plain[:-1], plain + b"\0", b"\x90", json.dumps(claims(scene)).encode()):
-        await scene.everywhere(tokens.wrap(1, bytes(12), ports.keyring.seal(tokens.SEAL, text, bytes(12))))
+        await scene.everywhere(seals.wrap(seals.ACCESS_TOKEN, 1, bytes(12), ports.keyring.seal(seals.ACCESS_TOKEN.name, text, bytes(12))))
 
 
 @meets("X-40")

@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import TypeVar
 from urllib.parse import quote
 
-from calling_card.protocol.credentials import ACCESS_TOKEN_PREFIX, KINDS, Kind
+from calling_card.protocol.credentials import KINDS, Kind
+from calling_card.protocol.seals import ACCESS_TOKEN
 
 Whole = TypeVar("Whole", bytes, str)
 
@@ -37,8 +38,8 @@ class Credential:
         kind = kind_of(self.text)
         if kind is not None:
             return _decoded(self.text.removeprefix(kind.prefix))[-kind.mac :]
-        if self.text.startswith(ACCESS_TOKEN_PREFIX):
-            return _decoded(self.text.removeprefix(ACCESS_TOKEN_PREFIX))[3:]
+        if self.text.startswith(ACCESS_TOKEN.prefix):
+            return _decoded(self.text.removeprefix(ACCESS_TOKEN.prefix))[3:]
         if self.text.count(".") == 2:
             return _decoded(self.text.rpartition(".")[2])
         return self.decoded or self.text.encode()
@@ -49,8 +50,8 @@ class Credential:
         kind = kind_of(self.text)
         if kind is not None:
             return self.text[len(kind.prefix) + -(-8 * (_HEAD + kind.owner + _GENERATION) // 6) :]
-        if self.text.startswith(ACCESS_TOKEN_PREFIX):
-            return self.text[len(ACCESS_TOKEN_PREFIX) + 4 :]
+        if self.text.startswith(ACCESS_TOKEN.prefix):
+            return self.text[len(ACCESS_TOKEN.prefix) + 4 :]
         return self.text.rpartition(".")[2]
 
     @cached_property

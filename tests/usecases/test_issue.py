@@ -90,7 +90,7 @@ async def test_a_grant_that_is_missing_or_not_served_is_named(server: World, gra
 @pytest.mark.parametrize("grant_type", EXCHANGES)
 async def test_a_grant_that_is_served_is_no_use_to_a_client_that_did_not_register_it(server: World, grant_type: str) -> None:
     registered = [name for name in EXCHANGES if name != grant_type]
-    invitation = await server.invitation(grants=tuple(registered))
+    invitation = await server.invitation(scope="openid", grants=tuple(registered))
     card = await server.register(invitation, grant_types=registered)
 
     no, why = await refused(server, asked(card, grant_type=grant_type))
@@ -186,7 +186,7 @@ async def test_a_client_without_any_scope_gets_a_token_without_one(tmp_path: Pat
     await server.resource(ORDERS, "")
     await server.resource(STOCK, "stock:read")
     card = await server.register(
-        await server.invitation(grants=("client_credentials",)), redirect_uris=[], grant_types=["client_credentials"]
+        await server.invitation(scope="", grants=("client_credentials",)), redirect_uris=[], grant_types=["client_credentials"]
     )
 
     issued, _ = await got(server, asked(card))
@@ -207,7 +207,7 @@ async def test_a_client_without_any_scope_gets_a_token_without_one(tmp_path: Pat
 async def test_a_token_without_a_scope_dies_with_the_clients_right_to_ask(tmp_path: Path) -> None:
     server = await world(tmp_path, default_scope="")
     grants = ("client_credentials", "authorization_code")
-    card = await server.register(await server.invitation(grants=grants), grant_types=list(grants))
+    card = await server.register(await server.invitation(scope="", grants=grants), grant_types=list(grants))
     issued, _ = await got(server, asked(card))
 
     after = await server.replaced(card, grant_types=["authorization_code"])

@@ -237,7 +237,7 @@ async def test_every_method_that_is_listed_is_accepted_there_and_no_other(server
 async def test_every_grant_that_is_listed_gives_a_token_and_no_other_does(server: World) -> None:
     listed = (await server.call("GET", PLACE)).json["grant_types_supported"]
     card = await server.register(
-        await server.invitation(grants=tuple(listed)), grant_types=listed, token_endpoint_auth_method="client_secret_basic"
+        await server.invitation(scope="openid", grants=tuple(listed)), grant_types=listed, token_endpoint_auth_method="client_secret_basic"
     )
     await somebody(server)
     code = (await Browser(server).allow(card))["code"]

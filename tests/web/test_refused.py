@@ -10,7 +10,7 @@ from calling_card.ports import StoreUnavailable
 from calling_card.protocol.clients import Client
 from calling_card.protocol.errors import No, Refusal
 from calling_card.store.memory import MemoryStore
-from calling_card.web.refused import ERROR_SCHEMA, failed, refused
+from calling_card.web.refused import ERROR_SCHEMA, failure, refused
 from tests.ledger import meets
 from tests.world import Reply, World, world
 
@@ -132,7 +132,7 @@ async def test_a_store_that_cannot_be_used_now_is_told_as_such(tmp_path: Path) -
 
 
 async def test_a_failure_names_no_more_than_its_reference() -> None:
-    assert failed("abc").body == b'{"error":"server_error","error_description":"something failed inside; reference abc"}'
+    assert refused(failure("abc")).body == b'{"error":"server_error","error_description":"something failed inside; reference abc"}'
 
 
 # ── Nothing there ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,6 +1,7 @@
 """One person's authorization of one client, from the pending code to its end (RFC 6749 §4.1, CREDENTIALS §8 and §9)."""
 
 import hashlib
+import hmac
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -94,7 +95,7 @@ def ended(grant: Grant) -> Grant:
 
 def of_client(grant: Grant, client: Client) -> bool:
     """Whether the grant was given to this very client, not to one of the same name."""
-    return grant.client_key == client.key and grant.incarnation == client.incarnation
+    return grant.client_key == client.key and hmac.compare_digest(grant.incarnation, client.incarnation)
 
 
 SEEN = (

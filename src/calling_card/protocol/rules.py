@@ -218,11 +218,11 @@ def as_at_token(endpoint: str) -> Agreement:
     """One method for all endpoints: another one would be a promise that is not kept (RFC 7591 §2, H-30)."""
     name = method_of(endpoint)
 
-    def agreement(card: Card, ground: Ground) -> str:
+    def idle(card: Card, ground: Ground) -> str:
         del ground
         return "" if card[name] == card[METHOD] else f"must be that of {METHOD}, {card[METHOD]}, or left out: it is honoured everywhere"
 
-    return agreement
+    return idle
 
 
 def not_alone(card: Card, ground: Ground) -> str:

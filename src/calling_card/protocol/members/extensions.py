@@ -31,7 +31,8 @@ ROWS = (
         derive=same_method,
         implied="token_endpoint_auth_method",
         served=_auth_methods,
-        agrees=(keys_for("introspection"), as_at_token("introspection")),
+        idle=as_at_token("introspection"),
+        agrees=(keys_for("introspection"),),
     ),
     Member(
         "introspection_endpoint_auth_signing_alg",
@@ -51,7 +52,8 @@ ROWS = (
         derive=same_method,
         implied="token_endpoint_auth_method",
         served=_auth_methods,
-        agrees=(keys_for("revocation"), as_at_token("revocation")),
+        idle=as_at_token("revocation"),
+        agrees=(keys_for("revocation"),),
     ),
     Member(
         "revocation_endpoint_auth_signing_alg",
