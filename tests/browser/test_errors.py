@@ -18,9 +18,7 @@ ELSEWHERE = "The application wants the answer at an address that it has not regi
 
 @meets("A-12", "H-14")
 @pytest.mark.parametrize("client_id", ["unheard-of", "<script>alert(1)</script>"])
-def test_an_unknown_client_gets_nothing_and_the_person_a_constant_text(
-    window: Window, notes: Client, site: Site, client_id: str
-) -> None:
+def test_an_unknown_client_gets_nothing_and_the_person_a_constant_text(window: Window, notes: Client, site: Site, client_id: str) -> None:
     window.page.goto(notes.asks(client_id=client_id).url)
 
     window.shows("problem")
@@ -45,7 +43,7 @@ def test_an_address_that_is_not_registered_gets_nothing(window: Window, notes: C
 
 @meets("A-15", "A-16", "H-21")
 @pytest.mark.parametrize(
-    ("mistake", "code"),
+    "mistake,code",
     [
         ({"code_challenge": "", "code_challenge_method": ""}, "invalid_request"),
         ({"response_type": "token"}, "unsupported_response_type"),

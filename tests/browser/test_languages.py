@@ -12,9 +12,7 @@ POLICIES = {"policy_uri": f"https://{HOST}/privacy", "policy_uri#ja": f"https://
 
 
 @meets("R-53", "A-24")
-def test_each_reader_gets_the_name_and_the_page_in_their_language(
-    opens: Opens, ann: Somebody, introduces: Callable[..., Client]
-) -> None:
+def test_each_reader_gets_the_name_and_the_page_in_their_language(opens: Opens, ann: Somebody, introduces: Callable[..., Client]) -> None:
     notes = introduces(f"https://{HOST}/callback", **NAMES, **POLICIES)
     english, japanese = opens(language="en-GB"), opens(language="ja-JP")
 
