@@ -41,8 +41,7 @@ def chromium(secure: Site) -> Iterator[Browser]:
     """The browser. It ends with this folder's tests, since no other loop can run in this thread while it is driven."""
     program = shutil.which("chromium")
     if program is None:
-        assert not os.environ.get("CI"), "no chromium; script/setup browser installs it"
-        pytest.skip("no chromium; script/setup browser installs it")
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("no chromium; script/setup browser installs it")
     expect.set_options(timeout=PATIENCE)
     hosts = f"MAP {HOST}:443 127.0.0.1:{secure.port}, MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"
     with sync_playwright() as driver:
@@ -65,7 +64,7 @@ def opens(chromium: Browser, house: House) -> Iterator[Opens]:
     """Windows, each of a browser of its own; at the end nothing may have gone wrong in any of them."""
     opened: list[Window] = []
 
-    def open(*, language: str = "en-GB", scripts: bool = True, dark: bool = False, size: ViewportSize = WIDE) -> Window:
+    def open_one(*, language: str = "en-GB", scripts: bool = True, dark: bool = False, size: ViewportSize = WIDE) -> Window:
         context = chromium.new_context(
             locale=language,
             java_script_enabled=scripts,
@@ -77,7 +76,7 @@ def opens(chromium: Browser, house: House) -> Iterator[Opens]:
         opened.append(Window(context, house.issuer))
         return opened[-1]
 
-    yield open
+    yield open_one
     for window in opened:
         window.close()
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-BACK = "<!doctype html><html lang=en><title>The application</title><h1>Back at the application</h1>"
+BACK = "<!doctype html><html lang=en><link rel=icon href='data:,'><title>The application</title><h1>Back at the application</h1>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Site:
             def do_POST(self) -> None:
                 site.receive(self, "POST", self.rfile.read(int(self.headers["Content-Length"])).decode())
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_request(self, code: object = "-", size: object = "-") -> None:
                 """Say nothing."""
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Visitor)

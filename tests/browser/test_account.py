@@ -24,7 +24,7 @@ def test_a_new_account_shows_what_is_not_there_yet(window: Window, ann: Somebody
     assert window.text("person") == f"Signed in as {ann.full_name} User name: {ann.name}"
     assert "You have not allowed any application." in window.text("applications")
     assert "You have no passkey yet." in window.text("ways")
-    assert window.page.locator(".session .device").all_inner_texts() == ["This browser"]
+    assert window.page.locator(".session h3").all_inner_texts() == ["Chrome · Linux This browser"]
     assert not window.has("sign-out-elsewhere")
 
 
@@ -46,7 +46,7 @@ def test_signing_out_ends_the_session_but_not_what_was_allowed(window: Window, a
     window.page.get_by_role("button", name="Sign out", exact=True).click()
 
     window.shows("signed-out")
-    assert "session" not in {cookie["name"].split("_")[1] for cookie in window.context.cookies()}
+    assert "session" not in window.cookies()
     assert notes.knows(tokens) == ann.subject
     window.press("account")
     window.shows("sign-in")
@@ -56,7 +56,7 @@ def test_signing_out_ends_the_session_but_not_what_was_allowed(window: Window, a
 
 
 def test_other_browsers_are_signed_out_one_by_one_or_all_at_once(opens: Opens, ann: Somebody) -> None:
-    windows = [opens() for _ in range(4)]
+    windows = [opens() for _ in range(3)]
     for window in windows:
         window.account(ann)
     here, *others = windows
@@ -66,7 +66,7 @@ def test_other_browsers_are_signed_out_one_by_one_or_all_at_once(opens: Opens, a
     expect(here.page.locator("#done")).to_have_text("That browser is signed out.")
     for window in others:
         window.page.reload()
-    assert sorted(window.page.locator("body").get_attribute("id") or "" for window in others) == ["page-account"] * 2 + ["page-sign-in"]
+    assert sorted(window.page.locator("body").get_attribute("id") or "" for window in others) == ["page-account", "page-sign-in"]
     here.page.get_by_role("button", name="Sign out everywhere else").click()
     expect(here.page.locator("#done")).to_have_text("All other browsers are signed out.")
     for window in others:

@@ -43,7 +43,7 @@ def test_an_address_that_is_not_registered_gets_nothing(window: Window, notes: C
 
 @meets("A-15", "A-16", "H-21")
 @pytest.mark.parametrize(
-    ("mistake", "code"),
+    "mistake,code",
     [
         ({"code_challenge": "", "code_challenge_method": ""}, "invalid_request"),
         ({"response_type": "token"}, "unsupported_response_type"),

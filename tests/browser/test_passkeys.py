@@ -1,52 +1,12 @@
-"""Passkeys, with the browser's own virtual device (WebDriver extension of WebAuthn Level 3 §11)."""
+"""Passkeys, with the browser's own virtual device."""
 
-from dataclasses import dataclass
-
-from playwright.sync_api import CDPSession, expect
+from playwright.sync_api import expect
 
 from tests.browser.client import Client
+from tests.browser.device import add_passkey, device
 from tests.browser.house import Somebody
 from tests.browser.window import Window
 from tests.ledger import meets
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """What keeps the passkeys of one page, and its owner's finger."""
-
-    session: CDPSession
-    id: str
-
-    def recognises(self, owner: bool) -> None:
-        """Whether whoever touches it is the owner."""
-        self.session.send("WebAuthn.setUserVerified", {"authenticatorId": self.id, "isUserVerified": owner})
-
-    def kept(self) -> int:
-        """How many passkeys are on it."""
-        return len(self.session.send("WebAuthn.getCredentials", {"authenticatorId": self.id})["credentials"])
-
-
-def device(window: Window) -> Device:
-    """A new one, in use for the window's page."""
-    session = window.context.new_cdp_session(window.page)
-    session.send("WebAuthn.enable")
-    options = {
-        "protocol": "ctap2",
-        "transport": "internal",
-        "hasResidentKey": True,
-        "hasUserVerification": True,
-        "isUserVerified": True,
-        "automaticPresenceSimulation": True,
-    }
-    made = session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
-    return Device(session, made["authenticatorId"])
-
-
-def add_passkey(window: Window, label: str) -> None:
-    """On the account page."""
-    window.page.fill("#label", label)
-    window.press("passkey-button")
-    expect(window.page.locator("#done")).to_have_text("The passkey is added.")
 
 
 def sign_out(window: Window) -> None:
@@ -61,6 +21,7 @@ def test_a_passkey_added_on_the_account_page_signs_in_without_name_and_password(
     window.account(ann)
 
     add_passkey(window, "Phone")
+    expect(window.page.locator("#done")).to_have_text("The passkey is added.")
     assert window.page.locator(".passkey h4").all_inner_texts() == ["Phone"]
     assert phone.kept() == 1
     sign_out(window)

@@ -3,13 +3,15 @@
 import re
 from dataclasses import dataclass, field
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, Response, WebError, expect
+from playwright.sync_api import APIResponse, BrowserContext, ConsoleMessage, Page, Request, Response, WebError, expect
 
 from tests.browser.client import Client, Tokens
 from tests.browser.house import Somebody
 
-REFUSED = re.compile(r"the server responded with a status of (400|403|404|429) ")
+REFUSED = re.compile(r"Failed to load resource: the server responded with a status of (400|403|404|429) ")
 """How the console speaks of a page that says no."""
+UNREACHED = re.compile(r"Failed to load resource: net::")
+"""And of a site that is not there, which is our business only if it is our own."""
 TELL = "addEventListener('securitypolicyviolation', (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`))"
 
 
@@ -83,6 +85,15 @@ class Window:
         self.page.goto(client.asks(**params).url)
         return not self.page.url.startswith(client.redirect_uri)
 
+    def cookies(self) -> dict[str, dict[str, object]]:
+        """What the browser keeps of ours, by the middle of the name."""
+        found = [dict(cookie) for cookie in self.context.cookies(self.issuer)]
+        return {str(cookie["name"]).split("_")[1]: cookie for cookie in found}
+
+    def send(self, path: str, fields: dict[str, str | float | bool]) -> APIResponse:
+        """A form with the cookies of this browser, whose page stays where it is."""
+        return self.context.request.post(self.issuer + path, form=fields, max_redirects=0)
+
     def close(self) -> None:
         """Nothing went wrong that nobody looked at."""
         self.page.wait_for_timeout(0)
@@ -92,8 +103,10 @@ class Window:
             check(response.request, response.status, response.headers)
 
     def _heard(self, message: ConsoleMessage) -> None:
-        if (message.type == "error" and not REFUSED.search(message.text)) or "Content Security Policy" in message.text:
-            self.complaints.append(message.text)
+        text, place = message.text, message.location["url"]
+        usual = REFUSED.match(text) or (UNREACHED.match(text) and not place.startswith(self.issuer))
+        if (message.type == "error" and not usual) or "Content Security Policy" in text:
+            self.complaints.append(f"{place}: {text}")
 
     def _failed(self, error: WebError) -> None:
         self.complaints.append(str(error.error))

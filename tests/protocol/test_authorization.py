@@ -291,7 +291,7 @@ def test_there_are_at_least_sixty_near_misses() -> None:
     assert len(set(NEAR_MISSES)) >= 60
 
 
-@meets("H-08")
+@meets("H-08", "C-38")
 @pytest.mark.parametrize(
     "registered, sent",
     [

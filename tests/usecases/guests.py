@@ -6,9 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from calling_card.protocol.people import Person
+from calling_card.store.budget import GcraBudget
 from calling_card.usecases.authorize import Answer, Asked, Outcome, Question, SignInNeeded, Stopped, begin, decide
 from calling_card.usecases.people.browsers import Present, Visit, current
 from calling_card.usecases.people.sign_in import Proof, SignedIn, offer, sign_in
+from calling_card.web.app import App
+from calling_card.wiring import CROWD
 from tests.visitor import PASSWORD, authorize_url, somebody
 from tests.world import World
 
@@ -56,6 +59,23 @@ class Guest:
     async def present(self) -> Present | None:
         """Who is signed in here."""
         return await current(self.server.ports, self.visit)
+
+
+def by_its_clock(server: World) -> World:
+    """The same server, whose budgets about people fill again with its own clock: a slow machine counts as a quick one."""
+    settings = server.ports.settings
+
+    def budget(rate: int) -> GcraBudget:
+        return GcraBudget(rate, max(rate, 1), server.clock)
+
+    server.ports = replace(
+        server.ports,
+        sign_ins=budget(settings.sign_in_rate),
+        crowds=budget(settings.sign_in_rate * CROWD),
+        prompts=budget(settings.prompt_rate),
+    )
+    server.app = App(server.ports)
+    return server
 
 
 async def signed_in(server: World, name: str = "alice", **claims: str) -> Guest:

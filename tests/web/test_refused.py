@@ -10,8 +10,10 @@ from calling_card.ports import StoreUnavailable
 from calling_card.protocol.clients import Client
 from calling_card.protocol.errors import No, Refusal
 from calling_card.store.memory import MemoryStore
-from calling_card.web.refused import ERROR_SCHEMA, failure, refused
+from calling_card.web.http import Answer
+from calling_card.web.refused import ERROR_SCHEMA, failure, refused, with_wait
 from tests.ledger import meets
+from tests.visitor import Page
 from tests.world import Reply, World, world
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -135,6 +137,39 @@ async def test_a_failure_names_no_more_than_its_reference() -> None:
     assert refused(failure("abc")).body == b'{"error":"server_error","error_description":"something failed inside; reference abc"}'
 
 
+# ── Where people look ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@meets("A-80", "H-28")
+async def test_what_fails_where_people_look_is_a_page_with_its_reference(tmp_path: Path) -> None:
+    server = await broken(tmp_path, RuntimeError("the secret plan of the inside"))
+    path = "/authorize?client_id=somebody"
+
+    reply = await server.call("GET", path, headers={"accept": "text/html"})
+
+    page = Page(reply.body)
+    assert (reply.status, page.texts["error-code"]) == (500, "server_error")
+    assert page.texts["reference"] == reply.headers["x-request-id"]
+    assert b"secret plan" not in reply.body
+    assert (await server.call("GET", path, headers={"accept": "*/*"})).no == (500, "server_error")
+
+
+@meets("H-28")
+@pytest.mark.parametrize("path", ["/token", "/revoke", "/introspect"])
+async def test_where_machines_look_json_is_the_answer_whatever_is_accepted(server: World, path: str) -> None:
+    reply = await server.call("POST", path, b"", {**FORM, "accept": "text/html"})
+
+    assert reply.headers["content-type"] == "application/json"
+
+
+def test_when_to_come_back_is_said_only_with_a_refusal_and_only_where_there_is_a_time() -> None:
+    late, never = Refusal(No.TOO_MANY_REQUESTS, "x", retry_after=7), Refusal(No.SIGN_IN_FAILED, "x")
+
+    assert with_wait(Answer(429), late).headers == ((b"retry-after", b"7"),)
+    assert with_wait(Answer(303), late).headers == ()
+    assert with_wait(Answer(400), never).headers == ()
+
+
 # ── Nothing there ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -157,18 +192,7 @@ async def test_a_browser_gets_a_page_that_runs_nothing(server: World) -> None:
     assert "default-src 'none'" in reply.headers["content-security-policy"]
     assert "frame-ancestors 'none'" in reply.headers["content-security-policy"]
     assert reply.headers["referrer-policy"] == "no-referrer"
-    assert reply.headers["strict-transport-security"] == "max-age=31536000"
     assert b"alert" not in reply.body
-
-
-@meets("A-10")
-async def test_a_page_of_a_server_on_this_machine_says_nothing_about_https(tmp_path: Path) -> None:
-    local = await world(tmp_path, issuer="http://127.0.0.1:8000")
-
-    reply = await local.call("GET", "/nowhere", headers={"accept": "text/html"})
-
-    assert reply.headers["content-type"] == "text/html; charset=utf-8"
-    assert "strict-transport-security" not in reply.headers
 
 
 @meets("A-81")
@@ -180,6 +204,9 @@ async def test_a_page_of_a_server_on_this_machine_says_nothing_about_https(tmp_p
         ("/token", "POST, OPTIONS"),
         ("/introspect", "POST, OPTIONS"),
         ("/revoke", "POST, OPTIONS"),
+        ("/authorize", "GET, HEAD, POST, OPTIONS"),
+        ("/account", "GET, HEAD, POST, OPTIONS"),
+        ("/leave", "GET, HEAD, OPTIONS"),
         ("/jwks", "GET, HEAD, OPTIONS"),
         ("/.well-known/oauth-authorization-server", "GET, HEAD, OPTIONS"),
         ("/.well-known/openid-configuration", "GET, HEAD, OPTIONS"),

@@ -3,6 +3,7 @@
 Nothing is written before the person has said yes, now or earlier; a first look by a script spends nothing (H-15).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from calling_card.ports import Ports
@@ -61,6 +62,8 @@ class Question:
     rememberable: bool
     again: bool
     """Whether something changed since the person was asked."""
+    changed: bool
+    """Whether the client is another one than when the person last said a yes to be remembered (D-42)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +170,11 @@ async def _next(ports: Ports, request: _Request, wanted: _Wanted) -> Outcome:
         return _sign_in(ports, request, wanted, present, began_at)
     if subject and subject != present.person.subject:
         raise Refusal(No.LOGIN_REQUIRED, "another person is signed in than id_token_hint or claims name (OIDC Core section 3.1.2.2)")
-    if "consent" in wanted.wish.prompts or not await _remembered(ports, request, wanted, present):
+    kept = await ports.store.consents(present.person.id, request.known.client)
+    if "consent" in wanted.wish.prompts or not _remembered(ports, request, wanted, present, kept):
         if silent:
             raise Refusal(No.CONSENT_REQUIRED, "the person would have to say yes (OIDC Core section 3.1.2.6)")
-        return _question(ports, request, wanted, present, again=False)
+        return _question(ports, request, wanted, present, changed=_changed(request, kept))
     if silent and request.shown.redirect_kind == "private":
         raise Refusal(No.INTERACTION_REQUIRED, "a click precedes every redirect to a private-use scheme (RFC 8252 section 8.6)")
     return await _give(ports, request, wanted, present, remember=False, clicked=False)
@@ -210,7 +214,9 @@ def _sign_in(ports: Ports, request: _Request, wanted: _Wanted, present: Present 
     return SignInNeeded(offered, request.shown, request.back, wanted.wish.login_hint, switch=present is not None)
 
 
-def _question(ports: Ports, request: _Request, wanted: _Wanted, present: Present, *, again: bool) -> Question:
+def _question(
+    ports: Ports, request: _Request, wanted: _Wanted, present: Present, *, again: bool = False, changed: bool = False
+) -> Question:
     """The consent page, not more often than a person can read it (X-53)."""
     client = request.known.client
     if wait := ports.prompts.take(f"{present.person.subject}|{client.client_id}"):
@@ -226,6 +232,7 @@ def _question(ports: Ports, request: _Request, wanted: _Wanted, present: Present
         resources=tuple(dict.fromkeys(redirect_of(uri)[1] for uri in wanted.resources)),
         rememberable=_rememberable(request),
         again=again,
+        changed=changed,
     )
 
 
@@ -246,13 +253,16 @@ def _rememberable(request: _Request) -> bool:
     return may_be_remembered(request.known.card, request.back.uri)
 
 
-async def _remembered(ports: Ports, request: _Request, wanted: _Wanted, present: Present) -> bool:
+def _remembered(ports: Ports, request: _Request, wanted: _Wanted, present: Present, kept: Sequence[Consent]) -> bool:
     """Whether the person said yes to exactly this before, and the client is what it was then (CREDENTIALS §8)."""
-    if not _rememberable(request):
-        return False
     now = _consent(ports, request, wanted, present)
-    kept = await ports.store.consents(present.person.id, request.known.client)
-    return any(replace(consent, given_at=now.given_at) == now for consent in kept)
+    return _rememberable(request) and any(replace(consent, given_at=now.given_at) == now for consent in kept)
+
+
+def _changed(request: _Request, kept: Sequence[Consent]) -> bool:
+    """Whether the client looks other than at the newest remembered yes."""
+    newest = max(kept, key=lambda consent: consent.given_at, default=None)
+    return newest is not None and newest.card != grants.seen(request.known.card)
 
 
 def _consent(ports: Ports, request: _Request, wanted: _Wanted, present: Present) -> Consent:

@@ -84,6 +84,7 @@ def _question(ports: Ports, asked: authorize.Question) -> Consent:
         rememberable=asked.rememberable,
         switch=f"{ports.settings.base_path}/authorize?{asking_for_another(asked.request)}",
         again=asked.again,
+        changed=asked.changed,
     )
 
 

@@ -17,7 +17,7 @@ from calling_card.usecases.people.sign_in import offer
 from tests.keys.device import Device
 from tests.ledger import meets
 from tests.passwords import QuickPasswords
-from tests.usecases.guests import Guest, person_of, question, signed_in
+from tests.usecases.guests import Guest, by_its_clock, person_of, question, signed_in
 from tests.visitor import PASSWORD, exchange, person_client, refresh
 from tests.world import ISSUER, World, world
 
@@ -292,7 +292,7 @@ async def test_who_has_no_password_may_choose_one(server: World, guest: Guest) -
 
 
 async def test_tries_at_the_password_are_counted(tmp_path: Path) -> None:
-    guest = await signed_in(await world(tmp_path))
+    guest = await signed_in(by_its_clock(await world(tmp_path)))
     for _ in range(10):
         assert (await refused(guest, "password", current="wrong", new=NEW, again=NEW))[1] == "password_wrong"
 

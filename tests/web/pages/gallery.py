@@ -89,6 +89,7 @@ VIEWS: Mapping[str, View] = {
     **{f"sign-in: {problem}": replace(SIGN_IN, name="ann", problem=problem) for problem in (*PROBLEMS, "unheard_of")},
     "consent": CONSENT,
     "consent again": replace(CONSENT, again=True, rememberable=False),
+    "consent changed": replace(CONSENT, changed=True),
     "consent on this device": replace(CONSENT, client=HELPER, links=()),
     "consent by a scheme": replace(CONSENT, client=EDITOR),
     "consent of the operator's": replace(CONSENT, client=KNOWN, scopes=("openid",)),

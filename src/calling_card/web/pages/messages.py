@@ -92,6 +92,10 @@ MESSAGES: Mapping[str, Row] = MappingProxyType(
             "This application changed while the page was open. Please look again.",
             "このページを開いている間に、アプリの情報が変わりました。もう一度ご確認ください。",
         ),
+        "consent.changed": Row(
+            "This application changed since you last allowed it. Please look again.",
+            "前回許可したときから、このアプリの情報が変わりました。もう一度ご確認ください。",
+        ),
         "consent.asks": Row("It asks to", "アプリが求めていること"),
         "consent.strong": Row("Think twice about", "特にご注意いただきたいこと"),
         "consent.nothing": Row("It asks for nothing in particular.", "特に求めていることはありません。"),

@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 from calling_card.protocol.addresses import FORBIDDEN_SCHEMES, AddressError, host_of, split_url
 from calling_card.protocol.people import SHORTEST_PASSWORD
+from calling_card.web.pages.agents import known_as
 from calling_card.web.pages.messages import MESSAGES
 from calling_card.web.pages.tame import tame
 from calling_card.web.pages.views import Account, Consent, Leaving, Onward, Posted, Problem, SignedOut, SignIn, View
@@ -106,6 +107,7 @@ _TOOLS: Mapping[str, object] = {
     "tame": tame,
     "leads": leads,
     "host_of": host_of,
+    "known_as": known_as,
     "mild": mild,
     "strong": strong,
     "shortest_password": SHORTEST_PASSWORD,

@@ -53,6 +53,8 @@ class Consent:
     """Address that signs in somebody else."""
     again: bool = False
     """Whether the client changed while the page was open."""
+    changed: bool = False
+    """Whether the client changed since this person last allowed it for longer (D-42)."""
 
 
 @dataclass(frozen=True, slots=True)
