@@ -116,6 +116,10 @@ def test_a_life_is_a_number_with_a_unit(operator: Operator, expires: str, second
         ("--uses", "0"),
         ("--uses", "many"),
         ("--uses", "99999999999999999999"),
+        ("--label", "a\x1b[2Jb"),
+        ("--label", "two\nlines"),
+        ("--label", "\u202ea"),
+        ("--label", "a" * 201),
     ],
     ids=ascii,
 )

@@ -96,7 +96,7 @@ class Track:
 
     async def invitations(self, count: int, uses: int = 1, grants: tuple[str, ...] | None = None) -> list[str]:
         """Initial access tokens."""
-        wanted = Wanted(uses, 3600, None, grants, None, "race", "operator")
+        wanted = Wanted(uses, 3600, "openid" if grants else None, grants, None, "race", "operator")
         async with self.operator() as ports:
             return [(await invite(ports, wanted)).initial_access_token for _ in range(count)]
 
@@ -274,7 +274,7 @@ async def test_the_first_use_of_a_new_secret_ends_the_old_one_once(track: Track)
 
         assert track.count(replies) == {200: RACERS}
         assert (await track.one(token_of(owner.basic))).status == 401
-        assert track.kinds(owner) == {"client_registered": 1, "client_rotated": 1, "secret_confirmed": 1}
+        assert track.kinds(owner) == {"client_registered": 1, "client_rotated": 1, "secret_confirmed": 1, "secret_two_holders": 1}
 
     await rounds(lap)
 

@@ -12,6 +12,7 @@ from calling_card.settings import BadSettings
 
 _LIFETIME = re.compile(r"([0-9]{1,12})([smhd]?)")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST = 200
 _CENTURY = 36525 * 86400
 
 
@@ -41,6 +42,14 @@ def lifetime(context: click.Context, parameter: click.Parameter, value: str) -> 
     return seconds
 
 
+def one_line(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """A text that people will read in lists: nothing in it moves the cursor or hides (X-56)."""
+    del context, parameter
+    if not value.isprintable() or len(value) > _LONGEST:
+        raise click.BadParameter(f"say it in one line of at most {_LONGEST} printable characters")
+    return value
+
+
 @commands.command()
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="TOML file with settings.")
 @click.option("--data", help="Folder of the database and the keyring.  [default: ./calling-card-data]")
@@ -67,7 +76,7 @@ def serve(config: Path | None, **flags: object) -> None:
 @click.option("--scope", help="Scopes the clients may have, space-separated; needed with client_credentials.")
 @click.option("--grant", "grants", multiple=True, help="Grant type the clients may have; repeat for more.")
 @click.option("--redirect-host", "hosts", multiple=True, help="Host that redirect URIs may have; repeat for more.")
-@click.option("--label", default="", help="What it is for, shown in lists and in the audit trail.")
+@click.option("--label", callback=one_line, default="", help="What it is for, shown in lists and in the audit trail.")
 @with_desk
 def invite(desk: Desk, uses: int, expires: int, scope: str | None, grants: tuple[str, ...], hosts: tuple[str, ...], label: str) -> None:
     """Make an initial access token: an invitation to register.

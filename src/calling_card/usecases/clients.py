@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 from calling_card.ports import Ports
 from calling_card.protocol.answers import card_of
-from calling_card.protocol.clients import JSON, Card, Client, Generations, Route, State, client_key
+from calling_card.protocol.clients import JSON, Card, Client, Route, State, client_key
 from calling_card.protocol.credentials import CLIENT_SECRET, Handle, has_secret, owner, read, speaks_for
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.policy import Rules, invited
-from calling_card.protocol.rotation import Step, present_secret
+from calling_card.protocol.rotation import present_secret
 
 ATTEMPTS = 3
 """How often a compare-and-set that lost is decided again (CREDENTIALS §9)."""
@@ -65,9 +65,9 @@ async def _secret(ports: Ports, presented: Presented, client: Client, handle: Ha
     now = ports.now()
     if row is None or not has_secret(client) or 0 < client.secret_expires_at <= now:
         raise refused(ports, presented)
-    step = secret_step(ports, client, row, handle)
-    if step is None:
+    if not hmac.compare_digest(handle.owner, owner(client)) or not speaks_for(handle, row):
         raise refused(ports, presented)
+    step = present_secret(handle.generation, row, now, ports.settings.secret_overlap)
     if step.accepted and step.after == row:
         return True
     event = Event("secret_confirmed", now, client.key, "client", presented.request_id) if step.accepted else None
@@ -78,13 +78,6 @@ async def _secret(ports: Ports, presented: Presented, client: Client, handle: Ha
     told: dict[str, JSON] = {"kind": CLIENT_SECRET.name} if step.event == "credential_from_future" else {}
     await ports.store.report(Event(step.event, now, client.key, "client", presented.request_id, told))
     raise refused(ports, presented)
-
-
-def secret_step(ports: Ports, client: Client, row: Generations, handle: Handle) -> Step | None:
-    """What a client secret may do now (CREDENTIALS §9.1); None: it is none of this client's."""
-    if not hmac.compare_digest(handle.owner, owner(client)) or not speaks_for(handle, row):
-        return None
-    return present_secret(handle.generation, row, ports.now(), ports.settings.secret_overlap)
 
 
 def refused(ports: Ports, presented: Presented) -> Refusal:

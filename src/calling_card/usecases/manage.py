@@ -30,13 +30,14 @@ from calling_card.protocol.rotation import (
     first,
     issue,
     present_rat,
+    present_secret,
     refused_body,
     renew,
     withdraw,
 )
 from calling_card.protocol.syntax import read_object
 from calling_card.protocol.vocabulary import MEMBERS
-from calling_card.usecases.clients import ATTEMPTS, known_scopes, rules_of, secret_step
+from calling_card.usecases.clients import ATTEMPTS, known_scopes, rules_of
 
 _UNSAYABLE = tuple(name for name, row in MEMBERS.items() if not row.said_in)
 """Members of an answer that a replacement must not name (RFC 7592 §2.2)."""
@@ -216,8 +217,9 @@ def _is_secret(ports: Ports, client: Client, said: JSON) -> bool:
     if client.secret is None or not has_secret(client) or not isinstance(said, str):
         return False
     handle = read(ports.keyring, ports.settings.issuer, CLIENT_SECRET, said)
-    step = secret_step(ports, client, client.secret, handle) if handle is not None else None
-    return step is not None and step.accepted
+    if handle is None or not hmac.compare_digest(handle.owner, owner(client)) or not speaks_for(handle, client.secret):
+        return False
+    return present_secret(handle.generation, client.secret, ports.now(), ports.settings.secret_overlap).accepted
 
 
 def _secret(ports: Ports, client: Client, card: Card, *, named: bool) -> tuple[Generations | None, int]:
@@ -305,8 +307,10 @@ def _rat_event(ports: Ports, asked: Asked, client: Client, row: Generations) -> 
 
 def _is_new_secret(before: Client, after: Client, step: Step) -> bool:
     """Whether this replacement made the secret, or repeats one whose answer, perhaps with a new secret, may have been lost."""
-    if step.apply or after.secret is None or after.rat.overlap_since is None:
-        return after.secret != before.secret
+    if after.secret is None:
+        return False
+    if step.apply or after.rat.overlap_since is None:
+        return before.secret is None or after.secret.issued > before.secret.issued
     return after.secret.rotated_at >= after.rat.overlap_since
 
 

@@ -21,7 +21,7 @@ from calling_card.usecases.clients import known_scopes
 MOST_USES = 1_000_000
 LONGEST = 36525 * 86400
 """Seconds an invitation may be good for when it has an end."""
-_LONGEST_TEXT = 200
+_LONGEST_NAME = 200
 _SCOPE = re.compile(r"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*")
 
 
@@ -51,7 +51,6 @@ async def invite(ports: Ports, wanted: Wanted) -> Invited:
     """Make an initial access token (R-24). Raises `Refusal` for uses, scopes, grants or hosts that cannot be."""
     if not 1 <= wanted.uses <= MOST_USES or not 0 <= wanted.lifetime <= LONGEST:
         raise Refusal(No.INVALID_REQUEST, f"uses: must be from 1 to {MOST_USES}, and expires must be within the next hundred years")
-    _plain("label", wanted.label)
     unserved = [grant for grant in wanted.grants or () if grant not in ports.ground.grant_types]
     if unserved:
         raise Refusal(No.INVALID_REQUEST, f"grant: {unserved[0]} is not served; served are {', '.join(ports.ground.grant_types)}")
@@ -95,12 +94,6 @@ async def _known(ports: Ports, scope: str | None) -> None:
         raise Refusal(No.INVALID_SCOPE, f"scope: {unknown[0][:80]} is not known here; {way}")
 
 
-def _plain(name: str, text: str) -> None:
-    """What people will read in lists has no characters that move the cursor or hide (X-56)."""
-    if not text.isprintable() or len(text) > _LONGEST_TEXT:
-        raise Refusal(No.INVALID_REQUEST, f"{name}: must be at most {_LONGEST_TEXT} printable characters, in one line")
-
-
 @dataclass(frozen=True, slots=True)
 class Added:
     """A resource server and the credential it asks with, to be shown once."""
@@ -116,7 +109,8 @@ async def add_resource(ports: Ports, uri: str, scope: str, form: str, name: str)
     """
     if scope and not _SCOPE.fullmatch(scope):
         raise Refusal(No.INVALID_SCOPE, "scopes: are words of printable ASCII without quotes and backslashes (RFC 6749 section 3.3)")
-    _plain("name", name)
+    if not name.isprintable() or len(name) > _LONGEST_NAME:
+        raise Refusal(No.INVALID_REQUEST, f"name: must be at most {_LONGEST_NAME} printable characters, in one line")
     checked = check(uri, ports.settings.issuer)
     if is_own(checked, ports.settings.issuer):
         raise Refusal(No.INVALID_TARGET, "resource: this server itself is not a resource (RFC 8707 section 2)")
