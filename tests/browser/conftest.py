@@ -3,29 +3,17 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 import pytest
 from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
 
 from tests.browser.client import PUBLIC, Client
 from tests.browser.house import House, Somebody
-from tests.browser.site import Site, certificate
-from tests.browser.window import Window
+from tests.browser.site import HOST, Site, certificate
+from tests.browser.window import WIDE, Opens, Window
 
-HOST = "notes.example"
-"""A client's own host; the browser finds it on this machine."""
 PATIENCE = 30_000
 """Milliseconds that anything may take on a machine that is busy with other things."""
-WIDE: ViewportSize = {"width": 1280, "height": 900}
-
-
-class Opens(Protocol):
-    """Opens a window."""
-
-    def __call__(self, *, language: str = "en-GB", scripts: bool = True, dark: bool = False, size: ViewportSize = WIDE) -> Window:
-        """As this reader likes it."""
-        ...
 
 
 @pytest.fixture(scope="package")

@@ -14,6 +14,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+HOST = "notes.example"
+"""A client's own host; the browser finds it on this machine."""
+SCHEME = "com.example.notes:/callback"
+"""The address of a program that this machine has not got."""
 BACK = "<!doctype html><html lang=en><link rel=icon href='data:,'><title>The application</title><h1>Back at the application</h1>"
 
 

@@ -3,9 +3,8 @@
 from playwright.sync_api import expect
 
 from tests.browser.client import Client
-from tests.browser.conftest import Opens
 from tests.browser.house import Somebody
-from tests.browser.window import Window
+from tests.browser.window import Opens, Window
 
 NEW = "a much longer passphrase"
 

@@ -6,11 +6,10 @@ from html import escape
 import pytest
 
 from tests.browser.client import Client
-from tests.browser.conftest import Opens
 from tests.browser.house import Somebody
 from tests.browser.looks import LOST
 from tests.browser.site import Site
-from tests.browser.window import Window
+from tests.browser.window import Opens, Window
 from tests.ledger import meets
 
 SCRIPT = "<script>alert(1)</script>"

@@ -7,13 +7,10 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.client import SCOPE, Client
-from tests.browser.conftest import HOST, Opens
 from tests.browser.house import House, Somebody
-from tests.browser.site import Site
-from tests.browser.window import Window
+from tests.browser.site import HOST, SCHEME, Site
+from tests.browser.window import Opens, Window
 from tests.ledger import meets
-
-SCHEME = "com.example.notes:/callback"
 
 
 @meets("A-95", "D-41", "D-42", "R-85", "X-53")

@@ -5,10 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.browser.client import Client
-from tests.browser.conftest import HOST, Opens
 from tests.browser.house import House, Somebody
-from tests.browser.site import Site
-from tests.browser.window import Window
+from tests.browser.site import HOST, Site
+from tests.browser.window import Opens, Window
 from tests.ledger import meets
 
 STRANGER = "This server does not know the application, or no longer. Start again there: it may introduce itself anew."

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from tests.browser.client import Client
-from tests.browser.conftest import HOST, Opens
 from tests.browser.house import Somebody
+from tests.browser.site import HOST
+from tests.browser.window import Opens
 from tests.ledger import meets
 
 NAMES = {"client_name": "Paper Notes", "client_name#ja": "紙のメモ帳"}

@@ -5,12 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from tests.browser.client import PUBLIC, Client
-from tests.browser.conftest import HOST, Opens
 from tests.browser.device import add_passkey, device
 from tests.browser.house import Somebody
 from tests.browser.looks import look
-from tests.browser.test_consent import SCHEME
-from tests.browser.window import Window
+from tests.browser.site import HOST, SCHEME
+from tests.browser.window import Opens, Window
 
 READERS = [("en", False), ("en", True), ("ja", False), ("ja", True)]
 Introduces = Callable[..., Client]

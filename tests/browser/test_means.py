@@ -1,10 +1,9 @@
 """The whole way by keyboard alone, without JavaScript, and with an answer that is posted."""
 
 from tests.browser.client import Client
-from tests.browser.conftest import Opens
 from tests.browser.house import Somebody
 from tests.browser.site import Site
-from tests.browser.window import Window
+from tests.browser.window import Opens, Window
 from tests.ledger import meets
 
 MOST_STEPS = 40

@@ -3,14 +3,13 @@
 from playwright.sync_api import expect
 
 from tests.browser.client import Client
-from tests.browser.conftest import Opens
 from tests.browser.house import Somebody
 from tests.browser.site import Site
-from tests.browser.window import Window
+from tests.browser.window import Opens, Window
 from tests.ledger import meets
 
 
-@meets("A-34", "X-55")
+@meets("A-10", "A-34", "X-55")
 def test_a_person_signs_in_with_a_password_and_the_client_gets_tokens(window: Window, ann: Somebody, helper: Client, site: Site) -> None:
     asking = helper.asks()
 

@@ -2,8 +2,9 @@
 
 import re
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from playwright.sync_api import APIResponse, BrowserContext, ConsoleMessage, Page, Request, Response, WebError, expect
+from playwright.sync_api import APIResponse, BrowserContext, ConsoleMessage, Page, Request, Response, ViewportSize, WebError, expect
 
 from tests.browser.client import Client, Tokens
 from tests.browser.house import Somebody
@@ -12,6 +13,7 @@ REFUSED = re.compile(r"Failed to load resource: the server responded with a stat
 """How the console speaks of a page that says no."""
 UNREACHED = re.compile(r"Failed to load resource: net::")
 """And of a site that is not there, which is our business only if it is our own."""
+WIDE: ViewportSize = {"width": 1280, "height": 900}
 TELL = "addEventListener('securitypolicyviolation', (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`))"
 
 
@@ -114,6 +116,14 @@ class Window:
     def _answered(self, response: Response) -> None:
         if response.request.is_navigation_request() and response.url.startswith(f"{self.issuer}/"):
             self.visited.append(response)
+
+
+class Opens(Protocol):
+    """Opens a window."""
+
+    def __call__(self, *, language: str = "en-GB", scripts: bool = True, dark: bool = False, size: ViewportSize = WIDE) -> Window:
+        """As this reader likes it."""
+        ...
 
 
 def check(request: Request, status: int, headers: dict[str, str]) -> None:

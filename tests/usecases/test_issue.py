@@ -86,6 +86,11 @@ async def test_a_grant_that_is_missing_or_not_served_is_named(server: World, gra
     assert (await refused(server, asked(card, grant_type=grant_type)))[0] is no
 
 
+@meets("A-05", "H-30")
+async def test_every_grant_type_that_may_be_registered_is_exchanged_for_something(server: World) -> None:
+    assert server.ports.ground.grant_types == tuple(EXCHANGES)
+
+
 @meets("A-45")
 @pytest.mark.parametrize("grant_type", EXCHANGES)
 async def test_a_grant_that_is_served_is_no_use_to_a_client_that_did_not_register_it(server: World, grant_type: str) -> None:

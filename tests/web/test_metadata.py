@@ -315,7 +315,7 @@ async def test_what_is_not_served_is_refused_or_replaced_by_name_and_never_kept(
         assert member in reply.why
 
 
-@meets("A-05", "A-61", "A-66")
+@meets("A-05", "A-61")
 @pytest.mark.parametrize("member", ["id_token", "userinfo"])
 async def test_every_algorithm_that_is_listed_signs_and_its_key_is_published(server: World, member: str) -> None:
     listed = (await server.call("GET", PLACE)).json[f"{member}_signing_alg_values_supported"]

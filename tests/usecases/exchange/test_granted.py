@@ -270,7 +270,7 @@ async def test_an_id_token_says_who_signed_in_when_how_and_for_whom(scene: Scene
     }
 
 
-@meets("A-61", "A-66")
+@meets("A-61")
 @pytest.mark.parametrize("registered, used", [(None, "RS256"), ("RS256", "RS256"), ("ES256", "ES256")])
 async def test_an_id_token_is_signed_as_registered_under_a_published_key(scene: Scene, registered: str | None, used: str) -> None:
     card = await scene.client(id_token_signed_response_alg=registered)
