@@ -390,6 +390,7 @@ async def test_a_hint_that_we_did_not_issue_is_refused(server: World, card: Card
         id_token(server, alice, iss="https://other.example"),
         id_token(server, alice, sub=7),
         server.ports.signer.sign(claims, "at+jwt", "RS256"),
+        server.ports.signer.sign({**claims, "aud": card["client_id"]}, "JWT", "RS256"),
         f"{head}.{body}.",
         f"{head}.{body}.{mac[:-4]}AAAA",
         "eyJhbGciOiJub25lIn0." + body + ".",

@@ -135,7 +135,7 @@ async def test_what_is_known_changes_the_answer_at_once(some: Scene) -> None:
 
 @meets("A-64")
 async def test_without_a_token_one_is_asked_for(some: Scene) -> None:
-    assert await refused(some, None) is No.NO_TOKEN
+    assert await refused(some, None) is No.NO_ACCESS_TOKEN
 
 
 @meets("A-64", "A-72")

@@ -8,7 +8,7 @@ from tests.ledger import meets
 from tests.usecases.exchange.scene import Scene, opened, scene
 from tests.world import ISSUER, Reply, world
 
-MISSING = 'Bearer realm="registration"'
+MISSING = 'Bearer realm="userinfo"'
 INVALID = 'Bearer error="invalid_token"'
 
 

@@ -33,6 +33,7 @@ class No(Enum):
         "invalid_token", 401, "RFC 6750 §3.1", "The presented bearer token is not valid here.", 'Bearer error="invalid_token"'
     )
     NO_TOKEN = Row("invalid_token", 401, "RFC 6750 §3.1", "A bearer token is needed and none was sent.", 'Bearer realm="registration"')
+    NO_ACCESS_TOKEN = Row("invalid_token", 401, "RFC 6750 §3.1", "An access token is needed and none was sent.", 'Bearer realm="userinfo"')
     INSUFFICIENT_SCOPE = Row(
         "insufficient_scope",
         403,

@@ -200,8 +200,9 @@ async def _hinted(ports: Ports, asked: Wish) -> str:
     """The one person the request is about, or empty (A-25). Raises `Refusal` for a hint that we did not issue."""
     if not asked.hint:
         return asked.subject
-    claims = (await signer(ports)).verify(asked.hint, TYP)
-    subject = claims.get("sub") if claims is not None and claims.get("iss") == ports.settings.issuer else None
+    claims = (await signer(ports)).verify(asked.hint, TYP) or {}
+    ours = claims.get("iss") == ports.settings.issuer and "auth_time" in claims  # signed userinfo tells of no sign-in
+    subject = claims.get("sub") if ours else None
     if not isinstance(subject, str):
         raise Refusal(No.INVALID_REQUEST, "id_token_hint: is no ID token of this server (OIDC Core section 3.1.2.1)")
     if asked.subject and asked.subject != subject:

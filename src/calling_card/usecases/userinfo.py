@@ -16,7 +16,7 @@ async def userinfo(ports: Ports, token: str | None) -> Card | str:
     Raises `Refusal`: ``invalid_token``, ``insufficient_scope`` (A-64).
     """
     if token is None:
-        raise Refusal(No.NO_TOKEN, "userinfo needs an access token (OIDC Core section 5.3.1)")
+        raise Refusal(No.NO_ACCESS_TOKEN, "userinfo needs an access token (OIDC Core section 5.3.1)")
     claims = await read(ports, token)
     found = await living(ports, claims) if claims else None
     if found is None or found.grant is None:
