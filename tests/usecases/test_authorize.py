@@ -54,7 +54,15 @@ async def given(server: World, code: str) -> Grant:
 def id_token(server: World, person: Person | str, /, **claims: object) -> str:
     """An ID token as this server would sign it."""
     subject = person.subject if isinstance(person, Person) else person
-    said = {"iss": ISSUER, "sub": subject, "aud": "c1", "exp": server.clock() + 60, "iat": server.clock(), **claims}
+    said = {
+        "iss": ISSUER,
+        "sub": subject,
+        "aud": "c1",
+        "exp": server.clock() + 60,
+        "iat": server.clock(),
+        "auth_time": server.clock(),
+        **claims,
+    }
     return server.ports.signer.sign(said, "JWT", "RS256")
 
 
