@@ -79,7 +79,7 @@ async def test_a_first_start_that_died_is_made_good_by_the_next(tmp_path: Path, 
     server.start()
 
     async with lines(server.port) as (line,):
-        assert (await line.ask(Ask("GET", "/jwks"))).body.count(b'"kid"') == 1
+        assert (await line.ask(Ask("GET", "/jwks"))).body.count(b'"kid"') == 2  # ES256 and RS256
         made = await line.ask(Ask("POST", "/register", Body("first", "none", 1).written()))
         assert made.status == 201
         shown = await line.ask(Ask("GET", f"/register/{made.text('client_id')}", token=made.text("registration_access_token")))
