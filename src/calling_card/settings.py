@@ -127,7 +127,7 @@ class Settings:
     error_redirects: str = _row("known", "Errors before the person acted: to clients that somebody approved, or always.", "known", "always")
     userinfo_any_audience: bool = _row(False, "Whether userinfo also takes tokens that are for a resource server.")
     session_lifetime: int = _row(1209600, "Seconds a browser stays signed in.")
-    sign_in_rate: int = _row(10, "Failed sign-ins a minute, per person and per source network; 0: no limit.")
+    sign_in_rate: int = _row(10, "Tries to sign in a minute, per person and source network; 0: no limit.")
     prompt_rate: int = _row(20, "Questions a minute, per person and client; 0: no limit.")
     tombstone_days: int = _row(400, "Days the mark of a deleted client is kept.")
     registration_rate: int = _row(600, "Registrations a minute without an initial access token; 0: no limit.")

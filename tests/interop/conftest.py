@@ -1,16 +1,19 @@
 """The real server as a process of its own, and what an operator hands to a client beforehand."""
 
+import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import httpx
@@ -35,9 +38,9 @@ def program(*arguments: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Ours, with the package importable and without settings of whoever runs the tests."""
+    """Ours, with the package importable and without settings of whoever runs the tests; one person signs in again and again."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CALLING_CARD_")}
-    return {**kept, "PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"}
+    return {**kept, "PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1", "CALLING_CARD_SIGN_IN_RATE": "0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,22 @@ def wait_for_issuer(lines: "Queue[str]", issuer: str) -> None:
         printed.append(line)
 
 
+def wait_until_it_listens(process: subprocess.Popen[str], address: str) -> None:
+    """Some programs print their address before they listen there."""
+    place = urlsplit(address)
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            socket.create_connection((place.hostname or "", place.port or 0), timeout=PATIENCE).close()
+        except OSError:
+            assert time.monotonic() < deadline, f"nobody listens at {address}"
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.05)
+                raise AssertionError(f"it ended before it listened at {address}") from None
+        else:
+            return
+
+
 @contextmanager
 def process(command: list[str], address: str, environment: dict[str, str]) -> Generator[None]:
     """A program that serves at this address, until the block ends."""
@@ -131,6 +150,7 @@ def process(command: list[str], address: str, environment: dict[str, str]) -> Ge
         reader.start()
         try:
             wait_for_issuer(lines, address)
+            wait_until_it_listens(started, address)
             yield
         finally:
             started.terminate()

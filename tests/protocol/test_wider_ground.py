@@ -60,7 +60,6 @@ def test_methods_that_prove_a_key_need_one(method: str) -> None:
     assert needs in problem(token_endpoint_auth_method=method)
     assert needs in problem(token_endpoint_auth_method=method, jwks={"keys": []})
     assert card_of(token_endpoint_auth_method=method, jwks_uri="https://a.example/k")["token_endpoint_auth_method"] == method
-    assert f"revocation_endpoint_auth_method: {method} needs jwks" in problem(revocation_endpoint_auth_method=method)
 
 
 @meets("R-44")

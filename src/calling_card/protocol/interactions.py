@@ -44,7 +44,7 @@ def read(keys: seals.Sealing, text: str, browser: bytes, purpose: str, now: int)
         return None
     try:
         found = _decode(plain)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     if len(browser) != 16 or found.browser != browser or found.purpose != purpose or now >= found.deadline:
         return None

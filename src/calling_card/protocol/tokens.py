@@ -48,7 +48,7 @@ def from_bytes(plain: bytes) -> AccessToken | None:
     """The claims of an opened seal; None: not a token of this version."""
     try:
         return _decode(plain)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 
