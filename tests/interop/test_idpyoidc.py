@@ -1,6 +1,7 @@
 """idpyoidc as a relying party: its handler discovers, registers, signs in, and checks the ID token by itself."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol, cast
 
 import httpx
@@ -42,6 +43,12 @@ PROGRAM: dict[str, object] = {
     },
 }
 Said = Mapping[str, object]
+
+
+@pytest.fixture(autouse=True)
+def _a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library keeps its keys below the folder it is started in."""
+    monkeypatch.chdir(tmp_path)
 
 
 class Client(Protocol):
