@@ -3,6 +3,10 @@
 from collections import Counter
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")  # how fast the machine is at the moment says nothing about the code
 
 
 @pytest.fixture(scope="session")
