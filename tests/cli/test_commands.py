@@ -333,8 +333,14 @@ def test_keys_are_listed_and_renewed(operator: Operator) -> None:
     assert {row["key"] for row in after if row["state"] == "minting"} == {number, *kids}
     assert number == 2
     assert operator.people("keys", "rotate") == "key 3 mints from now on"
+    prepared = operator.told("keys", "rotate", "--signing", "--prepare")["keys"]
+    assert [line[16:] for line in operator.people("keys", "rotate", "--signing", "--prepare").splitlines()] == [
+        " is published and will sign later"
+    ] * 2
+    assert set(operator.told("keys", "rotate", "--signing")["keys"]) == set(prepared)
+    assert operator.run("keys", "rotate", "--prepare").exit_code == 2
     assert [line[16:] for line in operator.people("keys", "rotate", "--signing").splitlines()] == [" signs from now on"] * 2
-    assert len(operator.people("keys", "list").splitlines()) == 9
+    assert len(operator.people("keys", "list").splitlines()) == 11
 
 
 # ── Settings ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,5 +1,7 @@
 """Which keys make credentials and which sign tokens, and what becomes of the old ones."""
 
+import base64
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 from calling_card.ports import SigningKey
 from calling_card.protocol.events import Event
 from calling_card.store.memory import MemoryStore
-from calling_card.usecases.renew import credential_key, first_signing_keys, keys, signing_key
+from calling_card.usecases.renew import credential_key, first_signing_keys, keys, next_signing_keys, signing_key
 from tests.ledger import meets
 from tests.world import START, World, world
 
@@ -94,6 +96,25 @@ async def test_every_algorithm_gets_a_new_key_at_once_and_one_event_says_so(serv
     assert (await server.told("key_rotated"))[1:] == [
         {"actor": "operator", "request_id": "", "body": {"key": " ".join(second), "by": "op"}}
     ]
+
+
+@meets("A-65")
+async def test_the_next_keys_are_published_before_they_sign_and_the_next_rotation_takes_them(server: World) -> None:
+    first = set(await states(server))
+
+    waiting = await next_signing_keys(server.ports, "op")
+    published = {key["kid"] for key in (await server.call("GET", "/jwks")).json["keys"]}
+    token = (await server.token(await server.machine("openid"), resource="https://api.example")).json["access_token"]
+    signed_by = json.loads(base64.urlsafe_b64decode(token.split(".")[0] + "=="))["kid"]
+
+    assert await states(server) == dict.fromkeys(first, "minting") | dict.fromkeys(waiting, "known")
+    assert published == {*first, *waiting}
+    assert signed_by in first
+    assert await next_signing_keys(server.ports, "op") == waiting
+    assert [told["body"] for told in await server.told("key_published")] == [{"key": " ".join(waiting), "by": "op"}]
+
+    assert set(await signing_key(server.ports, "op")) == set(waiting)
+    assert await states(server) == dict.fromkeys(first, "verifying") | dict.fromkeys(waiting, "minting")
 
 
 @meets("A-65")

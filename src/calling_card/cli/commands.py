@@ -338,15 +338,22 @@ def keys_list(desk: Desk) -> None:
 
 @keys.command("rotate")
 @click.option("--signing", is_flag=True, help="Rotate the keys that sign tokens instead of the one that makes credentials.")
+@click.option("--prepare", is_flag=True, help="With --signing: only publish the next keys; the next rotation lets them sign.")
 @with_desk
-def keys_rotate(desk: Desk, signing: bool) -> None:
+def keys_rotate(desk: Desk, *, signing: bool, prepare: bool) -> None:
     """Make a new key; the ones before it go on verifying."""
-    from calling_card.usecases.renew import credential_key, signing_key
+    from calling_card.usecases.renew import credential_key, next_signing_keys, signing_key
     from calling_card.wiring import opened, operator_name
+
+    if prepare and not signing:
+        raise click.UsageError("--prepare goes with --signing")
 
     async def work() -> None:
         async with opened(of_folder(desk)) as ports:
-            if signing:
+            if prepare:
+                kids = list(await next_signing_keys(ports, operator_name()))
+                say(desk, {"keys": kids, "use": "signing"}, "\n".join(f"{kid} is published and will sign later" for kid in kids))
+            elif signing:
                 kids = list(await signing_key(ports, operator_name()))
                 say(desk, {"keys": kids, "use": "signing"}, "\n".join(f"{kid} signs from now on" for kid in kids))
             else:

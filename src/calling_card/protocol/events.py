@@ -58,6 +58,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("challenge_repeated", "A client uses one code challenge or nonce again and again.", ("count",)),
     Kind("initial_access_token_created", "An invitation was made.", ("id", "label", "uses", "expires_at", "scope", "grants", "hosts")),
     Kind("resource_added", "A resource server was made known.", ("uri", "client_id", "tokens", "scope")),
+    Kind("key_published", "A key that will sign later is published.", ("key", "by")),
     Kind("key_rotated", "A key became the one that mints or signs.", ("key", "by")),
     Kind("key_retired", "A key is no longer honoured.", ("key", "by")),
 )

@@ -38,17 +38,33 @@ async def first_signing_keys(ports: Ports) -> None:
         await ports.store.put_signing_keys(made, _rotated(ports, "server", _names(made), "server"))
 
 
-async def signing_key(ports: Ports, by: str) -> Sequence[str]:
-    """A new key per algorithm signs from now on; the old ones are published until the last token they signed has ended.
+async def next_signing_keys(ports: Ports, by: str) -> Sequence[str]:
+    """The next key per algorithm is published and does not sign yet, so that caches know it in time (OIDC Core §10.1.1, A-65).
 
-    Returns the kids of the new ones (OIDC Core §10.1.1).
+    Returns the kids of all that wait.
+    """
+    waiting = {key.alg: key for key in await ports.store.signing_keys() if key.state == "known"}
+    made = [replace(_made(ports, alg), state="known") for alg in ports.signer.algs if alg not in waiting]
+    if made:
+        event = Event("key_published", ports.now(), b"", "operator", body={"key": _names(made), "by": by})
+        await ports.store.put_signing_keys(made, event)
+    return [key.kid for key in (*waiting.values(), *made)]
+
+
+async def signing_key(ports: Ports, by: str) -> Sequence[str]:
+    """The next key per algorithm signs from now on; the old ones are published until the last token they signed has ended.
+
+    The next one is the one that was published before, or else a new one. Returns the kids (OIDC Core §10.1.1).
     """
     now = ports.now()
     until = now + max(ports.settings.jwt_lifetime, ports.settings.id_token_lifetime)
-    made = [_made(ports, alg) for alg in ports.signer.algs]
-    kept = [_aged(key, now, until) for key in await ports.store.signing_keys()]
-    await ports.store.put_signing_keys([*kept, *made], _rotated(ports, "operator", _names(made), by))
-    return [key.kid for key in made]
+    there = await ports.store.signing_keys()
+    waiting = {key.alg: key for key in there if key.state == "known"}
+    coming = [replace(waiting[alg], state="minting") if alg in waiting else _made(ports, alg) for alg in ports.signer.algs]
+    names = [key.kid for key in coming]
+    kept = [_aged(key, now, until) for key in there if key.kid not in names]
+    await ports.store.put_signing_keys([*kept, *coming], _rotated(ports, "operator", _names(coming), by))
+    return names
 
 
 def _aged(key: SigningKey, now: int, until: int) -> SigningKey:
