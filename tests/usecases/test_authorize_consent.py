@@ -163,13 +163,16 @@ async def test_a_question_is_answered_by_the_sign_in_that_was_asked(server: Worl
     alices = guest.visit
 
     await guest.sign_in("bob")
-    await no_page(guest.decide(asked))
+    as_bob = question(await guest.decide(asked))
     await guest.sign_in("alice")
-    await no_page(guest.decide(asked))
-    guest.visit = alices
-    await no_page(guest.decide(asked))
+    as_alice = question(await guest.decide(asked))
     guest.visit = replace(alices, cookie="")
-    await no_page(guest.decide(asked))
+    needed(await guest.decide(asked))
+
+    assert (as_bob.again, as_alice.again) == (True, True)
+    assert as_bob.person != as_alice.person
+    assert "grant_given" not in await server.kinds()
+    assert answer(await guest.decide(asked, allow=False)).members["error"] == "access_denied"
 
 
 @meets("A-32")
@@ -203,8 +206,8 @@ async def test_a_disabled_person_or_a_reset_password_takes_the_question_back(ser
     await set_active(server.ports, "alice", "tester", active=False)
     await reset(server.ports, "bob", "another password", "tester")
 
-    await no_page(guest.decide(of_alice))
-    await no_page(bob.decide(of_bob))
+    needed(await guest.decide(of_alice))
+    needed(await bob.decide(of_bob))
     assert "grant_given" not in await server.kinds()
 
 

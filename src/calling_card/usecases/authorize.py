@@ -21,7 +21,7 @@ from calling_card.protocol.portrait import Portrait, portrait, redirect_of
 from calling_card.protocol.resources import acceptable
 from calling_card.protocol.rotation import Clock, first
 from calling_card.usecases.clients import Known, find, known_scopes, rules_of
-from calling_card.usecases.people.browsers import Present, Visit, acting, current, expired, form
+from calling_card.usecases.people.browsers import Present, Visit, current, expired, form, sent
 from calling_card.usecases.people.sign_in import Offer, offer
 from calling_card.usecases.tokens import signer
 
@@ -118,16 +118,22 @@ async def begin(ports: Ports, asked: Asked) -> Outcome:
 
 
 async def decide(ports: Ports, visit: Visit, transaction: str, *, allow: bool, remember: bool) -> Outcome:
-    """The person said yes or no. Raises `Refusal`: ``page_expired``, or as `begin`."""
-    found, present = await acting(ports, visit, "consent", transaction)
+    """The person said yes or no. Raises `Refusal`: ``page_expired``, or as `begin`.
+
+    A yes of another sign-in than the one that was asked, from another tab perhaps, is not taken: whoever is there now is asked.
+    """
+    found = sent(ports, visit, "consent", transaction)
+    present = await current(ports, visit)
     request = await _settled(ports, Asked(found.request, visit))
     if not allow:
         return _answer(ports, request, {"error": No.DENIED.code, "error_description": "the person said no"}, clicked=True)
+    if present is None:
+        return await begin(ports, request.asked)
     try:
         wanted = await _wanted(ports, request)
     except Refusal as refusal:
         return await _stopped(ports, request, refusal)
-    if found.shown != _shown(request, wanted):
+    if found.session != present.session.id or found.shown != _shown(request, wanted):
         return _question(ports, request, wanted, present, again=True)
     return await _give(ports, request, wanted, present, remember=remember and _rememberable(request), clicked=True)
 

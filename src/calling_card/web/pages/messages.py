@@ -89,8 +89,8 @@ MESSAGES: Mapping[str, Row] = MappingProxyType(
             "アクセスを求めている相手をご確認ください。ご自身で始めた操作の場合にのみ許可してください。",
         ),
         "consent.again": Row(
-            "This application changed while the page was open. Please look again.",
-            "このページを開いている間に、アプリの情報が変わりました。もう一度ご確認ください。",
+            "Something changed while the page was open: the application, or who is signed in. Please look again.",
+            "このページを開いている間に、アプリの情報またはログイン中のアカウントが変わりました。もう一度ご確認ください。",
         ),
         "consent.changed": Row(
             "This application changed since you last allowed it. Please look again.",
