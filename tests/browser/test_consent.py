@@ -172,7 +172,9 @@ def test_a_client_that_changes_while_the_question_is_open_is_shown_again(window:
     notes.change(client_name="Your Bank")
     window.press("allow")
 
-    expect(window.page.get_by_role("alert")).to_have_text("This application changed while the page was open. Please look again.")
+    expect(window.page.get_by_role("alert")).to_have_text(
+        "Something changed while the page was open: the application, or who is signed in. Please look again."
+    )
     assert window.text("client-name") == "Your Bank"
     window.press("allow")
     assert "code" in notes.answer(window.page, asking)
