@@ -25,7 +25,7 @@ from tests.ledger import meets
 
 pytestmark = pytest.mark.serial
 
-AT_ANY_MOMENT = 95
+AT_ANY_MOMENT = 110
 ON_THE_WAY = (
     "store.begin",
     "store.event",
