@@ -11,11 +11,12 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from calling_card.ports import Ports
+from calling_card.protocol import base64url
 from calling_card.protocol.clients import Client
 from calling_card.protocol.credentials import REFRESH_TOKEN, read
 from calling_card.protocol.events import Event
 from calling_card.protocol.grants import Grant, Stage
-from calling_card.protocol.people import Person, Role, Session, text
+from calling_card.protocol.people import Person, Role, Session
 from calling_card.usecases import authorize
 from calling_card.usecases.people import account, browsers
 from tests.faults.books import Watch
@@ -97,7 +98,7 @@ class Party:
     def by_browser(self, path: str, **fields: str) -> Ask:
         """A form of the person."""
         port = self.track.servers[0].port
-        number = text(self.visit.browser)
+        number = base64url.encode(self.visit.browser)
         cookies = {f"cc_browser_{port}": number, f"cc_session_{port}": self.visit.cookie}
         return FromBrowser("POST", path, urlencode(fields).encode(), media=FORM, cookies=cookies)
 
@@ -105,7 +106,7 @@ class Party:
         """The form of the account page that takes the yes back."""
         shown = await account.show(ports, self.visit)
         assert shown is not None
-        return self.by_browser("/account", transaction=shown.transaction, do="withdraw", client=text(self.key))
+        return self.by_browser("/account", transaction=shown.transaction, do="withdraw", client=base64url.encode(self.key))
 
     async def tokens(self, ports: Ports) -> Reply:
         """Yes, and the exchange."""

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from calling_card.protocol.clients import Card
+from calling_card.protocol.clients import Card, words
 from calling_card.protocol.ground import Ground
 from calling_card.protocol.metadata import Judged, judge
-from calling_card.protocol.rules import words
 from calling_card.protocol.syntax import read_object
 from tests.ledger import meets
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from calling_card.protocol import base64url
 from calling_card.protocol.clients import Route, client_key
-from calling_card.protocol.people import text
 from tests.visitor import PASSWORD, Browser, Page, answer_of, authorize_url, exchange, person_client, refresh, somebody
 from tests.walks.profile import Trail
 from tests.world import Reply, World, world
@@ -37,7 +37,7 @@ LEAVES: dict[str, tuple[str, ...]] = {
 
 SHARED = (
     *("protocol/clients", "protocol/errors", "protocol/events", "protocol/ground", "ports"),
-    *("protocol/addresses", "protocol/languages", "protocol/syntax"),
+    *("protocol/addresses", "protocol/base64url", "protocol/languages", "protocol/syntax"),
 )
 """What everybody speaks with: nouns and grammars."""
 
@@ -59,7 +59,7 @@ AUTHORIZE, ACCOUNT = ("web/authorize", "usecases/authorize"), ("web/account", "u
 CORRIDOR = ("protocol/corridor", "protocol/metadata")
 ISSUE = ("web/tokens", "usecases/issue", CLIENTS, STORE)
 INTROSPECT = ("web/tokens", "usecases/introspect", CLIENTS, STORE, TOKENS, STORE)
-EXCHANGED = frozenset({"credentials", "rotation", "resources", "tokens", "seals", "grants", "people", "ID tokens"})
+EXCHANGED = frozenset({"credentials", "rotation", "resources", "tokens", "seals", "grants", "ID tokens"})
 SHOWN = frozenset({"authorization", "credentials", "people", "portrait", "resources"})
 WALKS: dict[str, Walk] = {
     "POST /register": Walk(
@@ -70,7 +70,7 @@ WALKS: dict[str, Walk] = {
         (REGISTRATION, MANAGE, STORE, CLIENTS, STORE, *CORRIDOR, STORE), frozenset({"credentials", "rotation", MEMBERS, "policy"})
     ),
     "DELETE /register/{client_id}": Walk((REGISTRATION, MANAGE, STORE), frozenset({"credentials", "rotation"})),
-    "GET /authorize": Walk((*AUTHORIZE, CLIENTS, STORE, BROWSERS, "usecases/people/sign_in"), SHOWN | {"seals"}),
+    "GET /authorize": Walk((*AUTHORIZE, CLIENTS, STORE, BROWSERS, "usecases/people/sign_in"), SHOWN - {"people"} | {"seals"}),
     "POST /sign-in": Walk(("web/authorize", "usecases/people/sign_in", BROWSERS, STORE), frozenset({"credentials", "people", "seals"})),
     "GET /authorize, signed in": Walk((*AUTHORIZE, CLIENTS, STORE, BROWSERS, STORE), SHOWN | {"grants", "seals"}),
     "POST /consent": Walk((*AUTHORIZE, BROWSERS, STORE, CLIENTS, STORE), SHOWN | {"grants", "seals", "rotation"}),
@@ -87,7 +87,7 @@ WALKS: dict[str, Walk] = {
     "POST /revoke": Walk(INTROSPECT, frozenset({"credentials", "rotation", "tokens", "seals"})),
     "GET /account": Walk((*ACCOUNT, BROWSERS, STORE), frozenset({"credentials", "people", "portrait", "seals"})),
     "POST /account": Walk((*ACCOUNT, BROWSERS, STORE), frozenset({"credentials", "people", "seals"})),
-    "GET /.well-known/…": Walk(("web/metadata", "usecases/discover", STORE), frozenset({"server metadata"})),
+    "GET /.well-known/…": Walk(("web/metadata", "usecases/discover", STORE), frozenset({"resources", "server metadata"})),
     "GET /jwks": Walk(("web/metadata", "usecases/discover", TOKENS, STORE), frozenset()),
 }
 
@@ -186,7 +186,7 @@ def sent(scene: Scene, browser: Browser, path: str, **fields: str) -> Awaitable[
 
 def withdrawn(scene: Scene) -> Awaitable[Reply]:
     """The form that takes the yes to the app back."""
-    key = text(client_key(Route.REGISTERED, scene.app["client_id"]))
+    key = base64url.encode(client_key(Route.REGISTERED, scene.app["client_id"]))
     return sent(scene, scene.browser, "/account", do="withdraw", client=key)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from calling_card.ports import StoreUnavailable
-from calling_card.protocol.people import text
+from calling_card.protocol import base64url
 from calling_card.store.memory import MemoryStore
 from tests.keys.device import Device
 from tests.ledger import meets
@@ -121,7 +121,7 @@ async def test_what_is_withdrawn_is_dead_when_the_answer_is_there(server: World,
     card = await person_client(server, client_name="Notes")
     got = await tokens(server, card)
     key = re.findall(r'name="client" value="([^"]+)"', (await browser.get("/account")).body.decode())
-    assert key == [text((await server.row(card)).key)]
+    assert key == [base64url.encode((await server.row(card)).key)]
 
     reply = await do(browser, "withdraw", client=key[0])
 
@@ -236,7 +236,7 @@ async def test_a_passkey_is_added_signs_in_and_is_removed(server: World, browser
     signed_in = await elsewhere.post("/sign-in", {"transaction": form.hidden["transaction"], "passkey": answer})
     assert has(await elsewhere.follow(signed_in), "page-account")
 
-    removed = await do(elsewhere, "remove_passkey", passkey_id=text(device.id))
+    removed = await do(elsewhere, "remove_passkey", passkey_id=base64url.encode(device.id))
     assert removed.headers["location"] == f"{ISSUER}/account?done=passkey_removed"
     assert await server.ports.store.passkeys(alice.id) == []
     again = Page((await elsewhere.get("/account")).body)

@@ -4,7 +4,6 @@ Every passkey can be found by the device itself, because sign-in asks without sa
 owner. We never are a frame in somebody's page, and want no attestation: it tells the make of a device, which is none of our business.
 """
 
-import base64
 import hmac
 import json
 from collections.abc import Sequence
@@ -13,7 +12,8 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from calling_card.ports import Registered
-from calling_card.protocol.people import Passkey, Person, text
+from calling_card.protocol import base64url
+from calling_card.protocol.people import Passkey, Person
 
 NAME = "calling-card"
 KEY = "public-key"
@@ -47,11 +47,11 @@ class WebPasskeys:
         """The options for ``navigator.credentials.create``, as JSON (WebAuthn Level 3 §5.1.8)."""
         options = {
             "rp": {"id": self._id, "name": NAME},
-            "user": {"id": text(person.id), "name": person.name, "displayName": person.shown},
-            "challenge": text(challenge),
+            "user": {"id": base64url.encode(person.id), "name": person.name, "displayName": person.shown},
+            "challenge": base64url.encode(challenge),
             "pubKeyCredParams": [{"type": KEY, "alg": alg} for alg in ALGS],
             "timeout": TIMEOUT,
-            "excludeCredentials": [{"type": KEY, "id": text(passkey.id)} for passkey in there],
+            "excludeCredentials": [{"type": KEY, "id": base64url.encode(passkey.id)} for passkey in there],
             "authenticatorSelection": {"residentKey": "required", "requireResidentKey": True, "userVerification": "required"},
             "attestation": "none",
         }
@@ -60,7 +60,7 @@ class WebPasskeys:
     def asked(self, challenge: bytes) -> str:
         """The options for ``navigator.credentials.get``, as JSON: any passkey of this server will do (WebAuthn Level 3 §5.1.9)."""
         options: dict[str, object] = {
-            "challenge": text(challenge),
+            "challenge": base64url.encode(challenge),
             "timeout": TIMEOUT,
             "rpId": self._id,
             "allowCredentials": [],
@@ -79,10 +79,10 @@ class WebPasskeys:
         """The credential id that an answer claims to be from; empty: it cannot be read."""
         try:
             name = _read(answer).get("rawId")
-            id = base64.b64decode(name + "=" * (-len(name) % 4), altchars=b"-_", validate=True) if isinstance(name, str) else b""
+            id = base64url.decode(name) if isinstance(name, str) else None
         except (ValueError, RecursionError):
             return b""
-        return id if len(id) <= LONGEST_ID else b""
+        return id if id is not None and len(id) <= LONGEST_ID else b""
 
     def proven(self, answer: str, challenge: bytes, passkey: Passkey) -> int | None:
         """The signature counter of a right answer of this passkey with the person verified; None: it proves nothing."""

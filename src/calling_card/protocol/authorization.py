@@ -3,7 +3,6 @@
 Who the client is comes first, then where answers go. Until both are settled a mistake is shown; after that it can be sent.
 """
 
-import base64
 import hashlib
 import hmac
 import re
@@ -14,8 +13,9 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
+from calling_card.protocol import base64url
 from calling_card.protocol.addresses import has_any_port, is_dangerous, redirect_matches
-from calling_card.protocol.clients import JSON, Card
+from calling_card.protocol.clients import Card, words
 from calling_card.protocol.errors import No, Refusal
 
 PROMPTS = ("none", "login", "consent", "select_account")
@@ -111,7 +111,7 @@ def where(said: Said, card: Card) -> Return:
     state, mode = said.get("state"), said.get("response_mode")
     if len(state.encode()) > _LONGEST_STATE:
         raise Refusal(No.INVALID_REQUEST, f"state: is longer than {_LONGEST_STATE} bytes")
-    uri, registered = _chosen(said, _texts(card.get("redirect_uris")))
+    uri, registered = _chosen(said, words(card.get("redirect_uris")))
     if is_dangerous(uri):
         raise Refusal(No.INVALID_REDIRECT_URI, "redirect_uri: has a scheme that is never redirected to (RFC 9700 section 4.1)")
     return Return(uri, registered, mode if mode in MODES else "query", state, sent=said.get("redirect_uri") != "")
@@ -166,7 +166,7 @@ def _response_type(said: Said, bounds: Bounds) -> None:
         raise Refusal(No.INVALID_REQUEST, "response_type: is missing (RFC 6749 section 3.1.1)")
     if kind != "code":
         raise Refusal(No.UNSUPPORTED_RESPONSE_TYPE, "response_type: this server serves code (RFC 6749 section 3.1.1)")
-    if "code" not in _texts(bounds.card.get("response_types")) or "authorization_code" not in _texts(bounds.card.get("grant_types")):
+    if "code" not in words(bounds.card.get("response_types")) or "authorization_code" not in words(bounds.card.get("grant_types")):
         raise Refusal(No.UNAUTHORIZED_CLIENT, "response_type: the client is not registered for code (RFC 6749 section 4.1.2.1)")
 
 
@@ -290,9 +290,5 @@ def proves(verifier: str, challenge: str) -> bool:
         return challenge == verifier
     if not _VERIFIER.fullmatch(verifier):
         return False
-    digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=")
-    return hmac.compare_digest(digest, challenge.encode())
-
-
-def _texts(value: JSON) -> list[str]:
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+    digest = base64url.encode(hashlib.sha256(verifier.encode()).digest())
+    return hmac.compare_digest(digest.encode(), challenge.encode())

@@ -12,6 +12,11 @@ Card: TypeAlias = dict[str, JSON]
 """Client metadata: member name (language tag included) to value, in the order in which it is answered."""
 
 
+def words(value: JSON) -> list[str]:
+    """The texts of a list member that was found good."""
+    return [word for word in value if isinstance(word, str)] if isinstance(value, list) else []
+
+
 class Route(StrEnum):
     """The name space a client_id lives in (CREDENTIALS §4)."""
 

@@ -3,13 +3,12 @@
 Nothing here is stored. Whoever holds the keyring can write a handle again; whoever does not can neither make nor read one.
 """
 
-import base64
-import binascii
 import hmac
 import struct
 from dataclasses import dataclass
 from typing import Protocol
 
+from calling_card.protocol import base64url
 from calling_card.protocol.clients import Client, Generations
 
 VERSION = 1
@@ -84,19 +83,15 @@ def write(macs: Macs, issuer: str, handle: Handle) -> str:
     mac = _mac(macs, issuer, handle, fields)
     if mac is None:
         raise LookupError(f"key {handle.key} is not honoured")
-    return handle.kind.prefix + base64.urlsafe_b64encode(fields + mac).rstrip(b"=").decode()
+    return handle.kind.prefix + base64url.encode(fields + mac)
 
 
 def read(macs: Macs, issuer: str, kind: Kind, text: str) -> Handle | None:
     """The handle a text stands for if it is exactly of this kind, canonical, and its MAC is right; else None."""
     if len(text) != kind.length or not text.startswith(kind.prefix):
         return None
-    body = text[len(kind.prefix) :].encode("ascii", "replace")
-    try:
-        raw = base64.b64decode(body + b"=" * (-len(body) % 4), altchars=b"-_", validate=True)
-    except binascii.Error:
-        return None
-    if base64.urlsafe_b64encode(raw).rstrip(b"=") != body:
+    raw = base64url.canonical(text[len(kind.prefix) :])
+    if raw is None:
         return None
     version, code, key = _HEAD.unpack_from(raw)
     if version != VERSION or code != kind.code:

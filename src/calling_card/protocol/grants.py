@@ -7,8 +7,11 @@ from enum import StrEnum
 
 import msgspec
 
+from calling_card.protocol import base64url
 from calling_card.protocol.addresses import stays_on_device
-from calling_card.protocol.clients import Card, Client, Generations
+from calling_card.protocol.clients import JSON, Card, Client, Generations
+from calling_card.protocol.events import Event
+from calling_card.protocol.people import Standing
 
 CODE_LIFETIME = 60
 """Seconds a code is good for (A-46)."""
@@ -96,6 +99,16 @@ def ended(grant: Grant) -> Grant:
 def of_client(grant: Grant, client: Client) -> bool:
     """Whether the grant was given to this very client, not to one of the same name."""
     return grant.client_key == client.key and hmac.compare_digest(grant.incarnation, client.incarnation)
+
+
+def stands(grant: Grant, person: Standing) -> bool:
+    """Whether the person who gave it is active and has the epoch of then (CREDENTIALS §3)."""
+    return person.active and person.epoch == grant.person_epoch
+
+
+def told(grant: Grant, kind: str, at: int, request_id: str, **more: JSON) -> Event:
+    """An event about a grant that its client caused."""
+    return Event(kind, at, grant.client_key, "client", request_id, {"person": base64url.encode(grant.person), **more})
 
 
 SEEN = (

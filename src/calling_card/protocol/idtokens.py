@@ -1,8 +1,9 @@
 """ID tokens: who signed in, when and how (OIDC Core §2)."""
 
-import base64
 import hashlib
 from dataclasses import dataclass
+
+from calling_card.protocol import base64url
 
 TYP = "JWT"
 """Header ``typ`` of an ID token."""
@@ -44,4 +45,4 @@ def claims(signed: Signed, issuer: str, now: int, lifetime: int, access_token: s
 
 def half_hash(token: str) -> str:
     """Left half of the SHA-256 of a token, base64url: ``at_hash`` for every algorithm that ends in 256 (OIDC Core §3.1.3.6)."""
-    return base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()[:16]).rstrip(b"=").decode()
+    return base64url.encode(hashlib.sha256(token.encode()).digest()[:16])

@@ -16,12 +16,12 @@ from calling_card.protocol.addresses import (
     stays_on_device,
     web_problem,
 )
-from calling_card.protocol.clients import JSON, Card
+from calling_card.protocol.clients import JSON, Card, words
 from calling_card.protocol.errors import Refusal
 from calling_card.protocol.ground import Ground, Limits
 from calling_card.protocol.keysets import keyset_problem
 from calling_card.protocol.languages import is_tag
-from calling_card.protocol.rules import METHOD, REDIRECT_GRANTS, agree, grants_for, grants_of, is_symmetric, types_for, words
+from calling_card.protocol.rules import METHOD, REDIRECT_GRANTS, agree, grants_for, grants_of, is_symmetric, types_for
 from calling_card.protocol.syntax import echo
 from calling_card.protocol.vocabulary import MEMBERS, By, Effect, Kind, Member
 from calling_card.protocol.wording import has_control, hidden_problem, suspicions

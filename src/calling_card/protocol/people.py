@@ -1,10 +1,10 @@
 """People, how they prove themselves, and how long that holds (OIDC Core §2, CREDENTIALS §3, H-29)."""
 
-import base64
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from calling_card.protocol import base64url
 from calling_card.protocol.clients import JSON, Card
 
 SELF = "self"
@@ -57,7 +57,7 @@ class Person:
     @property
     def subject(self) -> str:
         """``sub``: the identifier as text, 22 characters."""
-        return text(self.id)
+        return base64url.encode(self.id)
 
     @property
     def shown(self) -> str:
@@ -102,11 +102,6 @@ class Passkey:
     created_at: int
     last_used_at: int
     """Seconds since 1970; 0: never."""
-
-
-def text(id: bytes) -> str:
-    """An identifier as text: base64url without padding."""
-    return base64.urlsafe_b64encode(id).rstrip(b"=").decode()
 
 
 CLAIMS: dict[str, tuple[str, ...]] = {

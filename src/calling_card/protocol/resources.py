@@ -1,6 +1,6 @@
 """Resource indicators: which URI may be the audience of a token (RFC 8707 §2, H-05)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from calling_card.protocol.addresses import Address, AddressError, is_loopback_host, split_url
@@ -84,6 +84,11 @@ def _port(url: Address) -> str:
     return url.port or _PORTS[url.scheme]
 
 
+def scopes_of(configured: Iterable[Resource]) -> list[str]:
+    """Every scope that these resource servers know."""
+    return list(dict.fromkeys(word for resource in configured for word in resource.scope.split()))
+
+
 def acceptable(asked: Sequence[str], configured: Sequence[Resource], place: Place, *, person: bool) -> dict[str, str]:
     """What was asked for, canonical form to spelling. Raises `Refusal` (``invalid_target``).
 
@@ -115,7 +120,7 @@ def target(wanted: dict[str, str], scope: str, configured: Sequence[Resource], p
     if not configured:
         return Target(tuple(wanted.values()), "opaque" if list(wanted) == [own] else "jwt", scope)
     chosen = [found[uri] for uri in wanted if uri in found]
-    usable = {word for resource in chosen for word in resource.scope.split()} | (set(OWN) if own in wanted else set[str]())
+    usable = set(scopes_of(chosen)) | (set(OWN) if own in wanted else set[str]())
     kept = [word for word in scope.split() if word in usable] if usable else scope.split()
     if usable and not kept:
         raise Refusal(No.INVALID_SCOPE, "scope: the resource knows none of the scopes of this client (RFC 8707 section 2.2)")

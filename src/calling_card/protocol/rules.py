@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from ipaddress import ip_address
 
 from calling_card.protocol.addresses import host_of, same_origin
-from calling_card.protocol.clients import JSON, Card
+from calling_card.protocol.clients import JSON, Card, words
 from calling_card.protocol.ground import Ground
 from calling_card.protocol.keysets import keys_of
 from calling_card.protocol.members.row import Agreement
@@ -24,11 +24,6 @@ _METHODS_WITH_SECRET = ("client_secret_basic", "client_secret_post", "client_sec
 _METHODS_WITH_JWT = ("client_secret_jwt", "private_key_jwt")
 _METHODS_WITH_KEY = ("private_key_jwt", "self_signed_tls_client_auth")
 _METHODS_WITH_CERTIFICATE = ("tls_client_auth", "self_signed_tls_client_auth")
-
-
-def words(value: JSON) -> list[str]:
-    """The texts of a list member that was found good."""
-    return [word for word in value if isinstance(word, str)] if isinstance(value, list) else []
 
 
 # ── One value ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,9 +1,9 @@
 """Sealed texts: claims that nobody else can read or write, in one canonical spelling (CREDENTIALS §2 and §3)."""
 
-import base64
-import binascii
 from dataclasses import dataclass
 from typing import Protocol
+
+from calling_card.protocol import base64url
 
 NONCE = 12
 """Bytes of the random nonce."""
@@ -69,18 +69,14 @@ def read(keys: Sealing, seal: Seal, text: str) -> bytes | None:
 def wrap(seal: Seal, key: int, nonce: bytes, sealed: bytes) -> str:
     """A seal as text: prefix, then version, key number, nonce and sealed bytes."""
     raw = b"\x01" + key.to_bytes(2, "big") + nonce + sealed
-    return seal.prefix + base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return seal.prefix + base64url.encode(raw)
 
 
 def unwrap(seal: Seal, text: str) -> Sealed | None:
     """The parts of a sealed text in its one canonical spelling; None: something else."""
     if not text.startswith(seal.prefix) or len(text) > seal.longest:
         return None
-    body = text[len(seal.prefix) :].encode("ascii", "replace")
-    try:
-        raw = base64.b64decode(body + b"=" * (-len(body) % 4), altchars=b"-_", validate=True)
-    except binascii.Error:
-        return None
-    if len(raw) < _HEAD + NONCE or raw[0] != 1 or base64.urlsafe_b64encode(raw).rstrip(b"=") != body:
+    raw = base64url.canonical(text[len(seal.prefix) :])
+    if raw is None or len(raw) < _HEAD + NONCE or raw[0] != 1:
         return None
     return Sealed(int.from_bytes(raw[1:_HEAD], "big"), raw[_HEAD : _HEAD + NONCE], raw[_HEAD + NONCE :])

@@ -1,10 +1,10 @@
 """Access tokens: the claims, and their two forms, sealed and signed (RFC 9068 §2, CREDENTIALS §3)."""
 
-import base64
-import binascii
 from collections.abc import Mapping
 
 import msgspec
+
+from calling_card.protocol import base64url
 
 TYP = "at+jwt"
 """Header ``typ`` of a signed access token (RFC 9068 §2.1)."""
@@ -52,19 +52,9 @@ def from_bytes(plain: bytes) -> AccessToken | None:
         return None
 
 
-def jti_text(value: bytes) -> str:
-    """An identifier as it stands in claims and answers: base64url without padding."""
-    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
-
-
 def _bytes(value: object, *sizes: int) -> bytes | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        raw = base64.b64decode(value.encode("ascii", "replace") + b"=" * (-len(value) % 4), altchars=b"-_", validate=True)
-    except binascii.Error:
-        return None
-    return raw if len(raw) in sizes else None
+    raw = base64url.decode(value) if isinstance(value, str) else None
+    return raw if raw is not None and len(raw) in sizes else None
 
 
 def to_claims(token: AccessToken, issuer: str) -> dict[str, object]:
@@ -77,9 +67,9 @@ def to_claims(token: AccessToken, issuer: str) -> dict[str, object]:
         "client_id": token.client_id,
         "exp": token.expires_at,
         "iat": token.issued_at,
-        "jti": jti_text(token.jti),
+        "jti": base64url.encode(token.jti),
         "scope": token.scope,
-        "cc": jti_text(_bound(token)),
+        "cc": base64url.encode(_bound(token)),
     }
 
 

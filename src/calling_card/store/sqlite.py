@@ -123,17 +123,8 @@ class SqliteStore(SqliteGrants, SqlitePeople):
     async def replace(self, before: Client, after: Client, event: Event | None) -> bool:
         """See `Store.replace`."""
         check_same_client(before, after)
-        values = replacement(before, after)
         statement = sql.REPLACE_STATE if same_card(before, after) else sql.REPLACE_CLIENT
-
-        def unit(db: Database) -> bool:
-            if not changed(db, statement, values):
-                return False
-            if event is not None:
-                self._note(db, event)
-            return True
-
-        return await self._write(unit)
+        return await self._one(statement, replacement(before, after), event)
 
     async def remove(self, client: Client, event: Event, tombstone_until: int) -> bool:
         """See `Store.remove`; the marks of former tombstones stay until they expire."""

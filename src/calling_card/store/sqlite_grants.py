@@ -49,15 +49,7 @@ class SqliteGrants(Transactions):
     async def change_grant(self, before: Grant, after: Grant, event: Event) -> bool:
         """See `Store.change_grant`."""
         check_same_grant(before, after)
-        values = change(before, after)
-
-        def unit(db: Database) -> bool:
-            if not changed(db, sql.CHANGE_GRANT, values):
-                return False
-            self._note(db, event)
-            return True
-
-        return await self._write(unit)
+        return await self._one(sql.CHANGE_GRANT, change(before, after), event)
 
     async def consents(self, person: bytes, client: Client) -> Sequence[Consent]:
         """See `Store.consents`."""

@@ -96,7 +96,7 @@ class SqlitePeople(Transactions):
 
     async def end_session(self, person: bytes, id: bytes, event: Event) -> bool:
         """See `Store.end_session`."""
-        return await self._gone(sql.DELETE_SESSION, (person, id), event)
+        return await self._one(sql.DELETE_SESSION, (person, id), event)
 
     # Passkeys ---------------------------------------------------------------------------------------------------------------------
 
@@ -129,18 +129,7 @@ class SqlitePeople(Transactions):
 
     async def remove_passkey(self, person: bytes, id: bytes, event: Event) -> bool:
         """See `Store.remove_passkey`."""
-        return await self._gone(sql.DELETE_PASSKEY, (person, id), event)
-
-    async def _gone(self, statement: str, values: Values, event: Event) -> bool:
-        """Delete one row with its event; False: it was gone already."""
-
-        def unit(db: Database) -> bool:
-            if not changed(db, statement, values):
-                return False
-            self._note(db, event)
-            return True
-
-        return await self._write(unit)
+        return await self._one(sql.DELETE_PASSKEY, (person, id), event)
 
 
 def change(before: Person, after: Person) -> Values:

@@ -57,6 +57,18 @@ class Transactions:
         self._send_along()
         return await self._groups.put(unit)
 
+    async def _one(self, statement: str, values: Values, event: Event | None) -> bool:
+        """Change one row with its event; False, and nothing is kept: there is no row of which that is still true."""
+
+        def unit(db: Database) -> bool:
+            if not changed(db, statement, values):
+                return False
+            if event is not None:
+                self._note(db, event)
+            return True
+
+        return await self._write(unit)
+
     def _note(self, db: Database, event: Event) -> None:
         """Put an event into the transaction that it belongs to."""
         db.execute(sql.INSERT_EVENT, rows.event_values(self._chain.append(event)))

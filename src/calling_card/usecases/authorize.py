@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from calling_card.ports import Ports
 from calling_card.protocol import grants
 from calling_card.protocol.addresses import leads_to
-from calling_card.protocol.authorization import Bounds, Return, Wish, read_request, where, wish
+from calling_card.protocol.authorization import Bounds, Return, Said, Wish, read_request, where, wish
 from calling_card.protocol.clients import JSON, Client, Tier
 from calling_card.protocol.credentials import AUTHORIZATION_CODE, Handle, write
 from calling_card.protocol.errors import No, Refusal, plain
@@ -18,9 +18,9 @@ from calling_card.protocol.grants import CODE_LIFETIME, Consent, Grant, Stage, i
 from calling_card.protocol.idtokens import TYP
 from calling_card.protocol.interactions import digest, read
 from calling_card.protocol.portrait import Portrait, portrait, redirect_of
-from calling_card.protocol.resources import acceptable
+from calling_card.protocol.resources import acceptable, scopes_of
 from calling_card.protocol.rotation import Clock, first
-from calling_card.usecases.clients import Known, find, known_scopes, rules_of
+from calling_card.usecases.clients import Known, find, rules_of
 from calling_card.usecases.people.browsers import Present, Visit, current, expired, form, sent
 from calling_card.usecases.people.sign_in import Offer, offer
 from calling_card.usecases.tokens import signer
@@ -93,6 +93,7 @@ class _Request:
     """A request whose client and redirect URI are settled."""
 
     asked: Asked
+    said: Said
     known: Known
     back: Return
     shown: Portrait
@@ -145,22 +146,21 @@ async def _settled(ports: Ports, asked: Asked) -> _Request:
     if leads_to(back.uri, ports.settings.issuer):  # the port of the day can make a loopback redirect our own (R-39)
         raise Refusal(No.INVALID_REDIRECT_URI, "redirect_uri: leads to this server itself")
     languages = (*said.get("ui_locales").split()[:10], *asked.visit.languages)
-    return _Request(asked, known, back, portrait(known.client, known.card, back.uri, languages))
+    return _Request(asked, said, known, back, portrait(known.client, known.card, back.uri, languages))
 
 
 async def _wanted(ports: Ports, request: _Request) -> _Wanted:
-    said = read_request(request.asked.request)
-    client, card = request.known.client, request.known.card
-    rules = await rules_of(ports, client)
+    rules = await rules_of(ports, request.known.client)
+    configured = await ports.store.resources()
     bounds = Bounds(
-        card=card,
-        known=await known_scopes(ports),
+        card=request.known.card,
+        known={*ports.settings.scopes, *scopes_of(configured)},
         ceiling=rules.scopes,
         pkce=ports.settings.pkce == "always",
         strict=ports.settings.profile == "strict",
     )
-    wanted = wish(said, bounds)
-    resources = acceptable(said.resources, await ports.store.resources(), ports.place, person=True)
+    wanted = wish(request.said, bounds)
+    resources = acceptable(request.said.resources, configured, ports.place, person=True)
     return _Wanted(wanted, tuple(resources.values()))
 
 

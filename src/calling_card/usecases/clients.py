@@ -1,4 +1,4 @@
-"""Who is this client: the one use case that others call (RFC 6749 §2.3, RFC 7591 §2)."""
+"""Who is this client. Other use cases call this one (RFC 6749 §2.3, RFC 7591 §2)."""
 
 import hmac
 from collections.abc import Collection
@@ -11,6 +11,7 @@ from calling_card.protocol.credentials import CLIENT_SECRET, Handle, has_secret,
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.policy import Rules, invited
+from calling_card.protocol.resources import scopes_of
 from calling_card.protocol.rotation import present_secret
 
 ATTEMPTS = 3
@@ -109,4 +110,4 @@ async def rules_of(ports: Ports, client: Client) -> Rules:
 
 async def known_scopes(ports: Ports) -> Collection[str]:
     """The scopes of the settings and of every resource server."""
-    return {*ports.settings.scopes, *(word for resource in await ports.store.resources() for word in resource.scope.split())}
+    return {*ports.settings.scopes, *scopes_of(await ports.store.resources())}

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from calling_card.ports import Ports
 from calling_card.protocol.clients import Card
+from calling_card.protocol.resources import scopes_of
 from calling_card.protocol.server import Served, document
 from calling_card.usecases.tokens import signer
 
@@ -11,7 +12,7 @@ from calling_card.usecases.tokens import signer
 async def describe(ports: Ports, endpoints: Mapping[str, str], languages: Sequence[str]) -> Card:
     """The server metadata; every URL in it is made from the issuer (A-03). ``endpoints`` are paths by name."""
     resources = await ports.store.resources()
-    scopes = dict.fromkeys([*ports.settings.scopes, *(word for resource in resources for word in resource.scope.split())])
+    scopes = dict.fromkeys([*ports.settings.scopes, *scopes_of(resources)])
     return document(
         Served(
             issuer=ports.settings.issuer,

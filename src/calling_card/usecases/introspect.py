@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 
 from calling_card.ports import Ports
-from calling_card.protocol import tokens
+from calling_card.protocol import base64url, tokens
 from calling_card.protocol.answers import card_of
-from calling_card.protocol.clients import JSON, Card, Client
+from calling_card.protocol.clients import JSON, Card, Client, words
 from calling_card.protocol.credentials import REFRESH_TOKEN, Handle, speaks_for
 from calling_card.protocol.credentials import read as read_handle
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.grants import Grant, Stage, ended, of_client
-from calling_card.protocol.people import Standing, text
+from calling_card.protocol.grants import Grant, Stage, ended, of_client, told
+from calling_card.protocol.people import Standing
 from calling_card.protocol.resources import canonical
 from calling_card.usecases.clients import ATTEMPTS, Presented, authenticate, refused
 from calling_card.usecases.tokens import Living, living, read
@@ -52,7 +52,7 @@ async def introspect(ports: Ports, asked: Asked) -> Card:
         "iss": ports.settings.issuer,
         "exp": token.expires_at,
         "iat": token.issued_at,
-        "jti": tokens.jti_text(token.jti),
+        "jti": base64url.encode(token.jti),
         "token_type": "Bearer",
     }
 
@@ -91,10 +91,8 @@ async def _end(ports: Ports, asked: Asked, caller: Client, handle: Handle) -> No
         if not of_client(grant, caller):
             _foreign(ports)
             return
-        body: dict[str, JSON] = {"person": text(grant.person), "by": "client"}
-        if await ports.store.change_grant(
-            grant, ended(grant), Event("grant_ended", ports.now(), caller.key, "client", asked.presented.request_id, body)
-        ):
+        event = told(grant, "grant_ended", ports.now(), asked.presented.request_id, by="client")
+        if await ports.store.change_grant(grant, ended(grant), event):
             return
     raise Refusal(No.UNAVAILABLE, "the grant is being changed by others; try again", retry_after=1)
 
@@ -118,8 +116,7 @@ def _scope_now(found: Living) -> str | None:
         allowed = found.grant.scope.split()
     else:
         card = card_of(found.client)
-        granted = card.get("grant_types")
-        if not isinstance(granted, list) or "client_credentials" not in granted:
+        if "client_credentials" not in words(card.get("grant_types")):
             return None
         allowed = str(card.get("scope", "")).split()
     left = [word for word in found.token.scope.split() if word in allowed]

@@ -1,11 +1,11 @@
 """What an operator gives out: invitations and resource servers (RFC 7591 §1.2, RFC 7662 §2.1, RFC 8707 §2)."""
 
-import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from calling_card.ports import Invitation, Ports
+from calling_card.protocol import base64url
 from calling_card.protocol.addresses import host_problem
 from calling_card.protocol.answers import information, to_bytes
 from calling_card.protocol.clients import JSON, Card, Client, Door, Route, State, Tier, client_key
@@ -115,7 +115,7 @@ async def add_resource(ports: Ports, uri: str, scope: str, form: str, name: str)
     if is_own(checked, ports.settings.issuer):
         raise Refusal(No.INVALID_TARGET, "resource: this server itself is not a resource (RFC 8707 section 2)")
     now = ports.now()
-    client_id = "r" + base64.urlsafe_b64encode(ports.entropy(16)).rstrip(b"=").decode()
+    client_id = "r" + base64url.encode(ports.entropy(16))
     generations = first(Clock(now, ports.keyring.minting))
     card: Card = {
         "redirect_uris": [],

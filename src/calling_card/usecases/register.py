@@ -1,11 +1,11 @@
 """A client introduces itself (RFC 7591 §3)."""
 
-import base64
 from dataclasses import dataclass
 
 import msgspec
 
 from calling_card.ports import Invitation, KeyCollision, Ports, Registration
+from calling_card.protocol import base64url
 from calling_card.protocol.answers import information, to_bytes
 from calling_card.protocol.clients import JSON, Card, Client, Door, Route, State, Tier, client_key
 from calling_card.protocol.corridor import Passed, pass_through, within
@@ -87,7 +87,7 @@ def _said(body: bytes) -> Card:
 def born(ports: Ports, passed: Passed, door: Door, tier: Tier, invitation: Invitation | None) -> Client:
     """A new client with identifier, incarnation and first generations (R-90, R-103)."""
     now = ports.now()
-    client_id = "c" + base64.urlsafe_b64encode(ports.entropy(16)).rstrip(b"=").decode()
+    client_id = "c" + base64url.encode(ports.entropy(16))
     generations = first(Clock(now, ports.keyring.minting))
     lifetime = ports.settings.secret_lifetime
     return Client(

@@ -4,12 +4,11 @@ import hmac
 from dataclasses import dataclass, replace
 
 from calling_card.ports import Ports, Rows, Signer
-from calling_card.protocol import idtokens, seals, tokens
-from calling_card.protocol.clients import Client, Route, State, client_key
+from calling_card.protocol import base64url, idtokens, seals, tokens
+from calling_card.protocol.clients import Client, Route, State, client_key, words
 from calling_card.protocol.credentials import REFRESH_TOKEN, Handle, write
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.grants import Grant, Stage, of_client
-from calling_card.protocol.people import text
 from calling_card.protocol.resources import Target
 from calling_card.usecases.clients import Known
 
@@ -58,7 +57,7 @@ async def mint(ports: Ports, client: Client, target: Target, grant: Grant | None
         route=Route.REGISTERED.value,
         incarnation=client.incarnation,
         epoch=client.epoch,
-        subject=client.client_id if grant is None else text(grant.person),
+        subject=client.client_id if grant is None else base64url.encode(grant.person),
         scope=target.scope,
         audience=target.audience,
         issued_at=now,
@@ -92,8 +91,7 @@ async def give(ports: Ports, known: Known, grant: Grant, chosen: Target, nonce: 
 
 def _refresh(ports: Ports, known: Known, grant: Grant) -> str:
     """The newest refresh token of the grant, if the client registered that grant type (H-04)."""
-    registered = known.card.get("grant_types")
-    if "refresh_token" not in ports.ground.grant_types or not isinstance(registered, list) or "refresh_token" not in registered:
+    if "refresh_token" not in ports.ground.grant_types or "refresh_token" not in words(known.card.get("grant_types")):
         return ""
     row = grant.refresh
     return write(ports.keyring, ports.settings.issuer, Handle(REFRESH_TOKEN, row.issued_key, grant.client_key + grant.id, row.issued))
@@ -103,7 +101,7 @@ async def _identity(ports: Ports, known: Known, grant: Grant, issued: Issued, no
     """An ID token when the person allowed ``openid``, signed as the client registered (OIDC Core §2)."""
     if "openid" not in grant.scope.split():
         return ""
-    signed = idtokens.Signed(text(grant.person), known.client.client_id, grant.auth_time, grant.amr, nonce)
+    signed = idtokens.Signed(base64url.encode(grant.person), known.client.client_id, grant.auth_time, grant.amr, nonce)
     claims = idtokens.claims(signed, ports.settings.issuer, ports.now(), ports.settings.id_token_lifetime, issued.access_token)
     alg = known.card.get("id_token_signed_response_alg")
     return (await signer(ports)).sign(claims, idtokens.TYP, alg if isinstance(alg, str) else idtokens.DEFAULT_ALG)
@@ -141,6 +139,6 @@ def _allowed(token: tokens.AccessToken, client: Client, rows: Rows) -> Grant | N
     grant, person = rows.grant, rows.person
     if grant is None or grant.stage is not Stage.LIVE or not of_client(grant, client) or grant.epoch != token.grant_epoch:
         return None
-    if person is None or not person.active or person.epoch != token.person_epoch or text(grant.person) != token.subject:
+    if person is None or not person.active or person.epoch != token.person_epoch or base64url.encode(grant.person) != token.subject:
         return None
     return grant

@@ -1,22 +1,20 @@
 """The account page and what stands around it over HTTP (DESIGN "People")."""
 
-import base64
-import binascii
 from urllib.parse import parse_qs
 
 from calling_card.ports import Ports
+from calling_card.protocol import base64url
 from calling_card.protocol.addresses import host_of
 from calling_card.protocol.answers import card_of
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.people import text
 from calling_card.protocol.portrait import portrait
 from calling_card.usecases.people import account, leave, sign_in
 from calling_card.usecases.people.browsers import Visit
 from calling_card.web.browsers import check_origin, session_cookie, visit
 from calling_card.web.http import Answer, Request, form
-from calling_card.web.pages.views import Account, Allowed, Form, Leaving, PasskeyLine, SessionLine, SignedOut, SignIn
+from calling_card.web.pages.views import Account, Allowed, Form, Leaving, PasskeyLine, SessionLine, SignedOut
 from calling_card.web.refused import with_wait
-from calling_card.web.show import page, see_other
+from calling_card.web.show import page, see_other, sign_in_form
 
 _DONE = ("withdrawn", "session_ended", "sessions_ended", "password_changed", "passkey_added", "passkey_removed")
 _PROBLEMS = {No.TOO_MANY_REQUESTS: "throttled", No.UNAVAILABLE: "busy"}
@@ -35,7 +33,7 @@ async def act(ports: Ports, request: Request) -> Answer:
     asked = account.Act(
         transaction=sent.get("transaction", ""),
         do=sent.get("do", ""),
-        key=_key(sent.get("client", "") or sent.get("session", "") or sent.get("passkey_id", "")),
+        key=base64url.decode(sent.get("client", "") or sent.get("session", "") or sent.get("passkey_id", "")) or b"",
         current=sent.get("current", ""),
         new=sent.get("new", ""),
         again=sent.get("again", ""),
@@ -59,9 +57,7 @@ async def act(ports: Ports, request: Request) -> Answer:
 async def _page(ports: Ports, request: Request, who: Visit, *, done: str = "", problem: str = "", status: int = 200) -> Answer:
     found = await account.show(ports, who)
     if found is None:
-        offer = sign_in.offer(ports, who)
-        view = SignIn(Form(ports.settings.base_path + "/sign-in", offer.transaction), None, "", "", offer.passkey_options)
-        return page(ports, request, who, view)
+        return page(ports, request, who, sign_in_form(ports, sign_in.offer(ports, who)))
     return page(ports, request, who, _view(ports, who, found, done, problem), status=status)
 
 
@@ -69,7 +65,7 @@ def _view(ports: Ports, who: Visit, found: account.Account, done: str, problem: 
     allowed = [
         Allowed(
             client=portrait(client, card_of(client), grants[0].redirect_uri, who.languages),
-            key=text(client.key),
+            key=base64url.encode(client.key),
             scopes=tuple(dict.fromkeys(word for grant in grants for word in grant.scope.split())),
             since=min(grant.created_at for grant in grants),
             last_used=max(grant.last_used_at for grant in grants),
@@ -81,20 +77,15 @@ def _view(ports: Ports, who: Visit, found: account.Account, done: str, problem: 
         person=found.person.shown,
         name=found.person.name,
         allowed=tuple(allowed),
-        sessions=tuple(SessionLine(text(one.id), one.browser, one.created_at, one.id == found.session.id) for one in found.sessions),
-        passkeys=tuple(PasskeyLine(text(one.id), one.label, one.created_at, one.last_used_at) for one in found.passkeys),
+        sessions=tuple(
+            SessionLine(base64url.encode(one.id), one.browser, one.created_at, one.id == found.session.id) for one in found.sessions
+        ),
+        passkeys=tuple(PasskeyLine(base64url.encode(one.id), one.label, one.created_at, one.last_used_at) for one in found.passkeys),
         passkey_options=found.passkey_options,
         has_password=bool(found.person.password),
         done=done,
         problem=problem,
     )
-
-
-def _key(value: str) -> bytes:
-    try:
-        return base64.b64decode(value.encode("ascii", "replace") + b"=" * (-len(value) % 4), altchars=b"-_", validate=True)
-    except binascii.Error:
-        return b""
 
 
 async def leaving(ports: Ports, request: Request) -> Answer:

@@ -10,6 +10,7 @@ from calling_card.protocol.portrait import Portrait
 from calling_card.usecases import authorize
 from calling_card.usecases.people import leave, sign_in
 from calling_card.usecases.people.browsers import Visit
+from calling_card.web import show
 from calling_card.web.browsers import check_origin, number_cookie, session_cookie, visit, wants_page
 from calling_card.web.http import Answer, Request, form
 from calling_card.web.pages.views import Consent, Form, Problem, SignIn
@@ -137,8 +138,7 @@ async def _again(ports: Ports, request: Request, who: Visit, proof: sign_in.Proo
     waiting = sign_in.waiting(ports, who, proof.transaction)
     if waiting.request:
         return await _go_on(ports, request, who, waiting.request, proof.transaction, problem, proof.name[:100])
-    offer = sign_in.offer(ports, who)
-    view = SignIn(Form(ports.settings.base_path + "/sign-in", offer.transaction), None, proof.name[:100], problem, offer.passkey_options)
+    view = show.sign_in_form(ports, sign_in.offer(ports, who), proof.name[:100], problem)
     return page(ports, request, who, view, status=_STATUS[problem])
 
 

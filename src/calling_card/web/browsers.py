@@ -1,11 +1,10 @@
 """What browsers send and keep: cookies, languages, where a form came from (RFC 6265 §4.1, RFC 9110 §12.5.4)."""
 
-import base64
-import binascii
 import re
 from urllib.parse import urlsplit
 
 from calling_card.ports import Ports
+from calling_card.protocol import base64url
 from calling_card.protocol.addresses import same_origin
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.languages import is_tag
@@ -50,7 +49,7 @@ def visit(ports: Ports, request: Request) -> Visit:
 
 def number_cookie(ports: Ports, request: Request, visit: Visit) -> tuple[tuple[bytes, bytes], ...]:
     """The header that gives the browser its number, if it has not got it yet."""
-    value = base64.urlsafe_b64encode(visit.browser).rstrip(b"=").decode()
+    value = base64url.encode(visit.browser)
     if cookies(request).get(name_of(ports, "browser")) == value:
         return ()
     return (set_cookie(ports, "browser", value, 0),)
@@ -73,11 +72,8 @@ def set_cookie(ports: Ports, what: str, value: str, lifetime: int) -> tuple[byte
 
 
 def _number(text: str) -> bytes:
-    try:
-        raw = base64.b64decode(text.encode("ascii", "replace") + b"==", altchars=b"-_", validate=True)
-    except binascii.Error:
-        return b""
-    return raw if len(raw) == _SIZE else b""
+    raw = base64url.canonical(text)
+    return raw if raw is not None and len(raw) == _SIZE else b""
 
 
 def languages(request: Request) -> tuple[str, ...]:

@@ -4,9 +4,10 @@ from calling_card.ports import Ports
 from calling_card.protocol.authorization import answer_url
 from calling_card.usecases.authorize import Answer as ToClient
 from calling_card.usecases.people.browsers import Visit
+from calling_card.usecases.people.sign_in import Offer
 from calling_card.web.browsers import number_cookie
 from calling_card.web.http import NO_STORE, Answer, Request
-from calling_card.web.pages.views import Onward, Posted, View
+from calling_card.web.pages.views import Form, Onward, Posted, SignIn, View
 
 _YEAR = 31536000
 
@@ -26,6 +27,11 @@ def page(
 
     body = render(view, visit.languages, ports.settings.issuer)
     return Answer(status, body, (*headers(view, goes_to), *transport(ports), *number_cookie(ports, request, visit), *more))
+
+
+def sign_in_form(ports: Ports, offer: Offer, name: str = "", problem: str = "") -> SignIn:
+    """The form of somebody who came for the account page."""
+    return SignIn(Form(ports.settings.base_path + "/sign-in", offer.transaction), None, name, problem, offer.passkey_options)
 
 
 def transport(ports: Ports) -> tuple[tuple[bytes, bytes], ...]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from calling_card.protocol import credentials
+from calling_card.protocol import base64url, credentials
 from calling_card.protocol.clients import Route, client_key
 from calling_card.protocol.credentials import AUTHORIZATION_CODE, REFRESH_TOKEN, Handle
 from calling_card.protocol.grants import Grant
-from calling_card.protocol.people import Person, text
+from calling_card.protocol.people import Person
 from calling_card.protocol.tokens import AccessToken
 from calling_card.usecases.tokens import read
 from tests.visitor import Browser, Page, exchange, person_client, refresh, somebody
@@ -100,7 +100,7 @@ class Scene:
 
     async def withdraw(self, card: Card) -> None:
         """The person takes the yes back on the account page."""
-        key = text(client_key(Route.REGISTERED, card["client_id"]))
+        key = base64url.encode(client_key(Route.REGISTERED, card["client_id"]))
         page = Page((await self.browser.get("/account")).body)
         done = await self.browser.post("/account", {"transaction": page.hidden["transaction"], "do": "withdraw", "client": key})
         assert urlsplit(done.headers["location"]).query == "done=withdrawn"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from calling_card.protocol.addresses import host_of
-from calling_card.protocol.clients import JSON, Card, Door, Tier
+from calling_card.protocol.clients import JSON, Card, Door, Tier, words
 from calling_card.protocol.errors import No
 from calling_card.protocol.policy.rules import Rules
 from calling_card.protocol.rules import grants_of
@@ -55,7 +55,7 @@ def decide(door: Door, tier: Tier, before: Card | None, card: Card, rules: Rules
 
 def _grants(card: Card, rules: Rules, tier: Tier) -> Reason | None:
     """Grants above the ceiling go; a client that would be left without a use of its own is refused."""
-    said = _words(card.get("grant_types"))
+    said = words(card.get("grant_types"))
     kept: list[JSON] = [grant for grant in said if grant in rules.grants]
     if len(kept) == len(said):
         return None
@@ -66,7 +66,7 @@ def _grants(card: Card, rules: Rules, tier: Tier) -> Reason | None:
         why = f"grant_types: {lost} is not allowed to {rules.name} clients, which may have {allowed} (RFC 7591 section 5){way}"
         return Reason(Outcome.REFUSE, "grant_types", list(said), [], why)
     card["grant_types"] = kept
-    card["response_types"] = [kind for kind in _words(card.get("response_types")) if all(grant in kept for grant in grants_of(kind))]
+    card["response_types"] = [kind for kind in words(card.get("response_types")) if all(grant in kept for grant in grants_of(kind))]
     return Reason(Outcome.NARROW, "grant_types", list(said), kept, f"{lost} is not allowed to {rules.name} clients")
 
 
@@ -94,7 +94,7 @@ def _hosts(card: Card, rules: Rules, tier: Tier) -> Reason | None:
     del tier
     if rules.hosts is None:
         return None
-    for uri in _words(card.get("redirect_uris")):
+    for uri in words(card.get("redirect_uris")):
         host = host_of(uri)
         if not host or host not in rules.hosts:
             listed = ", ".join(sorted(rules.hosts))
@@ -104,8 +104,3 @@ def _hosts(card: Card, rules: Rules, tier: Tier) -> Reason | None:
 
 
 _RULES: tuple[Callable[[Card, Rules, Tier], Reason | None], ...] = (_grants, _scopes, _hosts)
-
-
-def _words(value: JSON) -> list[str]:
-    """The texts of a list member."""
-    return [word for word in value if isinstance(word, str)] if isinstance(value, list) else []

@@ -6,11 +6,11 @@ from dataclasses import replace
 from calling_card.ports import Ports
 from calling_card.protocol.addresses import redirect_matches
 from calling_card.protocol.authorization import proves
+from calling_card.protocol.clients import words
 from calling_card.protocol.credentials import AUTHORIZATION_CODE, Handle, read
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.events import Event
-from calling_card.protocol.grants import Grant, Stage, ended, of_client
-from calling_card.protocol.people import Standing, text
+from calling_card.protocol.grants import Grant, Stage, ended, of_client, stands, told
+from calling_card.protocol.people import Standing
 from calling_card.protocol.resources import Extent, part
 from calling_card.protocol.rotation import Clock, first
 from calling_card.usecases.clients import ATTEMPTS, Known
@@ -33,18 +33,18 @@ async def by_code(ports: Ports, known: Known, asked: Asked) -> Issued:
         grant, person = await _proven(ports, known, asked, handle)
         if grant.stage is not Stage.PENDING:
             if grant.stage is Stage.REVOKED or await ports.store.change_grant(
-                grant, ended(grant), _event(ports, asked, grant, "code_replayed")
+                grant, ended(grant), told(grant, "code_replayed", ports.now(), asked.presented.request_id)
             ):
                 raise _bad()
             continue
         now = ports.now()
-        if now >= grant.code_deadline or not person.active or person.epoch != grant.person_epoch:
+        if now >= grant.code_deadline or not stands(grant, person):
             raise _bad()
         allowed = Extent(grant.scope, grant.resource.split())
         chosen = part(allowed, Extent(asked.scope, asked.resources), await ports.store.resources(), ports.place)
         after = replace(grant, stage=Stage.LIVE, refresh=first(Clock(now, ports.keyring.minting)), last_used_at=now)
         made = await give(ports, known, after, chosen, grant.nonce)  # before the code is spent: making them can fail
-        if await ports.store.change_grant(grant, after, _event(ports, asked, grant, "grant_redeemed")):
+        if await ports.store.change_grant(grant, after, told(grant, "grant_redeemed", ports.now(), asked.presented.request_id)):
             return made
     raise _bad()
 
@@ -59,7 +59,7 @@ async def _proven(ports: Ports, known: Known, asked: Asked, handle: Handle) -> t
         raise _bad()
     if asked.redirect_uri != grant.redirect_uri and (grant.redirect_uri or asked.redirect_uri not in _only(known)):
         raise Refusal(No.INVALID_GRANT, "redirect_uri: is not the one of the authorization request (RFC 6749 section 4.1.3)")
-    if grant.redirect_uri and not any(redirect_matches(one, grant.redirect_uri) for one in _registered(known)):
+    if grant.redirect_uri and not any(redirect_matches(one, grant.redirect_uri) for one in words(known.card.get("redirect_uris"))):
         raise Refusal(No.INVALID_GRANT, "redirect_uri: is not registered any more; start the authorization again (RFC 6749 section 5.2)")
     if not proves(asked.code_verifier, grant.code_challenge):
         raise Refusal(No.INVALID_GRANT, "code_verifier: does not prove the code_challenge (RFC 7636 section 4.6)")
@@ -68,17 +68,8 @@ async def _proven(ports: Ports, known: Known, asked: Asked, handle: Handle) -> t
 
 def _only(known: Known) -> list[str]:
     """What a client may send that left the redirect URI out before: the only one it has."""
-    uris = _registered(known)
+    uris = words(known.card.get("redirect_uris"))
     return uris if len(uris) == 1 else []
-
-
-def _registered(known: Known) -> list[str]:
-    uris = known.card.get("redirect_uris")
-    return [uri for uri in uris if isinstance(uri, str)] if isinstance(uris, list) else []
-
-
-def _event(ports: Ports, asked: Asked, grant: Grant, kind: str) -> Event:
-    return Event(kind, ports.now(), grant.client_key, "client", asked.presented.request_id, {"person": text(grant.person)})
 
 
 def _bad() -> Refusal:

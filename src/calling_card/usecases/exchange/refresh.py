@@ -6,9 +6,7 @@ from dataclasses import replace
 from calling_card.ports import Ports
 from calling_card.protocol.credentials import REFRESH_TOKEN, Handle, read, speaks_for
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.events import Event
-from calling_card.protocol.grants import Grant, Stage, ended, of_client
-from calling_card.protocol.people import text
+from calling_card.protocol.grants import Grant, Stage, ended, of_client, stands, told
 from calling_card.protocol.resources import Extent, part
 from calling_card.protocol.rotation import Clock, present_refresh
 from calling_card.usecases.clients import ATTEMPTS, Known
@@ -40,15 +38,19 @@ async def by_refresh(ports: Ports, known: Known, asked: Asked) -> Issued:
             return await give(ports, known, grant, chosen, "")
         after = replace(grant, refresh=step.after, last_used_at=clock.now)
         made = await give(ports, known, after, chosen, "")  # before the token is replaced: making them can fail
-        if await ports.store.change_grant(grant, after, _event(ports, asked, grant, step.event or "grant_refreshed")):
+        if await ports.store.change_grant(
+            grant, after, told(grant, step.event or "grant_refreshed", ports.now(), asked.presented.request_id)
+        ):
             return made
     raise Refusal(No.UNAVAILABLE, "the grant is being changed by others; try again", retry_after=1)
 
 
 async def _refused(ports: Ports, asked: Asked, grant: Grant, why: str) -> bool:
     """Note what was tried; reuse ends the grant. False: somebody changed the grant, look again."""
-    await ports.store.report(_event(ports, asked, grant, why))
-    return why != "refresh_reuse" or await ports.store.change_grant(grant, ended(grant), _event(ports, asked, grant, "grant_ended"))
+    await ports.store.report(told(grant, why, ports.now(), asked.presented.request_id))
+    return why != "refresh_reuse" or await ports.store.change_grant(
+        grant, ended(grant), told(grant, "grant_ended", ports.now(), asked.presented.request_id)
+    )
 
 
 async def _living(ports: Ports, known: Known, handle: Handle) -> Grant:
@@ -59,16 +61,12 @@ async def _living(ports: Ports, known: Known, handle: Handle) -> Grant:
     grant, person = found
     if grant.stage is not Stage.LIVE or not of_client(grant, known.client) or not speaks_for(handle, grant.refresh):
         raise _bad()
-    if not person.active or person.epoch != grant.person_epoch:
+    if not stands(grant, person):
         raise _bad()
     now, settings = ports.now(), ports.settings
     if 0 < settings.refresh_lifetime <= now - grant.created_at or 0 < settings.refresh_idle <= now - grant.last_used_at:
         raise _bad()
     return grant
-
-
-def _event(ports: Ports, asked: Asked, grant: Grant, kind: str) -> Event:
-    return Event(kind, ports.now(), grant.client_key, "client", asked.presented.request_id, {"person": text(grant.person)})
 
 
 def _bad() -> Refusal:
