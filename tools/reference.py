@@ -178,7 +178,7 @@ def announced() -> Iterator[str]:
         registration_endpoint=DEFAULTS.registration_endpoint,
         endpoints={name: DEFAULTS.endpoint(path) for name, path in endpoints.NAMED.items()},
         grant_types=tuple(issue.EXCHANGES),
-        auth_methods=wiring.AUTH_METHODS,
+        auth_methods=ground.AUTH_METHODS,
         scopes=DEFAULTS.scopes,
         resources=(),
         algs=ALGS,

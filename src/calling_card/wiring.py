@@ -17,7 +17,7 @@ from calling_card.logs import Log
 from calling_card.ports import Passwords, Ports, Store, StoreUnavailable
 from calling_card.protocol.addresses import KNOWN_CALLBACKS
 from calling_card.protocol.answers import Desk
-from calling_card.protocol.ground import Ground
+from calling_card.protocol.ground import GRANT_TYPES, Ground
 from calling_card.protocol.idtokens import ALGS
 from calling_card.protocol.policy import uninvited
 from calling_card.settings import BadSettings, Settings
@@ -32,8 +32,6 @@ from calling_card.web.endpoints import routes
 DATABASE = "calling-card.sqlite3"
 KEYRING = "keyring.json"
 HEADS = "heads.json"
-AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
-GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 CROWD = 10
 """Tries to sign in at one name, or from one network, for each that a network has at one name."""
 REPEATS = 5
@@ -50,7 +48,6 @@ def ground(settings: Settings) -> Ground:
     return Ground(
         issuer=settings.issuer,
         strict=settings.profile == "strict",
-        auth_methods=AUTH_METHODS,
         grant_types=grant_types,
         default_grant_types=tuple(grant for grant in settings.default_grant_types if grant in grant_types),
         extensions=("*",) if settings.dev else settings.extensions,

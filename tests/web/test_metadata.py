@@ -10,9 +10,9 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from calling_card.protocol.clients import JSON
+from calling_card.protocol.ground import AUTH_METHODS
 from calling_card.usecases.issue import EXCHANGES
 from calling_card.web.endpoints import ENDPOINTS
-from calling_card.wiring import AUTH_METHODS
 from tests.ledger import meets
 from tests.visitor import Browser, exchange, person_client, refresh, somebody
 from tests.world import CALLBACK, ISSUER, Reply, World, changed, world

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
+GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -42,8 +45,8 @@ class Ground:
     issuer: str
     strict: bool = False
     """Refuse where the lenient profile narrows and says so."""
-    auth_methods: tuple[str, ...] = ("client_secret_basic", "client_secret_post", "none")
-    grant_types: tuple[str, ...] = ("authorization_code", "refresh_token", "client_credentials")
+    auth_methods: tuple[str, ...] = AUTH_METHODS
+    grant_types: tuple[str, ...] = GRANT_TYPES
     """Grant types that may be registered."""
     response_types: tuple[str, ...] = ("code",)
     default_grant_types: tuple[str, ...] = ("authorization_code",)

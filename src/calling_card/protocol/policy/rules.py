@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-REDIRECT_GRANTS = ("authorization_code", "refresh_token")
+ASKING_GRANTS = ("authorization_code", "refresh_token")
 """Grants that need a person's consent before they give anything: harmless for strangers."""
 
 
@@ -24,12 +24,12 @@ class Rules:
 
 def uninvited(scopes: Collection[str] | None, default_scope: str) -> Rules:
     """Anonymous clients: no power of their own, and only the scopes on the list."""
-    return Rules("anonymous", frozenset(REDIRECT_GRANTS), None if scopes is None else frozenset(scopes), default_scope)
+    return Rules("anonymous", frozenset(ASKING_GRANTS), None if scopes is None else frozenset(scopes), default_scope)
 
 
 def needs_nobody(grants: Collection[str] | None) -> bool:
     """Whether one of the grants gives tokens without a person who decides what they are for."""
-    return not frozenset(grants or ()) <= frozenset(REDIRECT_GRANTS)
+    return not frozenset(grants or ()) <= frozenset(ASKING_GRANTS)
 
 
 def invited(base: Rules, scope: str | None, grants: Collection[str] | None, hosts: Collection[str] | None) -> Rules:
