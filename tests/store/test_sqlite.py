@@ -16,6 +16,7 @@ from calling_card.ports import KeyCollision, Rows, StoreUnavailable
 from calling_card.protocol.grants import Stage
 from calling_card.protocol.people import Standing
 from calling_card.store import files, group
+from calling_card.store.database import Database
 from calling_card.store.sqlite import SqliteStore
 from tests.store.examples import (
     CHAIN_KEY,
@@ -490,3 +491,38 @@ def insert_into(store: SqliteStore, table: str, key: bytes) -> None:
     values = tuple(key if name == "client_key" else filler[str(kind)] for name, kind in columns)
     places = ", ".join("?" for _ in values)
     the_writer(store).execute(f"INSERT INTO {table} VALUES ({places})", cast("tuple[str, ...]", values))
+
+
+@pytest.mark.parametrize("met", [1, 5])
+def test_connections_that_make_one_files_log_at_once_wait_for_each_other(met: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    database = Locked(met)
+
+    files.patiently(cast("Database", database), "PRAGMA journal_mode = WAL")
+
+    assert database.asked == met + 1
+
+
+def test_a_lock_that_does_not_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "PATIENCE", -1)
+    database = Locked(1)
+
+    with pytest.raises(apsw.BusyError):
+        files.patiently(cast("Database", database), "PRAGMA journal_mode = WAL")
+
+
+class Locked:
+    """A database that is in another one's way so many times."""
+
+    def __init__(self, met: int) -> None:
+        self.left = met
+        self.asked = 0
+
+    def execute(self, _: str) -> "Locked":
+        self.asked += 1
+        if self.asked <= self.left:
+            raise apsw.BusyError("database is locked")
+        return self
+
+    def fetchall(self) -> list[object]:
+        return []

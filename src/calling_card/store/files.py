@@ -1,6 +1,7 @@
 """Opens the database file with the settings its promises rest on."""
 
 import os
+import time
 from pathlib import Path
 from typing import cast
 
@@ -30,6 +31,8 @@ ALWAYS = (
     "PRAGMA cache_size = -8192",
     "PRAGMA foreign_keys = OFF",  # there are none to check
 )
+PATIENCE = 5_000
+"""Milliseconds a connection waits for another one's lock while it is opened."""
 LOOP_PATIENCE = 100
 """Milliseconds a read on the loop waits; readers only meet a lock while another process recovers the log."""
 
@@ -57,10 +60,24 @@ def reading(path: Path) -> Database:
 
 def settled(connection: apsw.Connection, pragmas: tuple[str, ...]) -> Database:
     """The connection after its settings."""
-    connection.set_busy_timeout(5_000)
+    connection.set_busy_timeout(PATIENCE)
     connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)  # else joins and ranges are parsed again for every new value
     db = cast("Database", connection)
     for pragma in (*ALWAYS, *pragmas):
-        db.execute(pragma).fetchall()
+        patiently(db, pragma)
     return db
+
+
+def patiently(db: Database, pragma: str) -> None:
+    """Run one setting; of two connections that make one file's log, each may stand in the other's way, and neither is made to wait."""
+    until = time.monotonic() + PATIENCE / 1000
+    while True:
+        try:
+            db.execute(pragma).fetchall()
+        except apsw.BusyError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.001 + time.monotonic_ns() % 19 / 1000)  # two that wait for each other must not wait alike
+        else:
+            return
