@@ -495,12 +495,14 @@ def insert_into(store: SqliteStore, table: str, key: bytes) -> None:
 
 @pytest.mark.parametrize("met", [1, 5])
 def test_connections_that_make_one_files_log_at_once_wait_for_each_other(met: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: None)
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
     database = Locked(met)
 
     files.patiently(cast("Database", database), "PRAGMA journal_mode = WAL")
 
     assert database.asked == met + 1
+    assert len(slept) == met
 
 
 def test_a_lock_that_does_not_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
