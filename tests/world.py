@@ -30,6 +30,7 @@ from calling_card.usecases.renew import first_signing_keys
 from calling_card.web.app import App
 from calling_card.wiring import assemble, ground
 from tests.passwords import QuickPasswords
+from tests.strangers import Strangers
 
 ISSUER = "https://as.example"
 START = 1_800_000_000
@@ -101,6 +102,8 @@ class World:
     clock: Clock
     lines: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
     """Log lines so far."""
+    strangers: Strangers = field(default_factory=lambda: Strangers(Clock()))
+    """What others serve."""
 
     def __post_init__(self) -> None:
         self.app = App(self.ports)
@@ -301,7 +304,9 @@ def _around(settings: Settings, store: Store, keyring: FileKeyring, clock: Clock
         lines.append({"event": event, **line})
 
     signer = JoseSigner(keyring, {**MAKERS, "RS256": lambda: next(_rsa_keys())})
-    return World(replace(assemble(settings, store, keyring, now=clock, log=log, passwords=QuickPasswords()), signer=signer), clock, lines)
+    strangers = Strangers(clock)
+    ports = assemble(settings, store, keyring, now=clock, log=log, passwords=QuickPasswords(), fetcher=strangers)
+    return World(replace(ports, signer=signer), clock, lines, strangers)
 
 
 @cache

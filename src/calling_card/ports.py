@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from calling_card.protocol.answers import Desk
 from calling_card.protocol.clients import Client
+from calling_card.protocol.documents import Version
 from calling_card.protocol.events import Event, Recorded
+from calling_card.protocol.fetching import Fetched, Purpose
 from calling_card.protocol.grants import Consent, Grant
 from calling_card.protocol.ground import Ground
 from calling_card.protocol.people import Passkey, Person, Session, Standing
@@ -134,6 +136,32 @@ class Store(Protocol):
 
     async def report(self, event: Event) -> None:
         """Record something suspicious: at once, then at most one event a minute per client and kind, with a ``count``."""
+        ...
+
+    async def once(self, client: Client, fact: bytes, until: int) -> bool:
+        """Keep a once-only fact of a living client, 16 bytes, until it expires; False: it was known already, or there are too many."""
+        ...
+
+    async def version(self, key: bytes, number: int | None = None) -> Version | None:
+        """A version of a client's document; without a number the newest."""
+        ...
+
+    async def versions(self, key: bytes) -> Sequence[Version]:
+        """Every version of a client's document that is kept, newest first."""
+        ...
+
+    async def meet(self, client: Client, version: Version, event: Event) -> bool:
+        """Insert a client with the first version of its document; False: a client is there already.
+
+        Raises `KeyCollision` when the key belongs to another client_id or route.
+        """
+        ...
+
+    async def read_again(self, before: Version, after: Version, client: Client | None, event: Event | None, *, end: bool = False) -> bool:
+        """Put ``after`` beside (another number) or in the place of ``before``, if that is still the newest and unchanged.
+
+        ``client``: what the client became by it, card and decision; ``end``: end every grant of the client too (D-34).
+        """
         ...
 
     async def give(self, client: Client, grant: Grant, consent: Consent | None, event: Event) -> bool:
@@ -413,6 +441,44 @@ class Passkeys(Protocol):
         ...
 
 
+class Fetcher(Protocol):
+    """The one way to strangers (DESIGN, "Outbound requests"). What comes back is as they sent it: bytes to be doubted."""
+
+    async def get(self, url: str, purpose: Purpose, *, etag: str = "", last_modified: str = "") -> Fetched:
+        """What is at this address now; with validators a 304 may come back. One flight per address, and short memory of failures.
+
+        Raises `Unfetched`.
+        """
+        ...
+
+    async def kept(self, url: str, purpose: Purpose, *, newer_than: int = 0) -> Fetched:
+        """The same from memory while HTTP lets it be kept and it came after ``newer_than``; the last good one may stand in for a while.
+
+        Raises `Unfetched`.
+        """
+        ...
+
+    def forget(self, url: str) -> None:
+        """Drop what is remembered of an address, failures too."""
+        ...
+
+
+class Pictures(Protocol):
+    """Makes pictures of strangers harmless."""
+
+    async def clean(self, body: bytes) -> bytes | None:
+        """The picture drawn anew as a PNG of at most 128 pixels a side; None: it is no picture that is taken (D-44, X-05, X-12)."""
+        ...
+
+
+class Verifier(Protocol):
+    """Checks signatures of others (RFC 7515 §5.2)."""
+
+    def signed(self, text: str, alg: str, key: Mapping[str, object]) -> bool:
+        """Whether a compact JWS was made with this algorithm by the holder of this JWK; a bad key has made nothing."""
+        ...
+
+
 class Budget(Protocol):
     """A rate that something may not exceed."""
 
@@ -452,6 +518,11 @@ class Ports:
     """Uses of one code challenge or nonce, by client."""
     passwords: Passwords
     passkeys: Passkeys
+    fetcher: Fetcher
+    pictures: Pictures
+    verifier: Verifier
+    fetches: Budget
+    """Documents that are read for one source network."""
     log: Callable[..., None]
     """Structured log line: an event name, then keyword values."""
 

@@ -34,8 +34,16 @@ _AT_LEAST: Mapping[int, Sequence[str]] = {
         "sign_in_rate",
         "prompt_rate",
         "metadata_max_age",
+        "stale_if_error",
+        "fetch_rate",
     ),
     1: (
+        "client_id_length",
+        "document_limit",
+        "recheck_interval",
+        "fetch_limit",
+        "fetch_host_limit",
+        "assertion_lifetime",
         "opaque_token_lifetime",
         "jwt_lifetime",
         "id_token_lifetime",
@@ -51,8 +59,21 @@ _AT_LEAST: Mapping[int, Sequence[str]] = {
 _AT_MOST: Mapping[int, Sequence[str]] = {
     65535: ("port",),
     300: ("jwt_lifetime",),
-    3600: ("head_timeout", "body_timeout"),
-    2**20: ("body_limit", "registration_rate", "registration_burst", "failure_rate", "sign_in_rate", "prompt_rate", "connections"),
+    2048: ("client_id_length",),
+    3600: ("head_timeout", "body_timeout", "assertion_lifetime"),
+    65536: ("document_limit",),
+    2**20: (
+        "body_limit",
+        "registration_rate",
+        "registration_burst",
+        "failure_rate",
+        "sign_in_rate",
+        "prompt_rate",
+        "connections",
+        "fetch_limit",
+        "fetch_host_limit",
+        "fetch_rate",
+    ),
     _CENTURY: ("tombstone_days",),
     _CENTURY * 86400: (
         "secret_lifetime",
@@ -63,6 +84,8 @@ _AT_MOST: Mapping[int, Sequence[str]] = {
         "refresh_idle",
         "session_lifetime",
         "metadata_max_age",
+        "stale_if_error",
+        "recheck_interval",
     ),
 }
 """How much of each number there may be; a signed access token cannot be called back, so five minutes are the most (H-26)."""
@@ -129,6 +152,37 @@ class Settings:
     session_lifetime: int = _row(1209600, "Seconds a browser stays signed in.")
     sign_in_rate: int = _row(10, "Tries to sign in a minute, per person and source network; 0: no limit.")
     prompt_rate: int = _row(20, "Questions a minute, per person and client; 0: no limit.")
+    client_id_metadata_documents: bool = _row(True, "Whether an https URL as client_id is read as a client metadata document.")
+    client_discovery: bool = _row(True, "Whether client_discovery=true has the metadata read below the client_id.")
+    client_dialects: tuple[str, ...] = _row((), "Further customs of URL clients: solid, atproto.")
+    client_documents: bool = _row(True, "Whether operators may host client metadata documents for developers here.")
+    clients_allowed: tuple[str, ...] = _row((), "URL clients that may come: URLs, hosts, *.hosts; empty: all that are not denied.")
+    clients_denied: tuple[str, ...] = _row((), "URL clients that may not come: URLs, hosts, *.hosts.")
+    client_id_query: bool = _row(False, "Whether the URL of a client may have a query.")
+    client_id_bare_host: bool = _row(False, "Whether the URL of a client metadata document may have the path / alone.")
+    client_id_length: int = _row(512, "Bytes the URL of a client may have.")
+    wellknown_insertion: bool = _row(False, "Client discovery also tries /.well-known/client-metadata before the path, after a 404.")
+    discovered_public: bool = _row(False, "Whether discovered clients are public even where they publish keys.")
+    document_limit: int = _row(5120, "Bytes a client metadata document may have, at most 65536.")
+    document_name: str = _row("optional", "Whether a client metadata document must have a client_name.", "optional", "required")
+    document_redirects: str = _row("off", "Redirect URIs on another origin than the URL of the client.", "off", "warn", "enforce")
+    document_changes: str = _row("consent", "What a changed document ends: consents, or refresh tokens too.", "consent", "tokens")
+    stale_if_error: int = _row(3600, "Seconds a document may be used after its time while its host does not answer.")
+    recheck_interval: int = _row(86400, "Seconds after which a refresh has the document of a URL client read again.")
+    fetch_ports: str = _row("usual", "Ports that are fetched from: 443 and from 1024 up, or 443 alone.", "usual", "443")
+    fetch_limit: int = _row(16, "Fetches from strangers at once.")
+    fetch_host_limit: int = _row(2, "Fetches from one host at once.")
+    fetch_rate: int = _row(10, "Documents a minute that one source network may have fetched; 0: no limit.")
+    fetch_proxy: str = _row("", "URL of an egress proxy for everything that is fetched; it then judges the addresses.")
+    fetch_loopback: bool = _row(False, "Development: fetch from this machine too, http included; loopback issuers only.")
+    fetch_ca_file: str = _row("", "Development: a file with further certificate authorities for fetches; loopback issuers only.")
+    legacy_registration: bool = _row(True, "Whether the form protocol of 2011 is taken at the registration endpoint.")
+    legacy_at_token_endpoint: bool = _row(False, "Whether the form protocol of 2011 is taken at the token endpoint too.")
+    mastodon_registration: bool = _row(True, "Whether POST /api/v1/apps registers clients, as Mastodon does.")
+    assertion_audience: str = _row(
+        "compat", "Audience of client assertions: issuer and endpoints, or the issuer alone.", "compat", "issuer"
+    )
+    assertion_lifetime: int = _row(300, "Seconds a client assertion may be good for, at most 3600.")
     tombstone_days: int = _row(400, "Days the mark of a deleted client is kept.")
     registration_rate: int = _row(600, "Registrations a minute without an initial access token; 0: no limit.")
     registration_burst: int = _row(200, "Registrations without an initial access token at once.")
@@ -234,6 +288,9 @@ def _check_issuer(settings: Settings) -> None:
         raise BadSettings("trusted_proxies: name the proxy that ends TLS, or listen on loopback (host)")
     if settings.dev and not loopback:
         raise BadSettings("dev: only with an issuer on loopback")
+    for name in ("fetch_loopback", "fetch_ca_file"):
+        if getattr(settings, name) and not loopback:
+            raise BadSettings(f"{name}: only with an issuer on loopback")
 
 
 def _split(url: str) -> SplitResult | None:

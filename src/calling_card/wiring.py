@@ -9,12 +9,16 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from calling_card import __version__
+from calling_card.fetch.https import HttpsFetcher, Outward
+from calling_card.fetch.pictures import PillowPictures
 from calling_card.keys import heads, signing
+from calling_card.keys.assertions import JoseVerifier
 from calling_card.keys.keyring import FileKeyring, KeyringError, KeyringExists
 from calling_card.keys.passkeys import WebPasskeys
 from calling_card.keys.passwords import ArgonPasswords
 from calling_card.logs import Log
-from calling_card.ports import Passwords, Ports, Store, StoreUnavailable
+from calling_card.ports import Fetcher, Passwords, Ports, Store, StoreUnavailable
 from calling_card.protocol.addresses import KNOWN_CALLBACKS
 from calling_card.protocol.answers import Desk
 from calling_card.protocol.ground import GRANT_TYPES, Ground
@@ -71,6 +75,7 @@ def assemble(
     entropy: Callable[[int], bytes] = secrets.token_bytes,
     log: Callable[..., None] | None = None,
     passwords: Passwords | None = None,
+    fetcher: Fetcher | None = None,
 ) -> Ports:
     """The ports around a store and a keyring."""
 
@@ -95,7 +100,25 @@ def assemble(
         repeats=budget(1, REPEATS),
         passwords=passwords or ArgonPasswords(entropy),
         passkeys=WebPasskeys(settings.issuer),
+        fetcher=fetcher or HttpsFetcher(outward(settings)),
+        pictures=PillowPictures(),
+        verifier=JoseVerifier(),
+        fetches=budget(settings.fetch_rate),
         log=log or Log(settings.log_level),
+    )
+
+
+def outward(settings: Settings) -> Outward:
+    """How far fetches may go under these settings."""
+    return Outward(
+        agent=f"calling-card/{__version__} (+{settings.issuer})",
+        ports=(443,) if settings.fetch_ports == "443" else (),
+        most=settings.fetch_limit,
+        most_of_a_host=settings.fetch_host_limit,
+        proxy=settings.fetch_proxy,
+        loopback=settings.fetch_loopback or settings.dev,
+        ca_file=settings.fetch_ca_file,
+        own_host=settings.issuer,
     )
 
 

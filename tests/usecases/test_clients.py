@@ -12,7 +12,8 @@ from calling_card.protocol.credentials import CLIENT_SECRET, Handle, owner, writ
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.store.memory import MemoryStore
-from calling_card.usecases.clients import ATTEMPTS, Known, Presented, authenticate, known_scopes
+from calling_card.usecases.authenticate import Presented, authenticate
+from calling_card.usecases.clients import ATTEMPTS, Known, known_scopes
 from calling_card.usecases.operate import delete, resume, rotate, suspend
 from calling_card.usecases.renew import credential_key
 from tests.ledger import meets

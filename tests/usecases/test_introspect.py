@@ -14,7 +14,7 @@ from calling_card.protocol.answers import information
 from calling_card.protocol.clients import State
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.usecases.clients import Presented
+from calling_card.usecases.authenticate import Presented
 from calling_card.usecases.introspect import Asked, introspect, revoke
 from calling_card.usecases.operate import delete, resume, rotate, suspend
 from calling_card.usecases.renew import credential_key, signing_key

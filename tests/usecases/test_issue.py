@@ -8,7 +8,7 @@ import pytest
 
 from calling_card.protocol import seals, tokens
 from calling_card.protocol.errors import No, Refusal
-from calling_card.usecases.clients import Presented
+from calling_card.usecases.authenticate import Presented
 from calling_card.usecases.exchange.asked import Asked
 from calling_card.usecases.issue import EXCHANGES, issue
 from calling_card.usecases.tokens import Issued, read

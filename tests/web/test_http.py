@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from calling_card.protocol.errors import No, Refusal
-from calling_card.usecases.clients import Presented
+from calling_card.usecases.authenticate import Presented
 from calling_card.web.http import Request, bearer, form, presented, source_network
 from tests.ledger import meets
 

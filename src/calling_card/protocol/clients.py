@@ -29,6 +29,10 @@ class Door(StrEnum):
     """The wire form by which a client came in."""
 
     RFC7591 = "rfc7591"
+    SCR2011 = "scr2011"
+    MASTODON = "mastodon"
+    CIMD = "cimd"
+    LOOKER = "looker"
     ADMIN = "admin"
 
 

@@ -13,7 +13,8 @@ from calling_card.protocol.events import Event
 from calling_card.protocol.grants import Grant, Stage, ended, of_client, told
 from calling_card.protocol.people import Standing
 from calling_card.protocol.resources import canonical
-from calling_card.usecases.clients import ATTEMPTS, Presented, authenticate, refused
+from calling_card.usecases.authenticate import Presented, authenticate, refused
+from calling_card.usecases.clients import ATTEMPTS
 from calling_card.usecases.tokens import Living, living, read
 
 

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from calling_card.ports import Ports
 from calling_card.protocol.clients import words
 from calling_card.protocol.errors import No, Refusal
-from calling_card.usecases.clients import Known, authenticate
+from calling_card.usecases.authenticate import authenticate
+from calling_card.usecases.clients import Known
 from calling_card.usecases.exchange.asked import Asked
 from calling_card.usecases.exchange.code import by_code
 from calling_card.usecases.exchange.own import by_itself

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote_plus
 import msgspec
 
 from calling_card.protocol.errors import No, Refusal
-from calling_card.usecases.clients import Presented
+from calling_card.usecases.authenticate import Presented
 
 JSON_TYPE = (b"content-type", b"application/json")
 JWT_TYPE = (b"content-type", b"application/jwt")

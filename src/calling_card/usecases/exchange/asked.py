@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from calling_card.usecases.clients import Presented
+from calling_card.usecases.authenticate import Presented
 
 
 @dataclass(frozen=True, slots=True)
