@@ -41,14 +41,15 @@ async def first_signing_keys(ports: Ports) -> None:
 async def next_signing_keys(ports: Ports, by: str) -> Sequence[str]:
     """The next key per algorithm is published and does not sign yet, so that caches know it in time (OIDC Core §10.1.1, A-65).
 
-    Returns the kids of all that wait.
+    Returns the kids of all that wait, in the order of the signer's algorithms.
     """
     waiting = {key.alg: key for key in await ports.store.signing_keys() if key.state == "known"}
     made = [replace(_made(ports, alg), state="known") for alg in ports.signer.algs if alg not in waiting]
     if made:
         event = Event("key_published", ports.now(), b"", "operator", body={"key": _names(made), "by": by})
         await ports.store.put_signing_keys(made, event)
-    return [key.kid for key in (*waiting.values(), *made)]
+    there = waiting | {key.alg: key for key in made}
+    return [there[alg].kid for alg in ports.signer.algs]
 
 
 async def signing_key(ports: Ports, by: str) -> Sequence[str]:
