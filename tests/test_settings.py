@@ -31,6 +31,7 @@ def other(row: Setting) -> object:
         "jwt_lifetime": 200,
         "default_scope": "other scope",
         "trusted_proxies": ("10.0.0.0/8", "fd00::/8"),
+        "fetch_proxy": "http://proxy.internal:3128",
     }
     if row.name in special:
         return special[row.name]
@@ -387,3 +388,26 @@ def test_every_url_of_ours_is_made_from_the_issuer(issuer: str, base: str) -> No
 )
 def test_only_the_plain_spellings_of_this_machine_are_this_machine(host: str, local: bool) -> None:
     assert is_loopback(host) is local
+
+
+@meets("D-14")
+@pytest.mark.parametrize(
+    "url", ["proxy.internal:3128", "socks5://proxy.internal:1080", "http://", "http://proxy:0", "http://proxy:x", "http://proxy/way"]
+)
+def test_an_egress_proxy_is_named_by_a_url_that_can_be_one(url: str) -> None:
+    with pytest.raises(BadSettings, match=r"^fetch_proxy: must be an http or https URL"):
+        load({"fetch_proxy": url}, environment=NOTHING)
+
+
+@meets("D-14")
+@pytest.mark.parametrize("url", ["http://proxy.internal:3128", "https://caller:secret@proxy.internal", "http://[::1]:3128/"])
+def test_its_url_may_have_a_user_and_a_password(url: str) -> None:
+    assert load({"fetch_proxy": url}, environment=NOTHING).fetch_proxy == url
+
+
+@meets("D-10", "X-01")
+@pytest.mark.parametrize("values", [{"fetch_loopback": True}, {"fetch_ca_file": "ca.pem"}])
+def test_this_machine_is_fetched_from_only_by_a_server_that_nobody_else_reaches(values: dict[str, object]) -> None:
+    with pytest.raises(BadSettings, match=r": only with an issuer on loopback$"):
+        load({"issuer": "https://as.example", "host": "127.0.0.1", **values}, environment=NOTHING)
+    assert load(values, environment=NOTHING).issuer == "http://127.0.0.1:8000"

@@ -28,7 +28,7 @@ from calling_card.usecases.audit import CHAIN, new_writer
 from calling_card.usecases.provide import Added, Wanted, add_resource, invite
 from calling_card.usecases.renew import first_signing_keys
 from calling_card.web.app import App
-from calling_card.wiring import assemble, ground
+from calling_card.wiring import assemble, customs, document, ground
 from tests.passwords import QuickPasswords
 from tests.strangers import Strangers
 
@@ -268,7 +268,7 @@ def _headers(token: str | None) -> dict[str, str]:
 
 async def world(folder: Path, store: Store | None = None, /, *, sqlite: bool = False, **changed: object) -> World:
     """A server in ``folder`` with some settings changed; only the keyring is kept there, and the database with ``sqlite``."""
-    values = {"issuer": ISSUER, "host": "127.0.0.1", "failure_rate": 0, **changed}
+    values = {"issuer": ISSUER, "host": "127.0.0.1", "failure_rate": 0, "fetch_rate": 0, **changed}
     settings = check(complete(replace(Settings(), **values)))  # type: ignore[arg-type] # the names and types of Settings, test by test
     clock = Clock()
     folder.mkdir(exist_ok=True)
@@ -305,8 +305,8 @@ def _around(settings: Settings, store: Store, keyring: FileKeyring, clock: Clock
 
     signer = JoseSigner(keyring, {**MAKERS, "RS256": lambda: next(_rsa_keys())})
     strangers = Strangers(clock)
-    ports = assemble(settings, store, keyring, now=clock, log=log, passwords=QuickPasswords(), fetcher=strangers)
-    return World(replace(ports, signer=signer), clock, lines, strangers)
+    ports = assemble(settings, store, keyring, now=clock, log=log, passwords=QuickPasswords())
+    return World(replace(ports, signer=signer, fetcher=strangers), clock, lines, strangers)
 
 
 @cache
@@ -322,7 +322,15 @@ def changed(some: World, **values: object) -> Generator[World]:
     before = some.ports
     desk = Desk(settings.issuer, settings.registration_endpoint, settings.management)
     rules = uninvited(settings.anonymous_scopes or None, settings.default_scope)
-    some.ports = replace(before, settings=settings, ground=ground(settings), desk=desk, rules=rules)
+    some.ports = replace(
+        before,
+        settings=settings,
+        ground=ground(settings),
+        desk=desk,
+        rules=rules,
+        customs=customs(settings),
+        document=document(settings),
+    )
     some.app = App(some.ports)
     try:
         yield some

@@ -138,7 +138,7 @@ def paths() -> Iterator[str]:
         (
             code(where(row)),
             row.methods,
-            row.meaning,
+            row.meaning + (f" Setting `{row.setting}`." if row.setting else ""),
             row.auth,
             row.media,
             row.body_limit or ("setting `body_limit`" if row.media else ""),
@@ -182,6 +182,7 @@ def announced() -> Iterator[str]:
         scopes=DEFAULTS.scopes,
         resources=(),
         algs=ALGS,
+        assertion_algs=ground.ASSERTION_ALGS,
         languages=LANGUAGES,
     )
     lines = [(code(row.name), row.meaning, json_of(row.value(ours)), row.section) for row in server.MEMBERS]

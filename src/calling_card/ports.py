@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from calling_card.protocol.answers import Desk
+from calling_card.protocol.clientids import Customs
 from calling_card.protocol.clients import Client
 from calling_card.protocol.documents import Version
 from calling_card.protocol.events import Event, Recorded
@@ -57,6 +58,18 @@ class Invitation:
     hosts: tuple[str, ...] | None
     """Hosts that redirect URIs may have, or None: any."""
     owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostedDocument:
+    """A client metadata document that lies here for a developer (D-52)."""
+
+    id: str
+    body: bytes
+    owner: str
+    created_at: int
+    expires_at: int
+    """Seconds since 1970; from then on it is as if it were not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +132,7 @@ class Store(Protocol):
         ...
 
     async def remove(self, client: Client, event: Event, tombstone_until: int) -> bool:
-        """Delete the client with grants, marks, consents and resources, leave a tombstone; False: it was gone already."""
+        """Delete the client with all it has but once-only facts, and leave a tombstone; False: it was gone already."""
         ...
 
     async def revoke(self, client: Client, mark: bytes, expires_at: int, event: Event, grant: bytes | None = None) -> None:
@@ -164,6 +177,22 @@ class Store(Protocol):
         """
         ...
 
+    async def end_all(self, before: Client, after: Client, event: Event) -> bool:
+        """As `replace`, and end every grant and forget every remembered yes of the client with it (D-56)."""
+        ...
+
+    async def host_document(self, document: HostedDocument, event: Event) -> None:
+        """Keep a document for a developer; those that have expired go."""
+        ...
+
+    async def hosted_document(self, id: str) -> HostedDocument | None:
+        """A document that was kept for a developer, expired or not."""
+        ...
+
+    async def drop_hosted(self, id: str, event: Event) -> bool:
+        """Let go of a developer's document; False: it was gone already."""
+        ...
+
     async def give(self, client: Client, grant: Grant, consent: Consent | None, event: Event) -> bool:
         """Keep a pending grant, and remember the yes in the place of an equal one.
 
@@ -190,6 +219,10 @@ class Store(Protocol):
 
     async def approved(self, client: Client) -> bool:
         """Whether anybody ever redeemed a grant of this very client."""
+        ...
+
+    async def grants_alive(self, client: Client) -> int:
+        """How many grants of this very client live."""
         ...
 
     async def withdraw(self, person: bytes, key: bytes, event: Event) -> bool:
@@ -497,6 +530,10 @@ class Ports:
     """What the vocabulary takes and serves."""
     rules: Rules
     """The rule set of clients without an invitation."""
+    customs: Customs
+    """Which URLs are taken for clients."""
+    document: Purpose
+    """How their documents are asked for."""
     store: Store
     keyring: Keyring
     signer: Signer

@@ -146,7 +146,9 @@ class Settings:
         7776000, "Seconds after which a person must be asked again, however often the client refreshed; 0: no end."
     )
     refresh_idle: int = _row(2592000, "Seconds without a refresh after which the refresh token ends; 0: no end.")
-    pkce: str = _row("always", "Who must send a code challenge: every client, or those without a secret.", "always", "public")
+    pkce: str = _row(
+        "always", "Who must send a code challenge: every client, those without a secret, nobody.", "always", "public", "optional"
+    )
     error_redirects: str = _row("known", "Errors before the person acted: to clients that somebody approved, or always.", "known", "always")
     userinfo_any_audience: bool = _row(False, "Whether userinfo also takes tokens that are for a resource server.")
     session_lifetime: int = _row(1209600, "Seconds a browser stays signed in.")
@@ -158,6 +160,7 @@ class Settings:
     client_documents: bool = _row(True, "Whether operators may host client metadata documents for developers here.")
     clients_allowed: tuple[str, ...] = _row((), "URL clients that may come: URLs, hosts, *.hosts; empty: all that are not denied.")
     clients_denied: tuple[str, ...] = _row((), "URL clients that may not come: URLs, hosts, *.hosts.")
+    clients_pinned: tuple[str, ...] = _row((), "URL clients whose document is not read again but by an operator: URLs, hosts, *.hosts.")
     client_id_query: bool = _row(False, "Whether the URL of a client may have a query.")
     client_id_bare_host: bool = _row(False, "Whether the URL of a client metadata document may have the path / alone.")
     client_id_length: int = _row(512, "Bytes the URL of a client may have.")
@@ -260,6 +263,7 @@ def complete(settings: Settings) -> Settings:
 def check(settings: Settings) -> Settings:
     """Refuse combinations that are not safe (A-02, A-04, A-91, H-25). Raises `BadSettings`."""
     _check_issuer(settings)
+    _check_proxy(settings.fetch_proxy)
     if not _PATH.fullmatch(settings.registration_path):
         raise BadSettings(
             "registration_path: must begin with / and not end with one, for example /register; letters, digits and ._~- between"
@@ -291,6 +295,13 @@ def _check_issuer(settings: Settings) -> None:
     for name in ("fetch_loopback", "fetch_ca_file"):
         if getattr(settings, name) and not loopback:
             raise BadSettings(f"{name}: only with an issuer on loopback")
+
+
+def _check_proxy(url: str) -> None:
+    """The text itself may have a password in it."""
+    parts = _split(url) if url else None
+    if url and (parts is None or parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/")):
+        raise BadSettings("fetch_proxy: must be an http or https URL of a host and a port, for example http://proxy.internal:3128")
 
 
 def _split(url: str) -> SplitResult | None:

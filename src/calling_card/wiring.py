@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from calling_card import __version__
@@ -18,9 +19,11 @@ from calling_card.keys.keyring import FileKeyring, KeyringError, KeyringExists
 from calling_card.keys.passkeys import WebPasskeys
 from calling_card.keys.passwords import ArgonPasswords
 from calling_card.logs import Log
-from calling_card.ports import Fetcher, Passwords, Ports, Store, StoreUnavailable
+from calling_card.ports import Passwords, Ports, Store, StoreUnavailable
 from calling_card.protocol.addresses import KNOWN_CALLBACKS
 from calling_card.protocol.answers import Desk
+from calling_card.protocol.clientids import Customs
+from calling_card.protocol.fetching import DOCUMENT, Purpose
 from calling_card.protocol.ground import GRANT_TYPES, Ground
 from calling_card.protocol.idtokens import ALGS
 from calling_card.protocol.policy import uninvited
@@ -63,6 +66,7 @@ def ground(settings: Settings) -> Ground:
         infer_native=settings.infer_native,
         related_hosts=settings.related_hosts,
         signing_algs=ALGS,
+        effects=frozenset({"sector_identifier_uri"}),
     )
 
 
@@ -75,7 +79,6 @@ def assemble(
     entropy: Callable[[int], bytes] = secrets.token_bytes,
     log: Callable[..., None] | None = None,
     passwords: Passwords | None = None,
-    fetcher: Fetcher | None = None,
 ) -> Ports:
     """The ports around a store and a keyring."""
 
@@ -87,6 +90,8 @@ def assemble(
         desk=Desk(settings.issuer, settings.registration_endpoint, settings.management),
         ground=ground(settings),
         rules=uninvited(settings.anonymous_scopes or None, settings.default_scope),
+        customs=customs(settings),
+        document=document(settings),
         store=store,
         keyring=keyring,
         signer=signing.JoseSigner(keyring),
@@ -100,12 +105,40 @@ def assemble(
         repeats=budget(1, REPEATS),
         passwords=passwords or ArgonPasswords(entropy),
         passkeys=WebPasskeys(settings.issuer),
-        fetcher=fetcher or HttpsFetcher(outward(settings)),
+        fetcher=HttpsFetcher(outward(settings), now, time.monotonic),
         pictures=PillowPictures(),
         verifier=JoseVerifier(),
         fetches=budget(settings.fetch_rate),
         log=log or Log(settings.log_level),
     )
+
+
+def customs(settings: Settings) -> Customs:
+    """Which URLs are taken for clients under these settings."""
+    return Customs(
+        issuer=settings.issuer,
+        cimd=settings.client_id_metadata_documents,
+        looker=settings.client_discovery,
+        atproto="atproto" in settings.client_dialects,
+        query=settings.client_id_query,
+        bare_host=settings.client_id_bare_host,
+        longest=settings.client_id_length,
+        only_443=settings.fetch_ports == "443",
+        loopback=settings.fetch_loopback or settings.dev,
+        insertion=settings.wellknown_insertion,
+        public=settings.discovered_public,
+        named=settings.document_name == "required",
+        redirects=settings.document_redirects,
+        allowed=settings.clients_allowed,
+        denied=settings.clients_denied,
+        pinned=settings.clients_pinned,
+    )
+
+
+def document(settings: Settings) -> Purpose:
+    """How documents of clients are asked for; servers of Solid may have JSON only under its linked name (D-63)."""
+    accept = "application/ld+json, application/json" if "solid" in settings.client_dialects else DOCUMENT.accept
+    return replace(DOCUMENT, accept=accept, limit=settings.document_limit)
 
 
 def outward(settings: Settings) -> Outward:
@@ -119,6 +152,7 @@ def outward(settings: Settings) -> Outward:
         loopback=settings.fetch_loopback or settings.dev,
         ca_file=settings.fetch_ca_file,
         own_host=settings.issuer,
+        stale_if_error=settings.stale_if_error,
     )
 
 

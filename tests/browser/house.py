@@ -33,7 +33,7 @@ class House:
         self._port = free_port()
         self.issuer = f"http://localhost:{self._port}"
         self._server = Server(data, issuer=self.issuer, port=self._port)
-        self._settings = Settings(issuer=self.issuer, data=str(data))
+        self.settings = Settings(issuer=self.issuer, data=str(data))
         self._numbers: Iterator[int] = itertools.count(1)
 
     def open(self) -> None:
@@ -54,6 +54,6 @@ class House:
         return Somebody(name, full_name, PASSWORD, subject)
 
     async def _added(self, name: str, full_name: str) -> str:
-        async with opened(self._settings) as ports:
+        async with opened(self.settings) as ports:
             made = await add(ports, Wanted(name, PASSWORD, {"name": full_name}, Role.NONE, "tester"))
         return made.person.subject

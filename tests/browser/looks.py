@@ -48,3 +48,9 @@ def picture(window: Window, folder: Path, name: str) -> None:
     for width in (NARROW, 1280):
         window.page.set_viewport_size({"width": width, "height": 800})
         window.page.screenshot(path=folder / f"{name}-{width}.png", full_page=True)
+
+
+def size_of(window: Window, place: str) -> float:
+    """Of its letters, in pixels."""
+    size: float = window.page.locator(place).evaluate("(element) => parseFloat(getComputedStyle(element).fontSize)")
+    return size

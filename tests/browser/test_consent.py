@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from tests.browser.client import SCOPE, Client
 from tests.browser.house import House, Somebody
+from tests.browser.looks import size_of
 from tests.browser.site import HOST, SCHEME, Site
 from tests.browser.window import Opens, Window
 from tests.ledger import meets
@@ -61,12 +62,6 @@ def look_of(window: Window, id: str) -> dict[str, object]:
         }"""
     )
     return look
-
-
-def size_of(window: Window, place: str) -> float:
-    """Of its letters, in pixels."""
-    size: float = window.page.locator(place).evaluate("(element) => parseFloat(getComputedStyle(element).fontSize)")
-    return size
 
 
 def test_no_goes_back_to_the_client_as_access_denied(window: Window, ann: Somebody, notes: Client, site: Site) -> None:

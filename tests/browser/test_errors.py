@@ -10,7 +10,10 @@ from tests.browser.site import HOST, Site
 from tests.browser.window import Opens, Window
 from tests.ledger import meets
 
-STRANGER = "This server does not know the application, or no longer. Start again there: it may introduce itself anew."
+STRANGER = (
+    "This server does not know the application any more, or could not read the description that it publishes. "
+    "Start again there; if that does not help, tell its makers."
+)
 WRONG = "The application that sent you here asked in a way that does not work. You can only go back and tell its makers."
 ELSEWHERE = "The application wants the answer at an address that it has not registered. To protect you, we do not send it there."
 

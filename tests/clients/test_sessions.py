@@ -14,11 +14,14 @@ import msgspec
 import pytest
 
 from calling_card.usecases.provide import Added
+from tests.addresses import publish
 from tests.ledger import meets
 from tests.visitor import Browser, Page, answer_of, person_client, somebody, tokens
 from tests.world import Reply, World, world
 
 RESOURCE = "https://mcp.example/mcp"
+ADDRESS = "https://app.example.com/client.json"
+"""The client_id of clients that were given the address of a document."""
 PERSON = "test-browser"
 """What the person's browser called itself; any other caller of the authorization endpoint is the client looking first."""
 GOES_ON = (200, 302, 303, 307, 308)
@@ -106,6 +109,7 @@ class Replay:
         assert told["issuer"] == self.server.ports.settings.issuer
         assert {"registration_endpoint", "authorization_endpoint", "token_endpoint"} <= told.keys()
         assert "S256" in told["code_challenge_methods_supported"]
+        assert told["client_id_metadata_document_supported"] is True
         assert None not in told.values()
 
     async def register(self, step: Step) -> None:
@@ -180,6 +184,7 @@ async def replay(tmp_path: Path) -> Replay:
     server = await world(tmp_path / "new")
     await somebody(server)
     resource = await server.resource(RESOURCE, scope="mcp:read mcp:write")
+    publish(server, ADDRESS, client_name="MCP client", redirect_uris=["http://localhost/callback"], scope="mcp:read")
     return Replay(server, resource, Browser(server), card, before["refresh_token"])
 
 
@@ -187,6 +192,8 @@ async def replay(tmp_path: Path) -> Replay:
 @pytest.mark.parametrize("name", SESSIONS)
 async def test_a_captured_login_comes_to_its_end(replay: Replay, name: str) -> None:
     steps = SESSIONS[name].requests
+    if name.endswith("-cimd"):
+        replay.card = {"client_id": ADDRESS, "token_endpoint_auth_method": "none"}
 
     for step in steps:
         await replay.step(step)
@@ -194,3 +201,4 @@ async def test_a_captured_login_comes_to_its_end(replay: Replay, name: str) -> N
     assert replay.seen == [f"{step.kind} {step.status}" for step in steps]
     assert replay.seen[-1] in ("mcp 200", "mcp 202")
     assert replay.token
+    assert replay.server.strangers.asked == ([ADDRESS] if name.endswith("-cimd") else [])

@@ -71,10 +71,10 @@ class Running:
         """That person in a new browser."""
         return Visitor(self.issuer, NAME, PASSWORD)
 
-    def plan(self, resource: str, method: str, program: dict[str, object]) -> Plan:
-        """Invite one client to be this program and to ask for tokens to this resource."""
+    def plan(self, resource: str, method: str, program: dict[str, object], *, uses: int = 1) -> Plan:
+        """Invite one client, or so many, to be this program and to ask for tokens to this resource."""
         grants = [f"--grant={grant}" for grant in GRANTS]
-        invitation = self.command("invite", *grants, "--scope", SCOPE, "--uses", "1")
+        invitation = self.command("invite", *grants, "--scope", SCOPE, "--uses", str(uses))
         return Plan(self.issuer, str(invitation["initial_access_token"]), resource, self.introspectors[resource], method, program)
 
 

@@ -24,6 +24,8 @@ class App:
 
     notes: Notes
     visitor: Visitor
+    address: str | None = None
+    """Where the program publishes what it says of itself, if it does."""
     tokens: OAuthToken | None = None
     client: OAuthClientInformationFull | None = None
     asked: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
@@ -79,7 +81,7 @@ class App:
     @asynccontextmanager
     async def session(self) -> AsyncGenerator[Client]:
         card = OAuthClientMetadata(client_name="Scribe", redirect_uris=[AnyUrl(CALLBACK)])
-        provider = OAuthClientProvider(self.notes.resource, card, self, self.open_browser, self.come_back)
+        provider = OAuthClientProvider(self.notes.resource, card, self, self.open_browser, self.come_back, client_metadata_url=self.address)
         async with (
             create_mcp_http_client(auth=provider) as http,
             Client(streamable_http_client(self.notes.resource, http_client=http)) as mcp,

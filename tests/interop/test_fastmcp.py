@@ -62,9 +62,9 @@ async def call(mcp: Client[StreamableHttpTransport], tool: str, **arguments: obj
     return (result.structured_content or {})["result"]
 
 
-async def a_whole_life(notes: Notes, window: Window, subject: str) -> None:
-    """Register, ask, read, write, refresh."""
-    auth = OAuth(callback_timeout=30)
+async def a_whole_life(notes: Notes, window: Window, subject: str, address: str | None = None) -> OAuth:
+    """Register, or be the address of a document; ask, read, write, refresh."""
+    auth = OAuth(callback_timeout=30, client_metadata_url=address)
     async with program(notes, auth) as mcp:
         assert await call(mcp, "list_notes") == []
         first = token_of(auth)
@@ -77,6 +77,7 @@ async def a_whole_life(notes: Notes, window: Window, subject: str) -> None:
     assert set(str(known["scope"]).split()) == {READ, WRITE}
     assert token_of(auth) != first
     assert "FastMCP Client" in window.visitor.texts["client-name"]
+    return auth
 
 
 @meets("R-01", "A-16", "A-30", "H-15")

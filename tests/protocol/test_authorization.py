@@ -61,7 +61,7 @@ def card(**members: JSON) -> Card:
     return made | members
 
 
-BOUNDS = Bounds(card=card(), known=KNOWN, ceiling=None, pkce=True, strict=False)
+BOUNDS = Bounds(card=card(), known=KNOWN, ceiling=None, pkce="always", strict=False)
 
 
 def said(**changed: str) -> Said:
@@ -498,11 +498,11 @@ def test_only_a_challenge_by_s256_is_taken(changed: Mapping[str, str], why: str)
 def test_who_must_send_a_challenge_is_a_setting_but_never_a_client_without_a_secret() -> None:
     confidential = card(token_endpoint_auth_method="client_secret_basic")
     left_out = {"code_challenge": "", "code_challenge_method": ""}
-    relaxed = replace(BOUNDS, card=confidential, pkce=False)
+    relaxed = replace(BOUNDS, card=confidential, pkce="public")
 
     assert wish(said(**left_out), relaxed).challenge == ""
     assert refused(replace(BOUNDS, card=confidential), **left_out)[0] is No.INVALID_REQUEST
-    assert refused(replace(BOUNDS, pkce=False), **left_out)[0] is No.INVALID_REQUEST
+    assert refused(replace(BOUNDS, pkce="public"), **left_out)[0] is No.INVALID_REQUEST
     assert refused(relaxed, code_challenge_method="plain")[0] is No.INVALID_REQUEST
 
 

@@ -35,6 +35,11 @@ def test_the_place_of_a_client_never_changes() -> None:
         (Door.RFC7591, Tier.VOUCHED, "iat"),
         (Door.RFC7591, Tier.ANONYMOUS, "anonymous"),
         (Door.RFC7591, Tier.URL, "anonymous"),
+        (Door.SCR2011, Tier.ANONYMOUS, "scr2011"),
+        (Door.SCR2011, Tier.TOKEN, "scr2011"),
+        (Door.MASTODON, Tier.ANONYMOUS, "mastodon"),
+        (Door.CIMD, Tier.URL, "cimd"),
+        (Door.LOOKER, Tier.URL, "looker"),
     ],
 )
 def test_how_a_client_came_to_be_is_told_in_one_word(door: Door, tier: Tier, word: str) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from calling_card.protocol.clients import JSON, Card
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.ground import Ground, Limits
+from calling_card.protocol.ground import AUTH_METHODS, Ground, Limits
 from calling_card.protocol.metadata import Change, Judged, judge, needs_secret
 from calling_card.protocol.vocabulary import MEMBERS, Kind
 from tests.ledger import meets
@@ -627,9 +627,9 @@ def test_the_default_is_known_even_where_the_list_does_not_say_so() -> None:
 
 
 @meets("S0-18", "R-07")
-@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "none"])
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none"])
 def test_a_served_method_is_kept_and_followed_by_the_other_endpoints(method: str) -> None:
-    card = said(token_endpoint_auth_method=method).card
+    card = said(token_endpoint_auth_method=method, jwks_uri="https://a.example/k").card
 
     assert [card[f"{endpoint}_endpoint_auth_method"] for endpoint in ("token", "introspection", "revocation")] == [method] * 3
 
@@ -638,8 +638,6 @@ def test_a_served_method_is_kept_and_followed_by_the_other_endpoints(method: str
 @pytest.mark.parametrize(
     "method",
     [
-        "private_key_jwt",
-        "client_secret_jwt",
         "tls_client_auth",
         "self_signed_tls_client_auth",
         "attest_jwt_client_auth",
@@ -652,7 +650,7 @@ def test_a_method_that_is_not_served_is_refused_by_name(method: str, ground: Gro
     refusal = refused({**CB, "token_endpoint_auth_method": method, "jwks_uri": "https://a.example/k"}, ground)
 
     assert refusal.no is No.INVALID_CLIENT_METADATA
-    assert "does not serve it (yet); it serves client_secret_basic, client_secret_post, none" in refusal.description
+    assert f"does not serve it (yet); it serves {', '.join(AUTH_METHODS)}" in refusal.description
     assert f"got '{method}'" in refusal.description
 
 

@@ -23,7 +23,8 @@ SERVED = Served(
         )
     },
     grant_types=("authorization_code", "client_credentials"),
-    auth_methods=("client_secret_basic", "client_secret_post", "none"),
+    auth_methods=("client_secret_basic", "client_secret_post", "private_key_jwt", "none"),
+    assertion_algs=("ES256", "HS256"),
     scopes=("openid", "orders"),
     resources=("https://api.example",),
     algs=("RS256", "ES256"),
@@ -56,11 +57,14 @@ def test_everything_served_is_said_and_the_issuer_is_byte_for_byte() -> None:
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
         "grant_types_supported": ["authorization_code", "client_credentials"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"],
+        "token_endpoint_auth_signing_alg_values_supported": ["ES256", "HS256"],
         "introspection_endpoint": "https://as.example/tenant/introspect",
-        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "private_key_jwt"],
+        "introspection_endpoint_auth_signing_alg_values_supported": ["ES256", "HS256"],
         "revocation_endpoint": "https://as.example/tenant/revoke",
-        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"],
+        "revocation_endpoint_auth_signing_alg_values_supported": ["ES256", "HS256"],
         "service_documentation": "https://docs.example/",
         "protected_resources": ["https://api.example"],
     }
@@ -91,16 +95,29 @@ def test_what_is_not_served_leaves_no_member_behind() -> None:
         "userinfo_signing_alg_values_supported",
         "grant_types_supported",
         "introspection_endpoint_auth_methods_supported",
+        "token_endpoint_auth_signing_alg_values_supported",
+        "introspection_endpoint_auth_signing_alg_values_supported",
+        "revocation_endpoint_auth_signing_alg_values_supported",
         "service_documentation",
         "protected_resources",
     }
+
+
+@meets("A-05")
+@pytest.mark.parametrize("method", ["client_secret_jwt", "private_key_jwt"])
+def test_algorithms_of_assertions_are_listed_exactly_where_a_method_needs_them(method: str) -> None:
+    with_jwt, without = document(replace(SERVED, auth_methods=(method,))), document(replace(SERVED, auth_methods=("client_secret_basic",)))
+
+    for endpoint in ("token", "introspection", "revocation"):
+        name = f"{endpoint}_endpoint_auth_signing_alg_values_supported"
+        assert (with_jwt[name], name in without) == (["ES256", "HS256"], False)
 
 
 def test_no_member_is_described_twice_and_each_has_its_section() -> None:
     names = [member.name for member in MEMBERS]
 
     assert len(set(names)) == len(names)
-    assert all(member.section.startswith(("RFC ", "OIDC ")) and member.meaning.endswith(".") for member in MEMBERS)
+    assert all(member.section.startswith(("RFC ", "OIDC ", "CIMD ", "OAuth ")) and member.meaning.endswith(".") for member in MEMBERS)
 
 
 @meets("H-30")

@@ -114,7 +114,7 @@ def test_the_algorithm_of_an_assertion_fits_the_method(endpoint: str) -> None:
     assert card_of(**secret, **{alg: "HS256"})[alg] == "HS256"
     assert f"{alg}: does not go with {method} private_key_jwt" in problem(**keyed, **{alg: "HS256"})
     assert f"{alg}: does not go with {method} client_secret_jwt" in problem(**secret, **{alg: "ES256"})
-    assert f"{alg}: is not served; served are RS256" in problem(**keyed, **{alg: "ES512"})
+    assert f"{alg}: is not served; served are RS256" in problem(**keyed, **{alg: "ES256K"})
     assert f"{alg}: must not be none" in problem(**keyed, **{alg: "none"})
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from calling_card.ports import Invitation, SigningKey, Store
 from calling_card.protocol.clients import Client, Door, Generations, Route, State, Tier, client_key
+from calling_card.protocol.documents import Version
 from calling_card.protocol.events import Event, Recorded, link
 from calling_card.protocol.grants import Consent, Grant, Stage
 from calling_card.protocol.people import Passkey, Person, Role, Session
@@ -54,6 +55,25 @@ def a_client(name: str = "c1", *, incarnation: bytes = b"i" * 8, secret: bool = 
         secret=Generations(rotated_at=NOW, issued_key=2, confirmed_key=2) if secret else None,
         secret_expires_at=0,
         last_used_day=NOW // 86_400,
+    )
+
+
+def a_version(client: Client, number: int = 1, *, at: int = NOW) -> Version:
+    body = f'{{"client_id":"{client.client_id}","client_name":"Notes {number} of {at}"}}'.encode()
+    return Version(
+        client_key=client.key,
+        number=number,
+        url=client.client_id,
+        body=body,
+        digest=hashlib.sha256(body).digest(),
+        metadata=client.metadata,
+        decision=client.decision,
+        etag=f'"{number}"',
+        last_modified="Fri, 20 Nov 2026 12:00:00 GMT",
+        seen_at=at,
+        checked_at=at,
+        fresh_until=at + 300,
+        stale_until=at + 3900,
     )
 
 

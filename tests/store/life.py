@@ -5,8 +5,21 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from calling_card.protocol.clients import Client, Route, State
 from calling_card.store.sqlite import SqliteStore
-from tests.store.examples import CHAIN_KEY, NOW, Clock, a_client, a_consent, a_grant, a_person, a_session, an_event, an_invitation
+from tests.store.examples import (
+    CHAIN_KEY,
+    NOW,
+    Clock,
+    a_client,
+    a_consent,
+    a_grant,
+    a_person,
+    a_session,
+    a_version,
+    an_event,
+    an_invitation,
+)
 
 ANN = a_person("ann")
 
@@ -36,6 +49,27 @@ async def one(store: SqliteStore, name: str) -> None:
         say(f"{name} removed")
 
 
+def an_address(name: str) -> Client:
+    return a_client(f"https://{name}.example/", route=Route.CIMD)
+
+
+async def one_address(store: SqliteStore, name: str) -> None:
+    """Be met, be allowed something, be read anew, be allowed it again, be stopped. Each step is said when it was acknowledged."""
+    client = an_address(name)
+    first, second = a_version(client), a_version(client, 2)
+    await store.meet(client, first, an_event("client_met", client))
+    say(f"{name} met")
+    await store.give(client, a_grant(client, ANN), a_consent(client, ANN), an_event("code_given", client))
+    say(f"{name} given")
+    became = replace(client, metadata=b'{"client_name":"new"}')
+    await store.read_again(first, second, became, an_event("document_changed", client), end=True)
+    say(f"{name} read")
+    await store.give(became, a_grant(client, ANN, b"h" * 16), a_consent(client, ANN), an_event("code_given", client))
+    say(f"{name} given again")
+    await store.end_all(became, replace(became, state=State.SUSPENDED), an_event("client_suspended", client))
+    say(f"{name} stopped")
+
+
 def first_session(name: str) -> bytes:
     return f"first {name}".encode()
 
@@ -45,14 +79,17 @@ def second_session(name: str) -> bytes:
 
 
 async def main(path: Path) -> None:
-    """Four clients at a time, until the end or the fault."""
+    """Four clients and two addresses at a time, until the end or the fault."""
     store = SqliteStore.open(path, chain_key=CHAIN_KEY, writer=b"writer-1", now=Clock())
     await store.invite(an_invitation(1000), an_event("initial_access_token_created"))
     say("invited")
     await store.add_person(ANN, an_event("person_added"))
     say("peopled")
     for turn in range(20):
-        await asyncio.gather(*(one(store, f"{turn}-{number}") for number in range(4)))
+        await asyncio.gather(
+            *(one(store, f"{turn}-{number}") for number in range(4)),
+            *(one_address(store, f"at-{turn}-{number}") for number in range(2)),
+        )
     await store.close()
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from calling_card.ports import KeyCollision, Registration, Rows, Store, StoreUnavailable
-from calling_card.protocol.clients import Client, Route, State, Tier
+from calling_card.protocol.clients import Client, Generations, Route, State, Tier
 from calling_card.protocol.events import Event
 from tests.ledger import meets
 from tests.store.conftest import Pair
@@ -532,6 +532,7 @@ async def test_living_generations_are_counted_by_key_number(store: Store) -> Non
     overlapping = replace(both, rat=replace(both.rat, issued=2, issued_key=4))
     await store.register(plain, an_event(), None)
     await store.register(overlapping, an_event(), None)
+    await store.register(replace(a_client("without"), rat=Generations(confirmed_key=0, issued_key=0)), an_event(), None)
     await store.invite(an_invitation(1), an_event("initial_access_token_created"))
     await store.invite(an_invitation(0, id=b"0" * 16), an_event("initial_access_token_created"))
     await store.invite(an_invitation(1, id=b"1" * 16, expires_at=NOW), an_event("initial_access_token_created"))

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from calling_card import faults
+from calling_card.protocol.clients import State
+from calling_card.protocol.grants import Stage
 from calling_card.store.sqlite import SqliteStore
 from tests.ledger import meets
 from tests.store.examples import CHAIN_KEY, Clock, a_client, a_grant, kinds
-from tests.store.life import ANN, first_session, second_session
+from tests.store.life import ANN, an_address, first_session, second_session
 
 ROOT = Path(__file__).parents[2]
-PASSES = {"store.migration": (1, 2), "store.closed": (1,)}
+PASSES = {"store.migration": (1, 2, 3), "store.closed": (1,)}
 DEATHS = [f"{name}:{number}" for name in sorted(faults.NAMES) if name.startswith("store.") for number in PASSES.get(name, (1, 2, 25))]
 
 
@@ -46,6 +48,19 @@ async def step_of(store: SqliteStore, name: str) -> int:
     return STEPS[grant is not None, first is not None, second is not None, client.metadata, client.rat.issued]
 
 
+async def step_of_address(store: SqliteStore, name: str) -> int:
+    """How far an address came, by its rows: 0 nothing, then met, given, read anew, given again, and 5 stopped."""
+    like = an_address(name)
+    client, versions = await store.client(like.key), await store.versions(like.key)
+    first, second = await store.grant(like.key, b"g" * 16), await store.grant(like.key, b"h" * 16)
+    stages = (first[0].stage if first else None, second[0].stage if second else None)
+    yeses = len(await store.consents(ANN.id, like))
+    if client is None:
+        assert (versions, stages, yeses) == ([], (None, None), 0)
+        return 0
+    return ADDRESS_STEPS[len(versions), client.metadata == NEW, client.state, stages, yeses]
+
+
 OLD, NEW = a_client().metadata, b'{"client_name":"new"}'
 STEPS = {
     (False, False, False, OLD, 1): 1,
@@ -57,6 +72,17 @@ STEPS = {
 """What may be found together: a grant, two sessions of which the second ends the first, the card, its generation."""
 
 
+PENDING, REVOKED = Stage.PENDING, Stage.REVOKED
+ADDRESS_STEPS: dict[tuple[int, bool, State, tuple[Stage | None, Stage | None], int], int] = {
+    (1, False, State.ACTIVE, (None, None), 0): 1,
+    (1, False, State.ACTIVE, (PENDING, None), 1): 2,
+    (2, True, State.ACTIVE, (REVOKED, None), 0): 3,
+    (2, True, State.ACTIVE, (REVOKED, PENDING), 1): 4,
+    (2, True, State.SUSPENDED, (REVOKED, REVOKED), 0): 5,
+}
+"""What may be found together: versions, the card of the newer one, the state, two grants, remembered yeses."""
+
+
 @meets("R-94")
 @pytest.mark.parametrize("fault", DEATHS)
 async def test_a_death_loses_nothing_acknowledged_and_halves_nothing(tmp_path: Path, fault: str) -> None:
@@ -66,7 +92,8 @@ async def test_a_death_loses_nothing_acknowledged_and_halves_nothing(tmp_path: P
     acknowledged = Counter(line.split()[0] for line in dead.stdout.splitlines() if " " in line)
     store = SqliteStore.open(tmp_path / "store.db", chain_key=CHAIN_KEY, writer=b"writer-2", now=Clock())
     steps = {f"{turn}-{number}": await step_of(store, f"{turn}-{number}") for turn in range(20) for number in range(4)}
-    for client, step in steps.items():
+    addresses = {f"at-{turn}-{number}": await step_of_address(store, f"at-{turn}-{number}") for turn in range(20) for number in range(2)}
+    for client, step in [*steps.items(), *addresses.items()]:
         assert acknowledged[client] <= step <= acknowledged[client] + 1
     written = Counter(await kinds(store))
     reached = [sum(step > least for step in steps.values()) for least in range(6)]
@@ -75,6 +102,9 @@ async def test_a_death_loses_nothing_acknowledged_and_halves_nothing(tmp_path: P
     assert written["signed_in"] == reached[2] + reached[3]
     assert written["client_replaced"] == reached[4]
     assert written["client_deleted"] == reached[5]
+    reached = [sum(step > least for step in addresses.values()) for least in range(5)]
+    assert [written["client_met"], written["document_changed"], written["client_suspended"]] == [reached[0], reached[2], reached[4]]
+    assert written["code_given"] == reached[1] + reached[3]
     invitation = await store.invitation(b"t" * 16)
     assert (1000 - invitation.uses_left if invitation else 0) == written["client_registered"]
     assert store._db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -85,7 +115,7 @@ def test_without_a_fault_nothing_dies(tmp_path: Path) -> None:
     life = lived(tmp_path / "store.db", "")
 
     assert life.returncode == 0, life.stderr
-    assert len(life.stdout.splitlines()) == 2 + 5 * 80 + 40
+    assert len(life.stdout.splitlines()) == 2 + 5 * 80 + 40 + 5 * 40
 
 
 def test_a_fault_that_names_no_point_is_refused(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_statement_across_clients_that_a_person_causes_stays_with_that_person(
 def test_every_table_is_strict_and_has_a_rowid(db: Database) -> None:
     tables = db.execute("SELECT name, strict, wr FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite_%'").fetchall()
 
-    assert len(tables) == 16
+    assert len(tables) == 17
     assert {(strict, without_rowid) for _, strict, without_rowid in tables} == {(1, 0)}
 
 
@@ -93,23 +93,23 @@ def test_tables_of_clients_have_a_unique_index_that_begins_with_the_client_key(d
 
 
 def test_a_new_file_gets_the_newest_schema_and_our_mark(db: Database) -> None:
-    assert version_of(db) == len(steps()) == 2
+    assert version_of(db) == len(steps()) == 3
     assert number(db, "application_id") == APPLICATION
 
 
 def test_migrating_twice_changes_nothing(db: Database) -> None:
     before = answers(db, "SELECT sql FROM sqlite_schema")
 
-    assert migrate(db) == 2
+    assert migrate(db) == 3
 
     assert answers(db, "SELECT sql FROM sqlite_schema") == before
 
 
 def test_a_later_step_is_taken_once(db: Database) -> None:
-    ladder = [*steps(), Step(3, "CREATE TABLE more (x INTEGER) STRICT; INSERT INTO more (x) VALUES (1)")]
+    ladder = [*steps(), Step(4, "CREATE TABLE more (x INTEGER) STRICT; INSERT INTO more (x) VALUES (1)")]
 
-    assert migrate(db, ladder) == 3
-    assert migrate(db, ladder) == 3
+    assert migrate(db, ladder) == 4
+    assert migrate(db, ladder) == 4
 
     assert answers(db, "SELECT x FROM more") == ["1"]
 
@@ -193,12 +193,12 @@ def test_names_that_differ_in_case_alone_keep_the_second_step_from_being_taken(e
 
 
 def test_a_step_that_fails_leaves_the_schema_as_it_was(db: Database) -> None:
-    ladder = [*steps(), Step(3, "CREATE TABLE more (x INTEGER) STRICT; CREATE TABLE clients (x INTEGER)")]
+    ladder = [*steps(), Step(4, "CREATE TABLE more (x INTEGER) STRICT; CREATE TABLE clients (x INTEGER)")]
 
     with pytest.raises(apsw.SQLError):
         migrate(db, ladder)
 
-    assert version_of(db) == 2
+    assert version_of(db) == 3
     assert "more" not in answers(db, "SELECT name FROM sqlite_schema")
 
 
@@ -206,7 +206,7 @@ def test_a_newer_schema_is_refused_with_both_numbers_and_the_way_out(db: Databas
     db.execute("PRAGMA user_version = 7")
     db.close()
 
-    with pytest.raises(SchemaTooNew, match=r"schema 7.* up to 2: start the version that wrote it .* or restore the backup"):
+    with pytest.raises(SchemaTooNew, match=r"schema 7.* up to 3: start the version that wrote it .* or restore the backup"):
         SqliteStore.open(tmp_path / "store.db", chain_key=CHAIN_KEY, writer=b"writer-1", now=clock)
 
 

@@ -488,7 +488,8 @@ def insert_into(store: SqliteStore, table: str, key: bytes) -> None:
     """A row about a client in a table that no verb fills yet: every other column gets something of its type."""
     filler: dict[str, object] = {"TEXT": key.hex(), "INTEGER": 1, "BLOB": key}
     columns = the_writer(store).execute(f"SELECT name, type FROM pragma_table_info('{table}')").fetchall()
-    values = tuple(key if name == "client_key" else filler[str(kind)] for name, kind in columns)
+    said: dict[str, object] = {"client_key": key, "kind": "token"}
+    values = tuple(said.get(str(name), filler[str(kind)]) for name, kind in columns)
     places = ", ".join("?" for _ in values)
     the_writer(store).execute(f"INSERT INTO {table} VALUES ({places})", cast("tuple[str, ...]", values))
 

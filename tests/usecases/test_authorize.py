@@ -564,7 +564,14 @@ async def test_a_client_that_is_not_there_or_may_not_act_is_unknown_and_told_whe
     await suspend(server.ports, suspended["client_id"], "tester")
     await server.remove(card)
 
-    for client_id in (card["client_id"], suspended["client_id"], "nobody", ISSUER, "\N{SNOWMAN}", "https://a.example https://b.example"):
+    for client_id in (
+        card["client_id"],
+        suspended["client_id"],
+        "nobody",
+        "http://a.example",
+        "\N{SNOWMAN}",
+        "a.example https://b.example",
+    ):
         with pytest.raises(Refusal) as caught:
             await guest.come({"client_id": client_id})
         assert caught.value.no is No.UNKNOWN_CLIENT

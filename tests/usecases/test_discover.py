@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 
+from calling_card.protocol.ground import ASSERTION_ALGS, AUTH_METHODS
 from calling_card.protocol.server import MEMBERS
 from calling_card.usecases.discover import describe, keys
 from calling_card.usecases.renew import signing_key
@@ -104,11 +105,16 @@ async def test_every_member_says_what_is_enabled_and_none_is_empty(tmp_path: Pat
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
+        "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGS),
         "introspection_endpoint": "https://as.example/introspect",
-        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "introspection_endpoint_auth_methods_supported": [method for method in AUTH_METHODS if method != "none"],
+        "introspection_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGS),
         "revocation_endpoint": "https://as.example/revoke",
-        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
+        "revocation_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGS),
+        "client_id_metadata_document_supported": True,
+        "client_discovery_supported": True,
     }
 
 
@@ -129,7 +135,7 @@ async def test_nothing_of_what_is_not_built_is_promised(tmp_path: Path) -> None:
     said = await document(await world(tmp_path))
 
     promises = ("dpop", "tls_client", "mtls", "pushed", "end_session", "logout", "frontchannel", "backchannel", "acr", "require_", "device")
-    assert [name for name in said if name.startswith(promises) or "client_id_metadata" in name or "encryption" in name] == []
+    assert [name for name in said if name.startswith(promises) or "encryption" in name] == []
     assert {name for name, value in said.items() if value is False} == {
         "claims_parameter_supported",
         "request_parameter_supported",

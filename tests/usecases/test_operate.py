@@ -46,6 +46,7 @@ async def test_a_line_says_who_the_client_is_and_how_it_came(server: World) -> N
         "state": "active",
         "client_type": "public",
         "created_by": "anonymous",
+        "route": "registered",
         "door": "rfc7591",
         "tier": "anonymous",
         "client_id_issued_at": START,

@@ -306,9 +306,8 @@ async def test_the_strict_profile_refuses_what_the_lenient_one_narrows(
 @pytest.mark.parametrize(
     "member, value",
     [
-        ("token_endpoint_auth_method", "private_key_jwt"),
         ("token_endpoint_auth_method", "tls_client_auth"),
-        ("token_endpoint_auth_method", "client_secret_jwt"),
+        ("token_endpoint_auth_method", "self_signed_tls_client_auth"),
         ("dpop_bound_access_tokens", True),
         ("tls_client_certificate_bound_access_tokens", True),
         ("require_pushed_authorization_requests", True),

@@ -10,6 +10,8 @@ import pytest
 
 from calling_card.protocol import base64url
 from calling_card.protocol.clients import Route, client_key
+from calling_card.usecases.clients import Asking, find
+from tests.addresses import URL, publish
 from tests.visitor import PASSWORD, Browser, Page, answer_of, authorize_url, exchange, person_client, refresh, somebody
 from tests.walks.profile import Trail
 from tests.world import Reply, World, world
@@ -30,14 +32,23 @@ LEAVES: dict[str, tuple[str, ...]] = {
     "grants": ("protocol/grants",),
     "ID tokens": ("protocol/idtokens",),
     "people": ("protocol/people",),
-    "portrait": ("protocol/portrait",),
+    "portrait": ("protocol/portrait", "protocol/lookalikes"),
     "seals": ("protocol/seals", "protocol/interactions"),
+    "client ids": ("protocol/clientids",),
+    "documents": ("protocol/documents", "protocol/freshness", "protocol/fetching"),
 }
 """The leaves by the name that the tour has for them."""
 
 SHARED = (
     *("protocol/clients", "protocol/errors", "protocol/events", "protocol/ground", "ports"),
-    *("protocol/addresses", "protocol/base64url", "protocol/languages", "protocol/syntax"),
+    *(
+        "protocol/addresses",
+        "protocol/base64url",
+        "protocol/languages",
+        "protocol/networks",
+        "protocol/special_networks",
+        "protocol/syntax",
+    ),
 )
 """What everybody speaks with: nouns and grammars."""
 
@@ -55,12 +66,13 @@ class Walk:
 
 REGISTRATION, MANAGE, CLIENTS = "web/registration", "usecases/manage", "usecases/clients"
 BROWSERS, TOKENS = "usecases/people/browsers", "usecases/tokens"
+AUTHENTICATE, READING = "usecases/authenticate", "usecases/reading"
 AUTHORIZE, ACCOUNT = ("web/authorize", "usecases/authorize"), ("web/account", "usecases/people/account")
 CORRIDOR = ("protocol/corridor", "protocol/metadata")
-ISSUE = ("web/tokens", "usecases/issue", CLIENTS, STORE)
-INTROSPECT = ("web/tokens", "usecases/introspect", CLIENTS, STORE, TOKENS, STORE)
-EXCHANGED = frozenset({"credentials", "rotation", "resources", "tokens", "seals", "grants", "ID tokens"})
-SHOWN = frozenset({"authorization", "credentials", "people", "portrait", "resources"})
+ISSUE = ("web/tokens", "usecases/issue", AUTHENTICATE, STORE)
+INTROSPECT = ("web/tokens", "usecases/introspect", AUTHENTICATE, STORE, TOKENS, STORE)
+EXCHANGED = frozenset({"client ids", "credentials", "rotation", "resources", "tokens", "seals", "grants", "ID tokens"})
+SHOWN = frozenset({"authorization", "client ids", "credentials", "people", "portrait", "resources"})
 WALKS: dict[str, Walk] = {
     "POST /register": Walk(
         (REGISTRATION, "usecases/register", *CORRIDOR, STORE), frozenset({MEMBERS, "policy", "credentials", "rotation"})
@@ -78,13 +90,14 @@ WALKS: dict[str, Walk] = {
     "POST /token, authorization_code": Walk((*ISSUE, "usecases/exchange/code", STORE, TOKENS, STORE), EXCHANGED | {"authorization"}),
     "POST /token, refresh_token": Walk((*ISSUE, "usecases/exchange/refresh", STORE, TOKENS, STORE), EXCHANGED),
     "POST /token, client_credentials": Walk(
-        (*ISSUE, "usecases/exchange/own", STORE, TOKENS, STORE), frozenset({"credentials", "rotation", "resources", "tokens", "seals"})
+        (*ISSUE, "usecases/exchange/own", STORE, TOKENS, STORE),
+        frozenset({"client ids", "credentials", "rotation", "resources", "tokens", "seals"}),
     ),
     "GET /userinfo": Walk(
         ("web/tokens", "usecases/userinfo", TOKENS, STORE), frozenset({"credentials", "grants", "people", "resources", "seals", "tokens"})
     ),
-    "POST /introspect": Walk(INTROSPECT, frozenset({"credentials", "rotation", "resources", "tokens", "seals"})),
-    "POST /revoke": Walk(INTROSPECT, frozenset({"credentials", "rotation", "tokens", "seals"})),
+    "POST /introspect": Walk(INTROSPECT, frozenset({"client ids", "credentials", "rotation", "resources", "tokens", "seals"})),
+    "POST /revoke": Walk(INTROSPECT, frozenset({"client ids", "credentials", "rotation", "tokens", "seals"})),
     "GET /account": Walk((*ACCOUNT, BROWSERS, STORE), frozenset({"credentials", "people", "portrait", "seals"})),
     "POST /account": Walk((*ACCOUNT, BROWSERS, STORE), frozenset({"credentials", "people", "seals"})),
     "GET /.well-known/…": Walk(("web/metadata", "usecases/discover", STORE), frozenset({"resources", "server metadata"})),
@@ -249,13 +262,13 @@ async def test_nothing_calls_back_to_where_the_request_came_from(scene: Scene, r
     assert upwards <= {("store", "protocol"), ("keys", "protocol")}
 
 
-CALLED = (CLIENTS, TOKENS, BROWSERS)
+CALLED = (CLIENTS, AUTHENTICATE, READING, TOKENS, BROWSERS)
 PARTS = {"usecases/issue": "usecases/exchange/", "usecases/authorize": "usecases/people/sign_in"}
 """Use cases that show or hand on to one that is a part of them: a grant type's exchange, the sign-in form."""
 
 
 @pytest.mark.parametrize("request_", WALKS)
-async def test_only_three_use_cases_are_called_by_others(scene: Scene, request_: str) -> None:
+async def test_only_these_use_cases_are_called_by_others(scene: Scene, request_: str) -> None:
     _, trail = await followed(scene, request_)
 
     within = [(caller, called) for caller, called in trail.steps if caller.startswith("usecases/") and called.startswith("usecases/")]
@@ -271,6 +284,34 @@ async def test_a_refusal_leaves_by_one_door(scene: Scene, request_: str) -> None
 
     assert reply.status == 401
     assert [caller for caller, called in trail.steps if called == "web/refused"] == ["web/app"]
+
+
+DOCUMENT = (CLIENTS, STORE, READING, STORE, *CORRIDOR, STORE)
+"""How a client's document is read; between reading and judging it is fetched (decision 0010)."""
+
+
+async def test_a_document_is_read_on_a_walk_of_its_own(scene: Scene) -> None:
+    publish(scene.server)
+    trail = Trail()
+
+    known = await trail.follow(find(scene.server.ports, Asking(URL)))
+
+    assert known.version is not None
+    assert stations(trail) == DOCUMENT
+    assert len({*stations(trail), "fetch/https"}) <= 6
+    assert leaves(trail) == frozenset({MEMBERS, "policy", "credentials", "client ids", "documents", "resources"})
+    told = next(line for line in TOUR.read_text(encoding="utf-8").splitlines() if line.startswith("A document: "))
+    assert tuple(name for name in re.findall(r"`([^`]+)`", told) if name != "fetch/https") == DOCUMENT
+
+
+async def test_a_document_that_is_fresh_is_not_read(scene: Scene) -> None:
+    publish(scene.server)
+    await find(scene.server.ports, Asking(URL))
+    trail = Trail()
+
+    await trail.follow(find(scene.server.ports, Asking(URL)))
+
+    assert stations(trail) == (CLIENTS, STORE)
 
 
 # ── What the tour says ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -17,6 +17,9 @@ def request(body: bytes = b"", *headers: tuple[str, str]) -> Request:
     return Request("POST", "/", b"", found, "198.51.100.1", "id", {}, body)
 
 
+JWT = b"client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=a.b.c"
+
+
 def basic(credentials: str) -> tuple[str, str]:
     return "authorization", "Basic " + base64.b64encode(credentials.encode()).decode()
 
@@ -83,6 +86,14 @@ def test_a_form_that_can_be_read_in_two_ways_is_refused(body: bytes, words: str)
         (b"", [basic("c1:s")], Presented("client_secret_basic", "c1", "s", "id")),
         (b"client_id=c1", [basic("c1:s:t")], Presented("client_secret_basic", "c1", "s:t", "id")),
         (b"", [basic("c%31:s%2B+x")], Presented("client_secret_basic", "c1", "s+ x", "id")),
+        (JWT + b"&client_id=c1", [], Presented("assertion", "c1", request_id="id", assertion="a.b.c")),
+        (JWT, [], Presented("assertion", "", request_id="id", assertion="a.b.c")),
+        (b"client_id=c1&code=x", [], Presented("none", "c1", request_id="id", speaks="x")),
+        (JWT + b"&refresh_token=y", [], Presented("assertion", "", request_id="id", assertion="a.b.c", speaks="y")),
+        (b"token=z", [basic("c1:s")], Presented("client_secret_basic", "c1", "s", "id", speaks="z")),
+        (b"client_id=c1&client_discovery=true", [], Presented("none", "c1", request_id="id", discovery=True)),
+        (b"client_id=c1&client_discovery=false", [], Presented("none", "c1", request_id="id")),
+        (b"client_id=c1&client_discovery=", [], Presented("none", "c1", request_id="id")),
     ],
 )
 def test_how_a_client_says_who_it_is(body: bytes, headers: list[tuple[str, str]], said: Presented) -> None:
@@ -105,6 +116,15 @@ def test_how_a_client_says_who_it_is(body: bytes, headers: list[tuple[str, str]]
         (b"", [("authorization", "Basic /w==")], No.INVALID_CLIENT),
         (b"client_secret=s", [basic("c1:s")], No.INVALID_REQUEST),
         (b"client_id=c2", [basic("c1:s")], No.INVALID_REQUEST),
+        (JWT, [basic("c1:s")], No.INVALID_REQUEST),
+        (JWT + b"&client_id=c1&client_secret=s", [], No.INVALID_REQUEST),
+        (b"client_assertion=a.b.c", [basic("c1:s")], No.INVALID_REQUEST),
+        (b"client_assertion_type=x&client_secret=s", [], No.INVALID_REQUEST),
+        (b"client_assertion=a.b.c&client_id=c1", [], No.INVALID_REQUEST),
+        (b"client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer", [], No.INVALID_REQUEST),
+        (b"client_id=c1&client_discovery=yes", [], No.INVALID_REQUEST),
+        (b"client_id=c1&client_discovery=TRUE", [], No.INVALID_REQUEST),
+        (b"client_id=c1&client_discovery=1", [basic("c1:s")], No.INVALID_REQUEST),
     ],
 )
 def test_credentials_that_are_missing_broken_or_sent_twice_are_refused(body: bytes, headers: list[tuple[str, str]], no: No) -> None:
@@ -115,3 +135,33 @@ def test_credentials_that_are_missing_broken_or_sent_twice_are_refused(body: byt
 
     assert caught.value.no is no
     assert caught.value.basic == (no is No.INVALID_CLIENT)
+
+
+@meets("A-40")
+@pytest.mark.parametrize(
+    "kind",
+    [
+        b"urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Asaml2-bearer",
+        b"URN%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer",
+        b"urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer+",
+        b"urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer",
+        b"jwt-bearer",
+    ],
+)
+def test_an_assertion_has_exactly_the_type_of_one(kind: bytes) -> None:
+    asked = request(b"client_id=c1&client_assertion=a.b.c&client_assertion_type=" + kind)
+
+    with pytest.raises(Refusal) as caught:
+        presented(asked, form(asked))
+
+    assert (caught.value.no, caught.value.basic) == (No.INVALID_CLIENT, False)
+    assert caught.value.description == (
+        "client_assertion_type: must be urn:ietf:params:oauth:client-assertion-type:jwt-bearer (RFC 7523 section 2.2)"
+    )
+
+
+@pytest.mark.parametrize("endpoint", ["token", "introspection", "revocation"])
+def test_where_a_client_says_who_it_is_is_remembered(endpoint: str) -> None:
+    asked = request(JWT)
+
+    assert presented(asked, form(asked), endpoint).endpoint == endpoint

@@ -10,12 +10,14 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from calling_card.protocol.clients import JSON
-from calling_card.protocol.ground import AUTH_METHODS
+from calling_card.protocol.ground import ASSERTION_ALGS, AUTH_METHODS
 from calling_card.usecases.issue import EXCHANGES
 from calling_card.web.endpoints import ENDPOINTS
+from tests import assertions
+from tests.assertions import Holder, holder, with_secret
 from tests.ledger import meets
 from tests.visitor import Browser, exchange, person_client, refresh, somebody
-from tests.world import CALLBACK, ISSUER, Reply, World, changed, world
+from tests.world import CALLBACK, ISSUER, START, Reply, World, changed, world
 
 PLACE = "/.well-known/oauth-authorization-server"
 OPENID = "/.well-known/openid-configuration"
@@ -218,10 +220,13 @@ async def test_every_method_that_is_listed_is_accepted_there_and_no_other(server
 
     accepted: list[str] = []
     for method in AUTH_METHODS:
-        card = await server.register(token_endpoint_auth_method=method)
+        card = await server.register(token_endpoint_auth_method=method, jwks=holder().jwks)
         fields = {"token": "x", "grant_type": "client_credentials"}
         if method == "client_secret_basic":
             reply = await server.post_form(url, fields, basic=(card["client_id"], card["client_secret"]))
+        elif method.endswith("_jwt"):
+            key = holder() if method == "private_key_jwt" else with_secret(card["client_secret"])
+            reply = await server.post_form(url, {**fields, **proven(card, key)})
         else:
             proof: dict[str, str] = {name: card[name] for name in ("client_id", "client_secret") if name in card}
             reply = await server.post_form(url, {**fields, **proof})
@@ -231,6 +236,30 @@ async def test_every_method_that_is_listed_is_accepted_there_and_no_other(server
             assert (reply.status, reply.json.get("error", "") if reply.body else "") == expected
 
     assert accepted == listed
+
+
+def proven(card: dict[str, Any], key: Holder) -> dict[str, str]:
+    """What a client sends that signs."""
+    return assertions.form(key.signs(assertions.claims(card["client_id"], ISSUER, START)))
+
+
+@meets("A-05", "H-30")
+@pytest.mark.parametrize("member", ["token_endpoint", "introspection_endpoint", "revocation_endpoint"])
+async def test_every_algorithm_of_assertions_that_is_listed_is_accepted_there(server: World, member: str) -> None:
+    document = (await server.call("GET", PLACE)).json
+    listed = document[f"{member}_auth_signing_alg_values_supported"]
+
+    for alg in listed:
+        symmetric = alg.startswith("HS")
+        said: dict[str, object] = {} if symmetric else {"jwks": holder(alg).jwks}
+        method = "client_secret_jwt" if symmetric else "private_key_jwt"
+        card = await server.register(token_endpoint_auth_method=method, token_endpoint_auth_signing_alg=alg, **said)
+        key = with_secret(card["client_secret"], alg) if symmetric else holder(alg)
+        reply = await server.post_form(document[member], {"token": "x", "grant_type": "client_credentials", **proven(card, key)})
+        assert card["token_endpoint_auth_signing_alg"] == alg
+        assert reply.status == (400 if member == "token_endpoint" else 200), reply.body
+
+    assert listed == list(ASSERTION_ALGS)
 
 
 @meets("A-05", "H-30", "A-45")
@@ -270,8 +299,6 @@ async def test_every_scope_that_is_listed_can_be_had(server: World) -> None:
 @pytest.mark.parametrize(
     "member, value",
     [
-        ("token_endpoint_auth_method", "private_key_jwt"),
-        ("token_endpoint_auth_method", "client_secret_jwt"),
         ("token_endpoint_auth_method", "tls_client_auth"),
         ("token_endpoint_auth_method", "self_signed_tls_client_auth"),
         ("token_endpoint_auth_method", "attest_jwt_client_auth"),

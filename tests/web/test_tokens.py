@@ -14,6 +14,8 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from calling_card.usecases.operate import delete, rotate, suspend
+from tests import assertions
+from tests.assertions import holder, with_secret
 from tests.ledger import meets
 from tests.visitor import VERIFIER, Browser, exchange, person_client, refresh, somebody
 from tests.world import CALLBACK, ISSUER, Reply, World, changed, world
@@ -33,9 +35,11 @@ def basic(name: str, secret: str) -> dict[str, str]:
     return {**FORM, "authorization": "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()}
 
 
-async def post(server: World, body: str | bytes, headers: dict[str, str] | list[tuple[str, str]] | None = None) -> Reply:
+async def post(
+    server: World, body: str | bytes, headers: dict[str, str] | list[tuple[str, str]] | None = None, path: str = "/token"
+) -> Reply:
     """This very body."""
-    return await server.call("POST", "/token", body.encode() if isinstance(body, str) else body, FORM if headers is None else headers)
+    return await server.call("POST", path, body.encode() if isinstance(body, str) else body, FORM if headers is None else headers)
 
 
 def as_refused(reply: Reply) -> tuple[int, str]:
@@ -224,11 +228,31 @@ async def test_two_methods_in_one_request_are_refused_even_when_both_are_right(s
     assert reply.why == "client authentication was sent in more than one way (RFC 6749 section 2.3)"
 
 
-@meets("X-84", "H-30")
-async def test_an_assertion_is_no_method_here_and_is_not_passed_over(server: World) -> None:
+@meets("A-40", "X-84")
+@pytest.mark.parametrize("method", ["private_key_jwt", "client_secret_jwt"])
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_client_that_signs_gets_a_token_asks_about_it_and_gives_it_back(server: World, method: str, named: bool) -> None:
+    card = await server.machine(token_endpoint_auth_method=method, jwks=holder().jwks)
+    key = holder() if method == "private_key_jwt" else with_secret(card["client_secret"])
+
+    def signed(**fields: str) -> str:
+        proof = assertions.form(key.signs(assertions.claims(card["client_id"], ISSUER, server.clock.now)), **fields)
+        return urlencode({**proof, "client_id": card["client_id"]} if named else proof)
+
+    token = (await post(server, signed(**GRANT))).json["access_token"]
+    asked = await post(server, signed(token=token), path="/introspect")
+    given_back = await post(server, signed(token=token), path="/revoke")
+    dead = await post(server, signed(token=token), path="/introspect")
+
+    assert (asked.status, asked.json["client_id"], given_back.status) == (200, card["client_id"], 200)
+    assert dead.json == {"active": False}
+
+
+@meets("A-40", "A-43", "X-84")
+async def test_an_assertion_is_never_passed_over(server: World) -> None:
     public = await server.register(token_endpoint_auth_method="none")
     by_post = await server.machine(token_endpoint_auth_method="client_secret_post")
-    assertion = {"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion": "e30.e30."}
+    assertion = assertions.form("e30.e30.")
 
     alone = await post(server, urlencode({**GRANT, "client_id": public["client_id"], **assertion}))
     beside = await post(
@@ -236,7 +260,22 @@ async def test_an_assertion_is_no_method_here_and_is_not_passed_over(server: Wor
     )
 
     assert as_refused(alone) == (401, "invalid_client")
+    assert alone.why.startswith("client authentication failed; ")
+    assert "www-authenticate" not in alone.headers
     assert as_refused(beside) == (400, "invalid_request")
+
+
+@meets("H-14")
+async def test_what_is_wrong_with_an_assertion_is_in_the_log_and_nowhere_else(server: World) -> None:
+    card = await server.machine(token_endpoint_auth_method="private_key_jwt", jwks=holder().jwks)
+    text = holder().signs(assertions.claims(card["client_id"], "https://other.example", server.clock.now))
+
+    reply = await post(server, urlencode({**GRANT, **assertions.form(text)}))
+
+    [line] = [line for line in server.lines if line["event"] == "refused"]
+    assert line["logged"] == f"aud: must be {ISSUER} or {ISSUER}/token alone"
+    assert "aud" not in reply.why
+    assert text.split(".")[1] not in str(server.lines)
 
 
 @meets("A-39")

@@ -1,19 +1,30 @@
 """The commands: each decodes its arguments, calls one use case and prints the answer."""
 
-import re
 from pathlib import Path
 
 import click
 
 from calling_card import __version__
-from calling_card.cli.desk import REFUSED, USAGE, Desk, as_json, fail, lines, of_folder, reading, run, say, settings_from, with_desk
+from calling_card.cli.addresses import by_discovery, client_metadata, refetch, resolve
+from calling_card.cli.desk import (
+    REFUSED,
+    USAGE,
+    Desk,
+    as_json,
+    fail,
+    lifetime,
+    lines,
+    of_folder,
+    reading,
+    run,
+    say,
+    settings_from,
+    with_desk,
+)
 from calling_card.cli.people import user
 from calling_card.settings import BadSettings
 
-_LIFETIME = re.compile(r"([0-9]{1,12})([smhd]?)")
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST = 200
-_CENTURY = 36525 * 86400
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -29,17 +40,6 @@ def commands() -> None:
 def main() -> None:
     """Entry point of the console script."""
     commands()
-
-
-def lifetime(context: click.Context, parameter: click.Parameter, value: str) -> int:
-    """Seconds of a text like ``7d``, ``12h``, ``30m`` or ``never``."""
-    del context, parameter
-    if value == "never":
-        return 0
-    found = _LIFETIME.fullmatch(value)
-    if not found or not 0 < (seconds := int(found[1]) * _UNITS[found[2]]) <= _CENTURY:
-        raise click.BadParameter("say a number with s, m, h or d, for example 7d, at most a hundred years, or never")
-    return seconds
 
 
 def one_line(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -159,7 +159,7 @@ def resource_list(desk: Desk) -> None:
 
 @commands.group()
 def client() -> None:
-    """Clients that are registered."""
+    """Clients: those that registered, and those that are a URL."""
 
 
 @client.command("list")
@@ -182,15 +182,16 @@ def client_list(desk: Desk, after: str, limit: int) -> None:
 
 @client.command("show")
 @click.argument("client_id")
+@by_discovery
 @with_desk
-def client_show(desk: Desk, client_id: str) -> None:
-    """Show everything known of a client but its credentials."""
+def client_show(desk: Desk, client_id: str, *, discovery: bool) -> None:
+    """Show everything known of a client but its credentials; of a URL also the versions of its document and the last failure."""
     from calling_card.usecases.operate import show
     from calling_card.wiring import opened
 
     async def work() -> None:
         async with opened(reading(desk)) as ports:
-            row = await show(ports, client_id)
+            row = await show(ports, client_id, discovery=discovery)
         say(desk, row, as_json(row, indent=2))
 
     run(work())
@@ -198,15 +199,24 @@ def client_show(desk: Desk, client_id: str) -> None:
 
 @client.command("suspend")
 @click.argument("client_id")
+@by_discovery
 @with_desk
-def client_suspend(desk: Desk, client_id: str) -> None:
-    """Stop a client: no tokens, no changes, until it is resumed; its access tokens are dead at once."""
+def client_suspend(desk: Desk, client_id: str, *, discovery: bool) -> None:
+    """Stop a client: no tokens, no changes, until it is resumed; its access tokens are dead at once.
+
+    A client that is a URL is blocked by this: what people allowed it ends too, and they are asked again when it is resumed.
+
+    \b
+    Examples:
+      calling-card client suspend c3kq0VnXWmM
+      calling-card client suspend https://app.example.com/client.json
+    """
     from calling_card.usecases.operate import suspend
     from calling_card.wiring import opened, operator_name
 
     async def work() -> None:
         async with opened(of_folder(desk)) as ports:
-            row = await suspend(ports, client_id, operator_name())
+            row = await suspend(ports, client_id, operator_name(), discovery=discovery)
         say(desk, row, f"{client_id} is suspended")
 
     run(work())
@@ -214,15 +224,16 @@ def client_suspend(desk: Desk, client_id: str) -> None:
 
 @client.command("resume")
 @click.argument("client_id")
+@by_discovery
 @with_desk
-def client_resume(desk: Desk, client_id: str) -> None:
+def client_resume(desk: Desk, client_id: str, *, discovery: bool) -> None:
     """Let a suspended client act again."""
     from calling_card.usecases.operate import resume
     from calling_card.wiring import opened, operator_name
 
     async def work() -> None:
         async with opened(of_folder(desk)) as ports:
-            row = await resume(ports, client_id, operator_name())
+            row = await resume(ports, client_id, operator_name(), discovery=discovery)
         say(desk, row, f"{client_id} is active")
 
     run(work())
@@ -230,15 +241,20 @@ def client_resume(desk: Desk, client_id: str) -> None:
 
 @client.command("delete")
 @click.argument("client_id")
+@by_discovery
 @with_desk
-def client_delete(desk: Desk, client_id: str) -> None:
-    """Delete a client and everything it had."""
+def client_delete(desk: Desk, client_id: str, *, discovery: bool) -> None:
+    """Delete a client and everything it had.
+
+    A client that is a URL is forgotten by this and may come again as somebody new, even if it was suspended; the setting
+    clients_denied keeps it out.
+    """
     from calling_card.usecases.operate import delete
     from calling_card.wiring import opened, operator_name
 
     async def work() -> None:
         async with opened(of_folder(desk)) as ports:
-            await delete(ports, client_id, operator_name())
+            await delete(ports, client_id, operator_name(), discovery=discovery)
         say(desk, {"client_id": client_id, "state": "deleted"}, f"{client_id} is gone")
 
     run(work())
@@ -404,3 +420,6 @@ def config_schema(desk: Desk) -> None:
 
 
 commands.add_command(user)
+commands.add_command(resolve)
+commands.add_command(client_metadata)
+client.add_command(refetch)

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import json
+import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +15,9 @@ import click
 from calling_card.settings import BadSettings, Settings, complete, load
 
 REFUSED, USAGE, UNREACHABLE = 1, 2, 3
+_LIFETIME = re.compile(r"([0-9]{1,12})([smhd]?)")
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_CENTURY = 36525 * 86400
 P = ParamSpec("P")
 
 
@@ -41,6 +45,17 @@ def with_desk(command: Callable[Concatenate[Desk, P], None]) -> Callable[..., No
         command(Desk(settings, issuer is not None or settings.issuer != assumed, as_json), *args, **kwargs)
 
     return wrapped
+
+
+def lifetime(context: click.Context, parameter: click.Parameter, value: str) -> int:
+    """Seconds of a text like ``7d``, ``12h``, ``30m`` or ``never``."""
+    del context, parameter
+    if value == "never":
+        return 0
+    found = _LIFETIME.fullmatch(value)
+    if not found or not 0 < (seconds := int(found[1]) * _UNITS[found[2]]) <= _CENTURY:
+        raise click.BadParameter("say a number with s, m, h or d, for example 7d, at most a hundred years, or never")
+    return seconds
 
 
 def settings_from(flags: Mapping[str, object], config: Path | None) -> Settings:

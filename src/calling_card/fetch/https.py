@@ -1,8 +1,23 @@
-"""The guarded fetcher (placeholder of the seam; being built)."""
+"""The guarded fetcher: who may be asked, how often, and what is remembered of it; the request itself is in `door`."""
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
+from calling_card.fetch.memory import Answers, Failures, renewed
+from calling_card.fetch.places import Places
+from calling_card.protocol.addresses import Address, AddressError, leads_to
 from calling_card.protocol.fetching import Fetched, Purpose, Unfetched, Why
+from calling_card.protocol.networks import fetchable
+
+if TYPE_CHECKING:
+    from calling_card.fetch.door import Door
+    from calling_card.fetch.names import Names
+    from calling_card.fetch.pinned import Dial
+
+LEAST = 0.3
+"""Seconds that a failure of the network takes at least, so that a fast one tells no more than a slow one (X-02)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,26 +32,136 @@ class Outward:
     """Fetches at once."""
     most_of_a_host: int = 2
     proxy: str = ""
+    """URL of an egress proxy, which then judges the addresses; nothing is resolved here."""
     loopback: bool = False
     """Whether this machine may be fetched from, http included."""
     ca_file: str = ""
+    """File with certificate authorities beside those of the machine."""
     own_host: str = ""
     """Our issuer."""
+    stale_if_error: int = 3600
+    """Seconds that what is kept may stand in after its time."""
+
+
+class Flight(NamedTuple):
+    """What makes two fetches one."""
+
+    url: str
+    purpose: Purpose
+    etag: str
+    last_modified: str
 
 
 class HttpsFetcher:
-    """Fetches nothing yet."""
+    """See `Fetcher`. Nothing of HTTP, DNS or TLS is loaded before the first fetch."""
 
-    def __init__(self, outward: Outward) -> None:
+    def __init__(
+        self,
+        outward: Outward,
+        now: Callable[[], int],
+        clock: Callable[[], float],
+        *,
+        names: "Names | None" = None,
+        dial: "Dial | None" = None,
+        least: float = LEAST,
+    ) -> None:
+        """``now`` in seconds since 1970, ``clock`` monotonic; ``names`` and ``dial`` are the DNS and the network unless given."""
         self._outward = outward
+        self._now = now
+        self._clock = clock
+        self._names = names
+        self._dial = dial
+        self._least = least
+        self._door: Door | None = None
+        self._opening = asyncio.Lock()
+        self._places = Places(outward.most, outward.most_of_a_host)
+        self._failures = Failures(clock)
+        self._answers = Answers(outward.stale_if_error)
+        self._flights: dict[Flight, asyncio.Task[Fetched | Unfetched]] = {}
 
     async def get(self, url: str, purpose: Purpose, *, etag: str = "", last_modified: str = "") -> Fetched:
-        """See `Fetcher.get`."""
-        raise Unfetched(Why.UNREACHABLE)
+        """See `Fetcher.get`. Whoever stops waiting does not stop the flight, which others may be on (D-36)."""
+        place = self._place(url)
+        flight = Flight(url, purpose, etag, last_modified)
+        task = self._flights.get(flight)
+        if task is None:
+            self._raise_known(url, purpose)
+            task = self._flights[flight] = asyncio.create_task(self._fly(place, flight))
+            task.add_done_callback(lambda _: self._flights.pop(flight))
+        found = await asyncio.shield(task)
+        if isinstance(found, Unfetched):
+            raise Unfetched(found.why, found.logged)
+        return found
 
     async def kept(self, url: str, purpose: Purpose, *, newer_than: int = 0) -> Fetched:
         """See `Fetcher.kept`."""
-        raise Unfetched(Why.UNREACHABLE)
+        there = self._answers.of(url, purpose)
+        if there is None:
+            found = await self.get(url, purpose)
+        elif there.life.fresh_until > self._now() and there.fetched.at >= newer_than:
+            return there.fetched
+        else:
+            old = there.fetched
+            try:
+                found = await self.get(url, purpose, etag=old.etag, last_modified=old.last_modified)
+            except Unfetched as no:
+                if no.why.passing and there.life.stale_until > self._now():
+                    return old
+                self._answers.drop(url, purpose)
+                raise
+            found = renewed(old, found) if found.status == 304 else found
+        self._answers.keep(url, purpose, found)
+        return found
 
     def forget(self, url: str) -> None:
         """See `Fetcher.forget`."""
+        self._answers.forget(url)
+        self._failures.forget(url)
+
+    def _place(self, url: str) -> Address:
+        """The parts of a URL that may be fetched. Raises `Unfetched`, before anything was looked up."""
+        try:
+            place = fetchable(url, self._outward.ports, loopback=self._outward.loopback)
+        except AddressError as error:
+            raise Unfetched(Why.ADDRESS, str(error)) from None
+        if self._outward.own_host and leads_to(url, self._outward.own_host):
+            raise Unfetched(Why.ADDRESS, "leads to this server itself")
+        return place
+
+    def _raise_known(self, url: str, purpose: Purpose) -> None:
+        known = self._failures.of(url, purpose)
+        if known is not None:
+            raise Unfetched(known.why, f"{known.logged}; a moment ago")
+
+    async def _fly(self, place: Address, flight: Flight) -> Fetched | Unfetched:
+        """One fetch for everybody who waits for it; a failure is remembered, and one of the network takes its time."""
+        began = self._clock()
+        try:
+            door = await self._opened()
+            async with self._places.taken(place.host):
+                return await door.ask(place, flight.purpose, flight.etag, flight.last_modified)
+        except Unfetched as no:
+            failure = Unfetched(no.why, no.logged)
+        if failure.why is not Why.BUSY:
+            self._failures.note(flight.url, flight.purpose, failure)
+        if failure.why is Why.UNREACHABLE:
+            await asyncio.sleep(self._least - (self._clock() - began))
+        return failure
+
+    async def _opened(self) -> "Door":
+        """The door, made at the first fetch, in a thread: its libraries and certificates take longer than other requests should wait."""
+        async with self._opening:
+            if self._door is None:
+                try:
+                    self._door = await asyncio.to_thread(self._open)
+                except OSError as error:
+                    raise Unfetched(Why.UNREACHABLE, f"fetch_ca_file: {error}") from None
+            return self._door
+
+    def _open(self) -> "Door":
+        from calling_card.fetch.door import Door
+        from calling_card.fetch.names import DnsNames
+        from calling_card.fetch.pinned import dial
+
+        out = self._outward
+        return Door(out.agent, self._names or DnsNames(), self._dial or dial, self._now, ca_file=out.ca_file, proxy=out.proxy)

@@ -11,6 +11,7 @@ from calling_card.protocol.credentials import (
     CLIENT_SECRET,
     REGISTRATION_ACCESS_TOKEN,
     Macs,
+    has_rat,
     has_secret,
     of_client,
     write,
@@ -52,7 +53,7 @@ def information(desk: Desk, macs: Macs, client: Client, card: Card, *, secret: b
             answer["client_secret"] = write(macs, desk.issuer, of_client(CLIENT_SECRET, client, client.secret))
         answer["client_secret_expires_at"] = client.secret_expires_at
     answer["client_id_issued_at"] = client.issued_at
-    if desk.management:
+    if desk.management and has_rat(client):
         answer["registration_access_token"] = write(macs, desk.issuer, of_client(REGISTRATION_ACCESS_TOKEN, client, client.rat))
         answer["registration_client_uri"] = f"{desk.endpoint}/{quote(client.client_id, safe='')}"
     answer.update(card)

@@ -65,8 +65,8 @@ class Bounds:
     """Every scope the server knows."""
     ceiling: Collection[str] | None
     """Scopes this client may have; None: every known one."""
-    pkce: bool
-    """Whether every client must send a code challenge; clients without a secret always must."""
+    pkce: str
+    """Who must send a code challenge: ``always`` every client, ``public`` those without a secret, ``optional`` nobody."""
     strict: bool
 
 
@@ -104,6 +104,19 @@ def read_request(query: str) -> Said:
         if value:
             values[name] = value
     return Said(values, tuple(value for name, value in pairs if name == "resource" and value))
+
+
+def worth_a_fetch(said: Said, *, pkce: bool) -> None:
+    """Whether a request could come to something, by what can be told without its client (D-39). Raises `Refusal`."""
+    for name, section in (("response_type", "3.1.1"), ("redirect_uri", "3.1.2.3")):
+        if not said.get(name):
+            raise Refusal(No.INVALID_REQUEST, f"{name}: is missing (RFC 6749 section {section})")
+    if said.get("response_type") != "code":
+        raise Refusal(No.UNSUPPORTED_RESPONSE_TYPE, "response_type: this server serves code (RFC 6749 section 3.1.1)")
+    if is_dangerous(said.get("redirect_uri")):
+        raise Refusal(No.INVALID_REDIRECT_URI, "redirect_uri: is no URL, or one that is never redirected to (RFC 9700 section 4.1)")
+    if pkce and (not _CHALLENGE.fullmatch(said.get("code_challenge")) or said.get("code_challenge_method") != "S256"):
+        raise Refusal(No.INVALID_REQUEST, "code_challenge: is missing; send one with code_challenge_method=S256 (RFC 7636 section 4.4.1)")
 
 
 def where(said: Said, card: Card) -> Return:
@@ -183,7 +196,7 @@ def _challenge(said: Said, bounds: Bounds) -> None:
     if not challenge:
         if method:
             raise Refusal(No.INVALID_REQUEST, "code_challenge: is missing beside its method (RFC 7636 section 4.3)")
-        if bounds.pkce or bounds.card.get("token_endpoint_auth_method") == "none":
+        if bounds.pkce == "always" or (bounds.pkce == "public" and bounds.card.get("token_endpoint_auth_method") == "none"):
             raise Refusal(
                 No.INVALID_REQUEST, "code_challenge: is missing; send one with code_challenge_method=S256 (RFC 7636 section 4.4.1)"
             )

@@ -108,8 +108,13 @@ def client_key(route: Route, client_id: str) -> bytes:
     return hashlib.sha256(route.encode() + b"\0" + client_id.encode(errors="surrogatepass")).digest()[:16]
 
 
+def is_over(client: Client, now: int) -> bool:
+    """Whether a client of 2011 was not renewed in time: its identifier ends with its secret (Simple Registration draft 02 §3.2)."""
+    return client.door is Door.SCR2011 and 0 < client.secret_expires_at <= now
+
+
 def created_by(client: Client) -> str:
-    """How the client came to be, in the words of the admin interface: admin, iat or anonymous."""
-    if client.door is Door.ADMIN:
-        return "admin"
+    """How the client came to be, in the words of the admin interface: its door, or of the usual door whether it was invited."""
+    if client.door is not Door.RFC7591:
+        return client.door.value
     return "iat" if client.tier >= Tier.TOKEN else "anonymous"

@@ -124,3 +124,8 @@ def speaks_for(handle: Handle, row: Generations) -> bool:
 def has_secret(client: Client) -> bool:
     """Whether the client has a secret now. A secret that was taken away leaves its generation behind, under key 0."""
     return client.secret is not None and client.secret.issued_key != 0
+
+
+def has_rat(client: Client) -> bool:
+    """Whether the client has a registration access token. Doors without RFC 7592 give none: key 0 makes no handle (M-50)."""
+    return client.rat.issued_key != 0

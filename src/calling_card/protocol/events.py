@@ -20,6 +20,10 @@ class Kind:
 KINDS: tuple[Kind, ...] = (
     Kind("client_registered", "A client registered.", ("door", "tier", "invitation", "decision", "warnings")),
     Kind("client_replaced", "A client's metadata was replaced.", ("changed", "decision", "warnings", "secret")),
+    Kind("client_met", "A client that is a URL was seen for the first time.", ("route", "client_id", "decision", "warnings")),
+    Kind("document_changed", "The document of a client is another one.", ("version", "changed", "ended", "decision", "warnings")),
+    Kind("document_hosted", "A document was put here for a developer.", ("id", "expires_at", "by")),
+    Kind("document_dropped", "A document that was put here for a developer is gone.", ("id", "by")),
     Kind("client_deleted", "A client and everything it had is gone.", ("by",)),
     Kind("client_suspended", "A client may no longer act.", ("by", "reason")),
     Kind("client_resumed", "A suspended client may act again.", ("by",)),
@@ -31,6 +35,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("rat_spent", "A registration access token was used long after it was replaced.", ("count",)),
     Kind("rat_misplaced", "A registration access token was sent in a query or body.", ("count",)),
     Kind("client_id_mismatch", "A replacement named another client_id than its path.", ("count",)),
+    Kind("key_leaked", "The key set of a client shows a private or secret key to everybody.", ("count",)),
     Kind("secret_confirmed", "The newest client secret was used for the first time.", ()),
     Kind("secret_expired_previous", "A client secret was used that its successor had outlived.", ("count",)),
     Kind(

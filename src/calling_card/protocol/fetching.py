@@ -18,6 +18,8 @@ class Purpose:
     """Media types that are taken; ``+json`` stands for ``application/<something>+json``."""
     limit: int
     """Bytes after decompression."""
+    least: int = 0
+    """Seconds that it is kept in memory whatever HTTP says (R-48)."""
 
     def takes(self, media: str) -> bool:
         """Whether a media type, in lower case and without parameters, is one of those that are taken."""
@@ -28,7 +30,7 @@ class Purpose:
 
 
 DOCUMENT = Purpose("client metadata document", "application/json", ("application/json", "+json"), 5120)
-KEY_SET = Purpose("key set", "application/jwk-set+json, application/json", ("application/json", "+json"), 65536)
+KEY_SET = Purpose("key set", "application/jwk-set+json, application/json", ("application/json", "+json"), 65536, least=60)
 SECTOR = Purpose("sector identifier document", "application/json", ("application/json", "+json"), 65536)
 LOGO = Purpose("logo", "image/png, image/webp, image/jpeg, image/gif", ("image/png", "image/webp", "image/jpeg", "image/gif"), 262144)
 

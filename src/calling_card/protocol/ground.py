@@ -2,7 +2,13 @@
 
 from dataclasses import dataclass, field
 
-AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
+AUTH_METHODS = ("client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none")
+ASSERTION_ALGS = (
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "EdDSA", "Ed25519"),
+    *("HS256", "HS384", "HS512"),
+)
+"""What clients may sign the assertions with that prove who they are (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2)."""
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 
 
@@ -73,6 +79,8 @@ class Ground:
     """Let confidential clients have logout URIs with http."""
     signing_algs: tuple[str, ...] = ("RS256", "PS256", "ES256", "EdDSA")
     """JWS algorithms; ``none`` here enables unsigned ID tokens and request objects."""
+    assertion_algs: tuple[str, ...] = ASSERTION_ALGS
+    """JWS algorithms of the assertions by which clients authenticate."""
     encryption_algs: tuple[str, ...] = ()
     encryption_encs: tuple[str, ...] = ()
     subject_types: tuple[str, ...] = ("public",)

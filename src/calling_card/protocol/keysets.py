@@ -16,6 +16,14 @@ _CURVES = {
     "X25519": ("OKP", 32),
     "X448": ("OKP", 56),
 }
+_SIGNING = {
+    **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), ("RSA", None)),
+    "ES256": ("EC", "P-256"),
+    "ES384": ("EC", "P-384"),
+    "ES512": ("EC", "P-521"),
+    **dict.fromkeys(("EdDSA", "Ed25519"), ("OKP", "Ed25519")),
+}
+"""By algorithm, the type and the curve of the one kind of key that it works with (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2)."""
 _SMALLEST_RSA, _LARGEST_RSA = 2048, 8192
 _URL_SAFE = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST_NAME = 255
@@ -25,6 +33,29 @@ def keys_of(jwks: JSON) -> list[dict[str, JSON]]:
     """The keys of a set that was found good; none when there is no set."""
     keys = jwks.get("keys") if isinstance(jwks, dict) else None
     return [key for key in keys if isinstance(key, dict)] if isinstance(keys, list) else []
+
+
+def signer_of(jwks: JSON, alg: str, kid: str | None) -> dict[str, JSON] | None:
+    """The one key that may have signed: the one of this name, or without a name the only one that fits (RFC 7515 §4.1.4)."""
+    named = [key for key in keys_of(jwks) if (kid is None or key.get("kid") == kid) and _may_sign(key, alg)]
+    return named[0] if len(named) == 1 else None
+
+
+def _may_sign(key: dict[str, JSON], alg: str) -> bool:
+    """Whether type, curve and what the key says of its own use go with the algorithm (RFC 7517 §4.2 to §4.4)."""
+    operations = key.get("key_ops", ["verify"])
+    return (
+        _SIGNING.get(alg) == (key.get("kty"), key.get("crv"))
+        and key.get("use", "sig") == "sig"
+        and key.get("alg", alg) == alg
+        and isinstance(operations, list)
+        and "verify" in operations
+    )
+
+
+def shows_secrets(jwks: JSON) -> bool:
+    """Whether a set that should hold public keys holds something that only its owner may know."""
+    return any(name in key for key in keys_of(jwks) for name in _PRIVATE)
 
 
 def keyset_problem(jwks: dict[str, JSON], limit: int) -> str:

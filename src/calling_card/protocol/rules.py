@@ -4,13 +4,17 @@ import re
 from collections.abc import Collection, Sequence
 from ipaddress import ip_address
 
+import msgspec
+
 from calling_card.protocol.addresses import host_of, same_origin
 from calling_card.protocol.clients import JSON, Card, words
 from calling_card.protocol.ground import Ground
 from calling_card.protocol.keysets import keys_of
 from calling_card.protocol.members.row import Agreement
+from calling_card.protocol.syntax import echo
 
 METHOD = "token_endpoint_auth_method"
+SECTOR = "sector_identifier_uri"
 CIBA = "urn:openid:params:grant-type:ciba"
 REDIRECT_GRANTS = ("authorization_code", "implicit")
 """Grants that send the browser back to the client."""
@@ -195,8 +199,8 @@ def fits_method(endpoint: str) -> Agreement:
 
     def agreement(card: Card, ground: Ground) -> str:
         method = _method(card, endpoint)
-        if card[name] not in ground.signing_algs:
-            return f"is not served; served are {', '.join(ground.signing_algs)}"
+        if card[name] not in ground.assertion_algs:
+            return f"is not served; served are {', '.join(ground.assertion_algs)}"
         return "" if is_symmetric(card[name]) == (method == "client_secret_jwt") else f"does not go with {method_of(endpoint)} {method}"
 
     return agreement
@@ -322,10 +326,27 @@ def default_id_token_alg(card: Card, ground: Ground) -> str:
 def one_sector(card: Card, ground: Ground) -> str:
     """Pairwise subjects need one host, or a file that names the sector (OIDC Core §8.1)."""
     del ground
-    if card["subject_type"] != "pairwise" or "sector_identifier_uri" in card:
+    if card["subject_type"] != "pairwise" or SECTOR in card:
         return ""
     hosts = {host_of(uri) for uri in words(card.get("redirect_uris"))}
     return "pairwise with redirect URIs on several hosts needs sector_identifier_uri (OIDC Core section 8.1)" if len(hosts) > 1 else ""
+
+
+def sector_to_check(card: Card, before: Card | None) -> str:
+    """Where the sector is listed, if the list or what must be in it is not as it was checked before (OIDC Registration §5); or empty."""
+    checked = before is not None and all(before.get(name) == card.get(name) for name in (SECTOR, "redirect_uris"))
+    url = card.get(SECTOR)
+    return url if isinstance(url, str) and not checked else ""
+
+
+def sector_problem(listed: bytes, card: Card) -> str:
+    """What is wrong with the list of a sector; empty: every redirect URI is in it."""
+    try:
+        uris = msgspec.json.decode(listed, type=list[str])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return "must lead to a JSON array of strings"
+    missing = [uri for uri in words(card.get("redirect_uris")) if uri not in uris]
+    return f"its list lacks the redirect URI '{echo(missing[0])}'" if missing else ""
 
 
 def default_subject_type(card: Card, ground: Ground) -> str:

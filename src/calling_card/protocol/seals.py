@@ -42,8 +42,9 @@ class Seal:
 ACCESS_TOKEN = Seal("access_token", "cc_at_", 8192, "An opaque access token: its claims, sealed.")
 TRANSACTION = Seal("transaction", "cc_tx_", 32768, "A form that one browser was given: what it is about, and until when it holds.")
 LINK = Seal("link", "cc_link_", 8192, "An address on a client's card, on its way to the page that warns before leaving.")
+LOGO = Seal("logo", "cc_logo_", 8192, "The address of a client's picture, on its way to the path where we serve it.")
 
-SEALS = (ACCESS_TOKEN, TRANSACTION, LINK)
+SEALS = (ACCESS_TOKEN, TRANSACTION, LINK, LOGO)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,12 @@ class Served:
     """JWS algorithms of ID tokens."""
     languages: tuple[str, ...]
     """Of the pages."""
+    assertion_algs: tuple[str, ...] = ()
+    """JWS algorithms of client assertions."""
+    cimd: bool = False
+    """Whether a URL as client_id is read as a client metadata document."""
+    looker: bool = False
+    """Whether ``client_discovery=true`` is taken."""
     service_documentation: str = ""
 
 
@@ -45,6 +51,11 @@ def _always(value: JSON) -> Callable[[Served], JSON]:
 
 def _confidential(served: Served) -> list[JSON]:
     return [method for method in served.auth_methods if method != "none"]
+
+
+def _assertion_algs(served: Served) -> list[JSON]:
+    """Needed exactly where a method with a JWT is served (RFC 8414 §2)."""
+    return list(served.assertion_algs) if {"client_secret_jwt", "private_key_jwt"} & set(served.auth_methods) else []
 
 
 MEMBERS: tuple[Member, ...] = (
@@ -80,10 +91,22 @@ MEMBERS: tuple[Member, ...] = (
     ),
     Member("grant_types_supported", "RFC 8414 §2", "Grants that give tokens now.", lambda s: list(s.grant_types)),
     Member("token_endpoint_auth_methods_supported", "RFC 8414 §2", "How clients authenticate.", lambda s: list(s.auth_methods)),
+    Member("token_endpoint_auth_signing_alg_values_supported", "RFC 8414 §2", "How client assertions may be signed.", _assertion_algs),
     Member("introspection_endpoint", "RFC 8414 §2", "Where tokens are asked about.", lambda s: s.endpoints["introspection"]),
     Member("introspection_endpoint_auth_methods_supported", "RFC 8414 §2", "How callers authenticate there.", _confidential),
+    Member("introspection_endpoint_auth_signing_alg_values_supported", "RFC 8414 §2", "How assertions are signed there.", _assertion_algs),
     Member("revocation_endpoint", "RFC 8414 §2", "Where tokens are given back.", lambda s: s.endpoints["revocation"]),
     Member("revocation_endpoint_auth_methods_supported", "RFC 8414 §2", "How clients authenticate there.", lambda s: list(s.auth_methods)),
+    Member("revocation_endpoint_auth_signing_alg_values_supported", "RFC 8414 §2", "How assertions are signed there.", _assertion_algs),
+    Member(
+        "client_id_metadata_document_supported", "CIMD §6", "Whether a client_id may be the URL of its document.", lambda s: s.cimd or ""
+    ),
+    Member(
+        "client_discovery_supported",
+        "OAuth Client Discovery",
+        "Whether client_discovery=true has a client's metadata read below its client_id.",
+        lambda s: s.looker or "",
+    ),
     Member("service_documentation", "RFC 8414 §2", "Where developers read more.", lambda s: s.service_documentation),
     Member("protected_resources", "RFC 9728 §4", "Resource servers known here.", lambda s: list(s.resources)),
 )

@@ -33,7 +33,7 @@ _RESERVED = frozenset(
         "bank",
     }
 )
-_JAPANESE = frozenset({"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"})
+_JAPANESE = frozenset({"CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"})
 _STACK = 4
 
 
@@ -64,14 +64,14 @@ def suspicions(text: str, own: str) -> list[str]:
     if own and own in plain:
         found.append("names this server")
     if not text.isascii():
-        if any(_mixes(word) for word in _WORD.findall(text)):
+        if any(mixes(word) for word in _WORD.findall(text)):
             found.append("mixes scripts within a word and may look like another name")
         if _stacks(text):
             found.append("piles up combining marks")
     return found
 
 
-def _mixes(word: str) -> bool:
+def mixes(word: str) -> bool:
     """Whether a word has letters of several scripts that are not written together."""
     scripts = {unicodedata.name(char, "UNNAMED").split(" ", 1)[0] for char in word if char.isalpha()}
     return len(scripts - _JAPANESE) + bool(scripts & _JAPANESE) > 1

@@ -6,17 +6,18 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from calling_card.ports import Invitation, Registration, Rows, SigningKey
-from calling_card.protocol.clients import Client, Generations
+from calling_card.protocol.clients import Client, Generations, Route
 from calling_card.protocol.events import Event, Recorded
 from calling_card.protocol.resources import Resource
 from calling_card.store.chain import START
+from calling_card.store.memory_documents import MemoryDocuments
 from calling_card.store.memory_grants import MemoryGrants
 from calling_card.store.memory_people import MemoryPeople
-from calling_card.store.rules import MARKS_LIVING, check_same_client
+from calling_card.store.rules import MARKS_LIVING, ONCE_LIVING, check_same_client
 from calling_card.store.shelves import Mark
 
 
-class MemoryStore(MemoryGrants, MemoryPeople):
+class MemoryStore(MemoryGrants, MemoryDocuments, MemoryPeople):
     """The `Store` without a database. Every verb runs to its end without giving way, so each is atomic."""
 
     # Reads ------------------------------------------------------------------------------------------------------------------------
@@ -57,12 +58,12 @@ class MemoryStore(MemoryGrants, MemoryPeople):
         now = self._now()
         numbers: Counter[int] = Counter(invitation.key for invitation in self._invitations.values() if alive(invitation, now))
         for client in self._clients.values():
-            numbers.update(key_numbers(client.rat))
+            numbers.update(key_numbers(client.rat) if client.route is Route.REGISTERED else ())
             numbers.update(key_numbers(client.secret) if client.secret else ())
         for grant in self._grants.values():
             numbers.update(key_numbers(grant.refresh) if self._current(grant) else ())
         numbers.update(session.key for session in self._sessions.values() if session.expires_at > now)
-        return dict(sorted(numbers.items()))
+        return {number: count for number, count in sorted(numbers.items()) if number > 0}
 
     async def events(self, writer: bytes, after: int, limit: int) -> Sequence[Recorded]:
         """See `Store.events`."""
@@ -99,6 +100,13 @@ class MemoryStore(MemoryGrants, MemoryPeople):
         self._clients[before.key] = replace(after, last_used_day=max(there.last_used_day, after.last_used_day))
         return True
 
+    async def end_all(self, before: Client, after: Client, event: Event) -> bool:
+        """See `Store.end_all`."""
+        if not await self.replace(before, after, event):
+            return False
+        self._end_grants(before.key)
+        return True
+
     async def remove(self, client: Client, event: Event, tombstone_until: int) -> bool:
         """See `Store.remove`."""
         self._begin()
@@ -106,12 +114,13 @@ class MemoryStore(MemoryGrants, MemoryPeople):
             return False
         self._note(event)
         del self._clients[client.key]
+        self._documents.pop(client.key, None)
         self._grants = {place: grant for place, grant in self._grants.items() if grant.client_key != client.key}
         self._consents = {place: consent for place, consent in self._consents.items() if consent.client_key != client.key}
         self._resources = {uri: resource for uri, resource in self._resources.items() if resource.client_key != client.key}
-        tombstones = {mark: fact for mark, fact in self._marks.get(client.key, {}).items() if fact.kind == "tombstone"}
-        former = tombstones.get(client.incarnation, Mark("tombstone", 0))
-        self._marks[client.key] = {**tombstones, client.incarnation: Mark("tombstone", max(former.expires_at, tombstone_until))}
+        kept = {mark: fact for mark, fact in self._marks.get(client.key, {}).items() if fact.kind != "token"}
+        former = kept.get(client.incarnation, Mark("tombstone", 0))
+        self._marks[client.key] = {**kept, client.incarnation: Mark("tombstone", max(former.expires_at, tombstone_until))}
         return True
 
     async def revoke(self, client: Client, mark: bytes, expires_at: int, event: Event, grant: bytes | None = None) -> None:
@@ -130,6 +139,17 @@ class MemoryStore(MemoryGrants, MemoryPeople):
         if len(alike) > MARKS_LIVING:
             self._raise_epoch(client, grant)
             self._marks[client.key] = {mark: fact for mark, fact in marks.items() if mark not in alike}
+
+    async def once(self, client: Client, fact: bytes, until: int) -> bool:
+        """See `Store.once`; what has expired goes first."""
+        self._begin()
+        if not self._lives(client):
+            return False
+        now, there = self._now(), self._marks.get(client.key, {})
+        marks = {mark: kept for mark, kept in there.items() if kept.kind != "assertion" or kept.expires_at > now}
+        full = [kept.kind for kept in marks.values()].count("assertion") >= ONCE_LIVING
+        self._marks[client.key] = marks if full or fact in marks else {**marks, fact: Mark("assertion", until)}
+        return not full and fact not in marks
 
     def used(self, client: Client, day: int) -> None:
         """See `Store.used`."""

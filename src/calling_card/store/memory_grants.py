@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from calling_card.protocol.clients import Client, State
 from calling_card.protocol.events import Event
-from calling_card.protocol.grants import Consent, Grant, Stage, ended, of_client
+from calling_card.protocol.grants import Consent, Grant, Stage, ended, of_client, stands
 from calling_card.protocol.people import Standing
 from calling_card.store.rules import as_kept, check_given, check_same_grant
 from calling_card.store.shelves import Shelves
@@ -63,6 +63,14 @@ class MemoryGrants(Shelves):
     async def approved(self, client: Client) -> bool:
         """See `Store.approved`."""
         return any(of_client(grant, client) and grant.stage is not Stage.PENDING for grant in self._grants.values())
+
+    async def grants_alive(self, client: Client) -> int:
+        """See `Store.grants_alive`."""
+        return len([grant for grant in self._grants.values() if of_client(grant, client) and self._alive(grant)])
+
+    def _alive(self, grant: Grant) -> bool:
+        standing = self._standing(grant.person)
+        return grant.stage is Stage.LIVE and standing is not None and stands(grant, standing)
 
     async def withdraw(self, person: bytes, key: bytes, event: Event) -> bool:
         """See `Store.withdraw`."""

@@ -4,11 +4,15 @@ from dataclasses import replace
 
 from calling_card.ports import KeyCollision
 from calling_card.protocol.clients import Client, Generations
+from calling_card.protocol.documents import Version
 from calling_card.protocol.grants import Consent, Grant, Stage, of_client
 from calling_card.protocol.people import Person
 
 MARKS_LIVING = 32
 """With more living marks than this the epoch of the grant or client is raised instead (CREDENTIALS §3)."""
+
+ONCE_LIVING = 4096
+"""So many once-only facts of a client are remembered; a further one waits until some have expired (CREDENTIALS §3)."""
 
 DAYS_WAITING = 1024
 """With more days of use waiting than this they become a write of their own."""
@@ -36,9 +40,44 @@ def for_life(client: Client) -> tuple[object, ...]:
 
 def taken(there: Client, coming: Client) -> KeyCollision:
     """The refusal of an insertion at a place that is not free (CREDENTIALS §4)."""
-    if (there.route, there.client_id) == (coming.route, coming.client_id):
+    if same_name(there, coming):
         return KeyCollision("this client is registered already")
     return KeyCollision("the client key belongs to a client with another name")
+
+
+VERSIONS_KEPT = 20
+"""Of a document; with one more the oldest goes."""
+
+
+def check_met(client: Client, version: Version) -> None:
+    """A client is met with the first version of its own document; anything else is a mistake of the caller."""
+    if (version.client_key, version.number) != (client.key, 1):
+        raise ValueError("a client is met with the first version of its own document")
+
+
+def check_read(before: Version, after: Version, client: Client | None) -> None:
+    """The next version, or the same one with other news of its reading; anything else is a mistake of the caller."""
+    if client is not None and client.key != before.client_key:
+        raise ValueError("the document is another client's")
+    if after.client_key != before.client_key or after.number not in (before.number, before.number + 1):
+        raise ValueError("after a version comes the next one of the same client, or itself")
+    if after.number == before.number and as_seen(after) != as_seen(before):
+        raise ValueError("what a document says and the card that it makes stay as they were within a version")
+
+
+def as_seen(version: Version) -> tuple[object, ...]:
+    """What a version has for life."""
+    return (version.body, version.digest, version.metadata, version.seen_at)
+
+
+def as_read(version: Version) -> tuple[object, ...]:
+    """What must be as it was read for another reading to count."""
+    return (version.number, version.checked_at, version.failed_at, version.digest)
+
+
+def same_name(there: Client, coming: Client) -> bool:
+    """Whether two clients have one full name (CREDENTIALS §4)."""
+    return (there.route, there.client_id) == (coming.route, coming.client_id)
 
 
 def check_given(client: Client, grant: Grant, consent: Consent | None) -> None:

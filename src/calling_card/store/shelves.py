@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from calling_card.ports import Invitation, SigningKey, StoreUnavailable
+from calling_card.ports import HostedDocument, Invitation, SigningKey, StoreUnavailable
 from calling_card.protocol.clients import Client
+from calling_card.protocol.documents import Version
 from calling_card.protocol.events import Event, Recorded
 from calling_card.protocol.grants import Consent, Grant, Stage, of_client
 from calling_card.protocol.people import Passkey, Person, Session, Standing
@@ -37,6 +38,8 @@ class Shelves:
         self._marks: dict[bytes, dict[bytes, Mark]] = {}
         self._grants: dict[tuple[bytes, bytes], Grant] = {}
         self._consents: dict[tuple[bytes, bytes, str, str, str], Consent] = {}
+        self._documents: dict[bytes, tuple[Version, ...]] = {}
+        self._hosted: dict[str, HostedDocument] = {}
         self._people: dict[bytes, Person] = {}
         self._sessions: dict[tuple[bytes, bytes], Session] = {}
         self._passkeys: dict[bytes, Passkey] = {}

@@ -17,7 +17,8 @@ from calling_card.store.chain import START, Chain, Head
 from calling_card.store.database import Database, Values
 from calling_card.store.migrations import migrate
 from calling_card.store.rows_people import GRANT, grant_of, standing_of
-from calling_card.store.rules import DAYS_WAITING, MARKS_LIVING, check_same_client, taken
+from calling_card.store.rules import DAYS_WAITING, MARKS_LIVING, ONCE_LIVING, check_same_client, taken
+from calling_card.store.sqlite_documents import SqliteDocuments, end_grants
 from calling_card.store.sqlite_grants import SqliteGrants
 from calling_card.store.sqlite_people import SqlitePeople
 from calling_card.store.transactions import changed, there
@@ -28,7 +29,7 @@ STANDING_AT = GRANT_AT + len(GRANT)
 """Where the parts of a row of `Store.living` begin; between client and grant stands whether the mark is set."""
 
 
-class SqliteStore(SqliteGrants, SqlitePeople):
+class SqliteStore(SqliteGrants, SqliteDocuments, SqlitePeople):
     """The `Store` on one file. Other processes may write to the same file at the same time."""
 
     @classmethod
@@ -126,6 +127,21 @@ class SqliteStore(SqliteGrants, SqlitePeople):
         statement = sql.REPLACE_STATE if same_card(before, after) else sql.REPLACE_CLIENT
         return await self._one(statement, replacement(before, after), event)
 
+    async def end_all(self, before: Client, after: Client, event: Event) -> bool:
+        """See `Store.end_all`."""
+        check_same_client(before, after)
+        statement = sql.REPLACE_STATE if same_card(before, after) else sql.REPLACE_CLIENT
+
+        def unit(db: Database) -> bool:
+            if not changed(db, statement, replacement(before, after)):
+                return False
+            point("store.client_stopped")
+            end_grants(db, before.key)
+            self._note(db, event)
+            return True
+
+        return await self._write(unit)
+
     async def remove(self, client: Client, event: Event, tombstone_until: int) -> bool:
         """See `Store.remove`; the marks of former tombstones stay until they expire."""
 
@@ -160,6 +176,16 @@ class SqliteStore(SqliteGrants, SqlitePeople):
             self._note(db, event)
 
         await self._write(unit)
+
+    async def once(self, client: Client, fact: bytes, until: int) -> bool:
+        """See `Store.once`; what has expired goes first."""
+        now = self._now()
+
+        def unit(db: Database) -> bool:
+            db.execute(sql.SWEEP_ONCE, (client.key, now))
+            return changed(db, sql.INSERT_ONCE, (fact, until, client.key, client.incarnation, client.key, now, ONCE_LIVING))
+
+        return await self._write(unit)
 
     def used(self, client: Client, day: int) -> None:
         """See `Store.used`; many waiting days become a write of their own."""

@@ -1,6 +1,7 @@
 """Grants and remembered yeses on SQLite (CREDENTIALS §8 and §9)."""
 
 from collections.abc import Sequence
+from typing import cast
 
 from calling_card.faults import point
 from calling_card.protocol.clients import Client
@@ -67,6 +68,10 @@ class SqliteGrants(Transactions):
     async def approved(self, client: Client) -> bool:
         """See `Store.approved`."""
         return bool(self._read(sql.REDEEMED, (client.key, client.incarnation)))
+
+    async def grants_alive(self, client: Client) -> int:
+        """See `Store.grants_alive`."""
+        return cast("int", self._read(sql.GRANTS_ALIVE, (client.key, client.incarnation))[0][0])
 
     async def withdraw(self, person: bytes, key: bytes, event: Event) -> bool:
         """See `Store.withdraw`."""

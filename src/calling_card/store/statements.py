@@ -3,6 +3,7 @@
 # ruff: noqa: S105, S608 - the only parts put together here are our own tables of column names
 
 from calling_card.store.rows import CARD, CLIENT, EVENT, INVITATION, RAT, RESOURCE, SECRET, SIGNING_KEY
+from calling_card.store.rows_documents import DOCUMENT, DOCUMENT_COMPARED, DOCUMENT_READ, HOSTED
 from calling_card.store.rows_people import CONSENT, GRANT, PASSKEY, PEOPLE, REFRESH, SESSION, STANDING
 
 
@@ -66,7 +67,7 @@ DELETE_GRANTS = "DELETE FROM grants WHERE client_key = ?"
 DELETE_DOCUMENTS = "DELETE FROM documents WHERE client_key = ?"
 DELETE_CONSENTS = "DELETE FROM consents WHERE client_key = ?"
 DELETE_RESOURCES = "DELETE FROM resources WHERE client_key = ?"
-DELETE_MARKS = "DELETE FROM marks WHERE client_key = ? AND kind <> 'tombstone'"
+DELETE_MARKS = "DELETE FROM marks WHERE client_key = ? AND kind = 'token'"
 
 # Marks ----------------------------------------------------------------------------------------------------------------------------
 MARKED = "SELECT 1 FROM marks WHERE client_key = ? AND mark = ?"
@@ -74,6 +75,13 @@ INSERT_MARK = (
     "INSERT INTO marks (client_key, mark, grant_id, kind, expires_at) VALUES (?, ?, ?, 'token', ?) "
     "ON CONFLICT (client_key, mark) DO NOTHING"
 )
+INSERT_ONCE = """
+INSERT INTO marks (client_key, mark, kind, expires_at)
+SELECT client_key, ?, 'assertion', ? FROM clients WHERE client_key = ? AND incarnation = ?
+    AND (SELECT count(*) FROM marks WHERE client_key = ? AND kind = 'assertion' AND expires_at > ?) < ?
+ON CONFLICT (client_key, mark) DO NOTHING
+"""
+SWEEP_ONCE = "DELETE FROM marks WHERE client_key = ? AND kind = 'assertion' AND expires_at <= ?"
 SWEEP_MARKS = """
 DELETE FROM marks WHERE rowid IN (
     SELECT rowid FROM marks WHERE client_key = ? AND kind = 'token' AND expires_at <= ? ORDER BY expires_at LIMIT 64
@@ -85,6 +93,25 @@ INSERT_TOMBSTONE = (
     "INSERT INTO marks (client_key, mark, kind, expires_at) VALUES (?, ?, 'tombstone', ?) "
     "ON CONFLICT (client_key, mark) DO UPDATE SET kind = 'tombstone', expires_at = max(expires_at, excluded.expires_at)"
 )
+
+# Documents ------------------------------------------------------------------------------------------------------------------------
+NEWEST_DOCUMENT = f"SELECT {columns(DOCUMENT)} FROM documents WHERE client_key = ? ORDER BY version DESC LIMIT 1"
+DOCUMENT_BY_NUMBER = f"SELECT {columns(DOCUMENT)} FROM documents WHERE client_key = ? AND version = ?"
+DOCUMENTS = f"SELECT {columns(DOCUMENT)} FROM documents WHERE client_key = ? ORDER BY version DESC"
+INSERT_DOCUMENT = f"{insert('documents', DOCUMENT)} ON CONFLICT (client_key, version) DO NOTHING"
+DOCUMENT_STANDS = f"""
+SELECT 1 FROM documents WHERE client_key = ? AND version = ? AND {same(DOCUMENT_COMPARED)}
+    AND NOT EXISTS (SELECT 1 FROM documents AS newer WHERE newer.client_key = documents.client_key AND newer.version > documents.version)
+"""
+READ_DOCUMENT = f"UPDATE documents SET {put(DOCUMENT_READ)} WHERE client_key = ? AND version = ?"
+FORGET_DOCUMENTS = "DELETE FROM documents WHERE client_key = ? AND version <= ?"
+STATE_IS = "SELECT 1 FROM clients WHERE client_key = ? AND incarnation = ? AND state = ?"
+BECOME = f"UPDATE clients SET {put(CARD)} WHERE client_key = ? AND incarnation = ?"
+END_CLIENT_GRANTS = "UPDATE grants SET state = 'revoked', epoch = epoch + 1 WHERE client_key = ? AND state <> 'revoked'"
+HOSTED_BY_ID = f"SELECT {columns(HOSTED)} FROM hosted_documents WHERE id = ?"
+INSERT_HOSTED = f"{insert('hosted_documents', HOSTED)} ON CONFLICT (id) DO NOTHING"
+SWEEP_HOSTED = "DELETE FROM hosted_documents WHERE expires_at <= ?"
+DELETE_HOSTED = "DELETE FROM hosted_documents WHERE id = ?"
 
 # Grants and consents --------------------------------------------------------------------------------------------------------------
 GRANT_COMPARED = ("incarnation", "state", "epoch", *REFRESH)
@@ -115,6 +142,11 @@ UPDATE grants SET {put(GRANT_CHANGED)} WHERE client_key = ? AND grant_id = ? AND
 RAISE_GRANT_EPOCH = "UPDATE grants SET epoch = epoch + 1 WHERE client_key = ? AND grant_id = ?"
 END_GRANTS = "UPDATE grants SET state = 'revoked', epoch = epoch + 1 WHERE person = ? AND client_key = ? AND state <> 'revoked'"
 REDEEMED = "SELECT 1 FROM grants WHERE client_key = ? AND incarnation = ? AND state <> 'pending' LIMIT 1"
+GRANTS_ALIVE = """
+SELECT count(*) FROM grants
+JOIN person_state ON person_state.person = grants.person AND person_state.epoch = grants.person_epoch AND person_state.active = 1
+WHERE grants.client_key = ? AND grants.incarnation = ? AND grants.state = 'live'
+"""
 CONSENTS = f"""
 SELECT {columns(CONSENT)} FROM consents WHERE person = ? AND client_key = ? AND incarnation = ?
 ORDER BY given_at DESC, redirect_uri, resource, scope
@@ -142,15 +174,15 @@ WITH refreshed AS (
     FROM grants JOIN person_state ON person_state.person = grants.person AND person_state.epoch = grants.person_epoch
     WHERE grants.state = 'live'
 ) SELECT number, count(*) FROM (
-    SELECT rat_issued_key AS number FROM clients
-    UNION ALL SELECT rat_confirmed_key FROM clients WHERE rat_confirmed < rat_issued
+    SELECT rat_issued_key AS number FROM clients WHERE route = 'registered'
+    UNION ALL SELECT rat_confirmed_key FROM clients WHERE route = 'registered' AND rat_confirmed < rat_issued
     UNION ALL SELECT secret_issued_key FROM clients WHERE secret_kind = 'derived'
     UNION ALL SELECT secret_confirmed_key FROM clients WHERE secret_kind = 'derived' AND secret_confirmed < secret_issued
     UNION ALL SELECT refresh_issued_key FROM refreshed
     UNION ALL SELECT refresh_confirmed_key FROM refreshed WHERE refresh_confirmed < refresh_issued
     UNION ALL SELECT handle_key FROM sessions WHERE expires_at > ?
     UNION ALL SELECT handle_key FROM initial_access_tokens WHERE uses_left > 0 AND (expires_at = 0 OR expires_at > ?)
-) GROUP BY number ORDER BY number
+) WHERE number > 0 GROUP BY number ORDER BY number
 """
 ACROSS_CLIENTS = (CLIENTS_BEHIND, GENERATIONS_BY_KEY)
 """The only statements on tables of clients that do not stay with one client; none of them is asked by a client."""

@@ -1,16 +1,40 @@
-"""A client proves who it is (RFC 6749 §2.3). Other use cases call this one."""
+"""A client proves who it is (RFC 6749 §2.3, RFC 7523 §2.2). Other use cases call this one."""
 
 import hmac
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from calling_card.ports import Ports
+from calling_card.protocol import base64url
 from calling_card.protocol.answers import card_of
-from calling_card.protocol.clients import JSON, Client, Route, State, client_key
-from calling_card.protocol.credentials import CLIENT_SECRET, Handle, has_secret, owner, read, speaks_for
+from calling_card.protocol.assertions import Assertion, Expected, Unfit, judge
+from calling_card.protocol.assertions import read as read_assertion
+from calling_card.protocol.clientids import name
+from calling_card.protocol.clients import JSON, Card, Client, Door, Route, State, Tier, client_key
+from calling_card.protocol.credentials import (
+    AUTHORIZATION_CODE,
+    CLIENT_SECRET,
+    REFRESH_TOKEN,
+    Handle,
+    has_secret,
+    owner,
+    read,
+    speaks_for,
+    write,
+)
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
+from calling_card.protocol.fetching import KEY_SET, Unfetched
+from calling_card.protocol.keysets import keyset_problem, shows_secrets, signer_of
 from calling_card.protocol.rotation import present_secret
+from calling_card.protocol.syntax import read_object
 from calling_card.usecases.clients import ATTEMPTS, Known
+
+REFETCH = 60
+"""Seconds in which a key set is fetched once, however many unknown keys are named (R-48)."""
+_MEMBERS_OF_KEYS = 1000
+_UNASKED = frozenset({Door.SCR2011, Door.MASTODON})
+_EITHER = ("client_secret_basic", "client_secret_post")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +52,9 @@ class Presented:
     discovery: bool = False
     """Whether ``client_discovery=true`` was sent."""
     speaks: str = ""
-    """The code or refresh token of the request: it was made for one client."""
+    """The code or token of the request: it was made for one client."""
+    endpoint: str = "token"
+    """Where: ``token``, ``introspection`` or ``revocation``; each may have its own algorithm for assertions."""
 
 
 async def authenticate(ports: Ports, presented: Presented) -> Known:
@@ -36,22 +62,84 @@ async def authenticate(ports: Ports, presented: Presented) -> Known:
 
     Raises `Refusal` with one text for every cause: unknown, wrong, expired, suspended, deleted (H-14).
     """
-    key = client_key(Route.REGISTERED, presented.client_id)
-    handle = None
-    if presented.method != "none":
-        handle = read(ports.keyring, ports.settings.issuer, CLIENT_SECRET, presented.secret)
-        if handle is None or not hmac.compare_digest(handle.owner[:16], key):
-            raise refused(ports, presented)
+    if presented.method == "assertion":
+        return await _by_assertion(ports, presented)
+    handle = _handle(ports, presented)
     for _ in range(ATTEMPTS):
-        client = await ports.store.client(key)
-        if client is None or client.client_id != presented.client_id or client.state is not State.ACTIVE:
-            raise refused(ports, presented)
-        card = card_of(client)
-        if card.get("token_endpoint_auth_method") != presented.method:
-            raise refused(ports, presented)
-        if handle is None or await _secret(ports, presented, client, handle):
-            return Known(client, card)
-    raise Refusal(No.UNAVAILABLE, "the client is being changed by others; try again", retry_after=1)
+        known = await _known(ports, presented, presented.method)
+        if handle is None or await _secret(ports, presented, known.client, handle):
+            return known
+    raise _busy()
+
+
+async def _known(ports: Ports, presented: Presented, method: str) -> Known:
+    """The client that is named, if this is how it registered to say who it is."""
+    client = await _client(ports, presented)
+    if client is None:
+        raise refused(ports, presented, "no such client is active")
+    card = await _card(ports, client, presented)
+    if not _same_method(client, card, method):
+        raise refused(ports, presented, f"the client is not registered for {method}")
+    return Known(client, card)
+
+
+def _same_method(client: Client, card: Card, method: str) -> bool:
+    """The one method it registered; a door that let none be chosen takes a secret in the header and in the body (S2-39)."""
+    registered = card.get("token_endpoint_auth_method")
+    return method == registered or (client.door in _UNASKED and method in _EITHER and registered in _EITHER)
+
+
+async def _client(ports: Ports, presented: Presented) -> Client | None:
+    """The active client of this name."""
+    for route, client_id in _names(ports, presented):
+        client = await ports.store.client(client_key(route, client_id))
+        if client is not None and (client.client_id, client.route) == (client_id, route):
+            return client if client.state is State.ACTIVE else None
+    return None
+
+
+def _names(ports: Ports, presented: Presented) -> Sequence[tuple[Route, str]]:
+    """The names that are meant: a URL may be one on two ways, and then what it brings says which (D-13, D-59)."""
+    meant = [presented.discovery] if presented.discovery or "://" not in presented.client_id else [False, True]
+    names: list[tuple[Route, str]] = []
+    for discovery in meant:
+        try:
+            named = name(presented.client_id, ports.customs, discovery=discovery)
+        except Refusal:
+            continue
+        names.append((named.route, named.client_id))
+    brought = _brought(ports, presented)
+    return sorted(names, key=lambda one: client_key(*one) != brought)
+
+
+def _brought(ports: Ports, presented: Presented) -> bytes:
+    """The key of the client for which a code or refresh token was made; empty: the request brings neither."""
+    kinds = (AUTHORIZATION_CODE, REFRESH_TOKEN) if presented.speaks else ()
+    found = (read(ports.keyring, ports.settings.issuer, kind, presented.speaks) for kind in kinds)
+    return next((handle.owner[:16] for handle in found if handle is not None), b"")
+
+
+async def _card(ports: Ports, client: Client, presented: Presented) -> Card:
+    """What the client says of itself; a code stands for the version of the document that its person was shown (D-35)."""
+    if client.tier is not Tier.URL or not presented.speaks:
+        return card_of(client)
+    code = read(ports.keyring, ports.settings.issuer, AUTHORIZATION_CODE, presented.speaks)
+    found = await ports.store.grant(client.key, code.owner[16:]) if code is not None else None
+    shown = await ports.store.version(client.key, found[0].document_version) if found and found[0].document_version else None
+    return card_of(client if shown is None else replace(client, metadata=shown.metadata))
+
+
+# ── By a secret ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _handle(ports: Ports, presented: Presented) -> Handle | None:
+    """What a secret says, if it is one of ours for this client; nothing is asked of the store for garbage. None: there is no secret."""
+    if presented.method == "none":
+        return None
+    handle = read(ports.keyring, ports.settings.issuer, CLIENT_SECRET, presented.secret)
+    if handle is None or not hmac.compare_digest(handle.owner[:16], client_key(Route.REGISTERED, presented.client_id)):
+        raise refused(ports, presented, "the secret is none of this client")
+    return handle
 
 
 async def _secret(ports: Ports, presented: Presented, client: Client, handle: Handle) -> bool:
@@ -59,9 +147,9 @@ async def _secret(ports: Ports, presented: Presented, client: Client, handle: Ha
     row = client.secret
     now = ports.now()
     if row is None or not has_secret(client) or 0 < client.secret_expires_at <= now:
-        raise refused(ports, presented)
+        raise refused(ports, presented, "the client has no secret, or it has ended")
     if not hmac.compare_digest(handle.owner, owner(client)) or not speaks_for(handle, row):
-        raise refused(ports, presented)
+        raise refused(ports, presented, "the secret is of another life of the client, or under another key")
     step = present_secret(handle.generation, row, now, ports.settings.secret_overlap)
     if step.accepted and step.after == row:
         return True
@@ -72,14 +160,142 @@ async def _secret(ports: Ports, presented: Presented, client: Client, handle: Ha
         return True
     told: dict[str, JSON] = {"kind": CLIENT_SECRET.name} if step.event == "credential_from_future" else {}
     await ports.store.report(Event(step.event, now, client.key, "client", presented.request_id, told))
-    raise refused(ports, presented)
+    raise refused(ports, presented, step.event)
 
 
-def refused(ports: Ports, presented: Presented) -> Refusal:
-    """One answer for every cause; it says what a client can do that was removed, where it can."""
+# ── By an assertion ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _by_assertion(ports: Ports, presented: Presented) -> Known:
+    """The client behind an assertion; what is wrong with it only the log learns."""
+    try:
+        assertion = read_assertion(presented.assertion)
+        named = replace(presented, client_id=presented.client_id or assertion.subject)
+        judge(assertion, _expected(ports, named))
+        known = await _signed(ports, named, assertion)
+    except Unfit as unfit:
+        raise refused(ports, presented, str(unfit)) from None
+    if not await ports.store.once(known.client, assertion.fact, assertion.until):
+        raise refused(ports, presented, "jti: was used before, or the client has used too many lately")
+    return known
+
+
+def _expected(ports: Ports, presented: Presented) -> Expected:
+    """What this server wants to be told (C-34)."""
+    issuer = ports.settings.issuer
+    alone = ports.settings.assertion_audience == "issuer"
+    return Expected(
+        client_id=presented.client_id,
+        audiences=(issuer,) if alone else (issuer, ports.settings.endpoint("/token")),
+        algs=ports.ground.assertion_algs,
+        now=ports.now(),
+        lifetime=ports.settings.assertion_lifetime,
+    )
+
+
+async def _signed(ports: Ports, presented: Presented, assertion: Assertion) -> Known:
+    """The client, after its key or secret was found to have signed; nothing is remembered of an assertion that was not. Raises `Unfit`."""
+    for _ in range(ATTEMPTS):
+        known = await _known(ports, presented, assertion.method)
+        registered = _registered_alg(known.card, presented.endpoint)
+        if registered not in (None, assertion.alg):
+            raise Unfit("header alg: is not the one the client registered")
+        if await _PROOFS[assertion.method](ports, presented, known, assertion):
+            return known
+    raise _busy()
+
+
+def _registered_alg(card: Card, endpoint: str) -> JSON:
+    """The one algorithm that a client said it would use at an endpoint; None: any that is served (OIDC Registration §2)."""
+    return card.get(f"{endpoint}_endpoint_auth_signing_alg", card.get("token_endpoint_auth_signing_alg"))
+
+
+async def _by_key(ports: Ports, presented: Presented, known: Known, assertion: Assertion) -> bool:
+    """True: a registered or published key of the client signed. Raises `Unfit`."""
+    key = await _key(ports, presented, known, assertion)
+    if key is None:
+        raise Unfit("header kid: the client has no such key for this algorithm, or several without a name")
+    if not ports.verifier.signed(assertion.text, assertion.alg, key):
+        raise Unfit("the signature is not by the client's key")
+    return True
+
+
+async def _key(ports: Ports, presented: Presented, known: Known, assertion: Assertion) -> Card | None:
+    """The one key that may have signed; for one that is unknown the set is read again, if that was not done lately (R-48)."""
+    url = known.card.get("jwks_uri")
+    if not isinstance(url, str):
+        return signer_of(known.card.get("jwks"), assertion.alg, assertion.kid)
+    lately = ports.now() - REFETCH
+    for newer_than in (0, lately):
+        jwks, at = await _published(ports, presented, known.client, url, newer_than)
+        key = signer_of(jwks, assertion.alg, assertion.kid)
+        if key is not None or at >= lately:
+            return key
+    return None
+
+
+async def _published(ports: Ports, presented: Presented, client: Client, url: str, newer_than: int) -> tuple[Card, int]:
+    """The key set at an address, judged like one that is registered, and when it was read (X-41). Raises `Unfit`."""
+    try:
+        fetched = await ports.fetcher.kept(url, KEY_SET, newer_than=newer_than)
+        jwks = read_object(fetched.body, members=_MEMBERS_OF_KEYS)
+    except Unfetched as failure:
+        raise Unfit(f"jwks_uri: {failure}") from None
+    except Refusal as refusal:
+        raise Unfit(f"jwks_uri: {refusal.description}") from None
+    if shows_secrets(jwks):
+        await ports.store.report(Event("key_leaked", ports.now(), client.key, "server", presented.request_id))
+    problem = keyset_problem(jwks, ports.ground.limits.keys)
+    if problem:
+        raise Unfit(f"jwks_uri: {problem}")
+    return jwks, fetched.at
+
+
+async def _by_shared_secret(ports: Ports, presented: Presented, known: Known, assertion: Assertion) -> bool:
+    """Whether a living secret of the client signed, and the row stayed as it was read. Raises `Unfit`, or `Refusal` for an ended one.
+
+    The key is the octets of the whole secret; the newest and the one before it are good (CREDENTIALS §1).
+    """
+    for handle in _living(known.client):
+        try:
+            secret = write(ports.keyring, ports.settings.issuer, handle)
+        except LookupError:
+            continue
+        if ports.verifier.signed(assertion.text, assertion.alg, {"kty": "oct", "k": base64url.encode(secret.encode())}):
+            return await _secret(ports, presented, known.client, handle)
+    raise Unfit("the signature is not by a secret of the client")
+
+
+def _living(client: Client) -> list[Handle]:
+    """The secrets that may still be good, newest first."""
+    row = client.secret
+    if row is None or not has_secret(client):
+        return []
+    newest = Handle(CLIENT_SECRET, row.issued_key, owner(client), row.issued)
+    before = Handle(CLIENT_SECRET, row.confirmed_key, owner(client), row.confirmed)
+    return [newest] if row.confirmed == row.issued else [newest, before]
+
+
+_PROOFS: Mapping[str, Callable[[Ports, Presented, Known, Assertion], Awaitable[bool]]] = {
+    "private_key_jwt": _by_key,
+    "client_secret_jwt": _by_shared_secret,
+}
+"""By method, who is asked for the signature (OIDC Core §9)."""
+
+
+# ── Saying no ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def refused(ports: Ports, presented: Presented, logged: str = "") -> Refusal:
+    """One answer for every cause; it says what a client can do that was removed, where it can. ``logged``: the cause."""
     way = "" if ports.settings.registration == "closed" else f"; a client that was removed may register again at {ports.desk.endpoint}"
     return Refusal(
         No.INVALID_CLIENT,
         f"client authentication failed{way} (RFC 6749 section 5.2)",
+        logged=logged,
         basic=presented.method == "client_secret_basic",
     )
+
+
+def _busy() -> Refusal:
+    return Refusal(No.UNAVAILABLE, "the client is being changed by others; try again", retry_after=1)

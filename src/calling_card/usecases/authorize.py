@@ -9,18 +9,28 @@ from dataclasses import dataclass, replace
 from calling_card.ports import Ports
 from calling_card.protocol import grants
 from calling_card.protocol.addresses import leads_to
-from calling_card.protocol.authorization import Bounds, Return, Said, Wish, read_request, where, wish
+from calling_card.protocol.authorization import (
+    Bounds,
+    Return,
+    Said,
+    Wish,
+    read_request,
+    where,
+    wish,
+    worth_a_fetch,
+)
+from calling_card.protocol.clientids import wants_discovery
 from calling_card.protocol.clients import JSON, Client, Tier
 from calling_card.protocol.credentials import AUTHORIZATION_CODE, Handle, write
 from calling_card.protocol.errors import No, Refusal, plain
 from calling_card.protocol.events import Event
 from calling_card.protocol.grants import CODE_LIFETIME, Consent, Grant, Stage, in_order, may_be_remembered
 from calling_card.protocol.idtokens import TYP
-from calling_card.protocol.interactions import digest, read
+from calling_card.protocol.interactions import Transaction, digest, read
 from calling_card.protocol.portrait import Portrait, portrait, redirect_of
 from calling_card.protocol.resources import acceptable, scopes_of
 from calling_card.protocol.rotation import Clock, first
-from calling_card.usecases.clients import Known, find, rules_of
+from calling_card.usecases.clients import Asking, Known, find, rules_of
 from calling_card.usecases.people.browsers import Present, Visit, current, expired, form, sent
 from calling_card.usecases.people.sign_in import Offer, offer
 from calling_card.usecases.tokens import signer
@@ -88,6 +98,10 @@ class Stopped:
 Outcome = SignInNeeded | Question | Answer | Stopped
 
 
+VISIT = 900
+"""Seconds in which one visit reads a client's document once: from the client's request to the yes (D-65)."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Request:
     """A request whose client and redirect URI are settled."""
@@ -110,7 +124,7 @@ class _Wanted:
 
 async def begin(ports: Ports, asked: Asked) -> Outcome:
     """What happens next. Raises `Refusal` while client or redirect URI are not settled: that is only ever shown (A-12)."""
-    request = await _settled(ports, asked)
+    request = await _settled(ports, asked, VISIT if _transaction(ports, asked) else 0)
     try:
         wanted = await _wanted(ports, request)
         return await _next(ports, request, wanted)
@@ -125,7 +139,7 @@ async def decide(ports: Ports, visit: Visit, transaction: str, *, allow: bool, r
     """
     found = sent(ports, visit, "consent", transaction)
     present = await current(ports, visit)
-    request = await _settled(ports, Asked(found.request, visit))
+    request = await _settled(ports, Asked(found.request, visit), VISIT)
     if not allow:
         return _answer(ports, request, {"error": No.DENIED.code, "error_description": "the person said no"}, clicked=True)
     if present is None:
@@ -139,14 +153,22 @@ async def decide(ports: Ports, visit: Visit, transaction: str, *, allow: bool, r
     return await _give(ports, request, wanted, present, remember=remember and _rememberable(request), clicked=True)
 
 
-async def _settled(ports: Ports, asked: Asked) -> _Request:
+async def _settled(ports: Ports, asked: Asked, patience: int = 0) -> _Request:
     said = read_request(asked.request)
-    known = await find(ports, said.get("client_id"))
+    known = await find(ports, _asking(ports, said, asked, patience))
     back = where(said, known.card)
     if leads_to(back.uri, ports.settings.issuer):  # the port of the day can make a loopback redirect our own (R-39)
         raise Refusal(No.INVALID_REDIRECT_URI, "redirect_uri: leads to this server itself")
     languages = (*said.get("ui_locales").split()[:10], *asked.visit.languages)
-    return _Request(asked, said, known, back, portrait(known.client, known.card, back.uri, languages))
+    return _Request(asked, said, known, back, portrait(known.client, known.card, back.uri, languages, known.version))
+
+
+def _asking(ports: Ports, said: Said, asked: Asked, patience: int) -> Asking:
+    """Whom the request names; a document is worth a fetch only for a request that could come to something (D-39)."""
+    discovery = wants_discovery(said.get("client_discovery"))
+    if (discovery or "://" in said.get("client_id")) and not patience:
+        worth_a_fetch(said, pkce=ports.settings.pkce != "optional")
+    return Asking(said.get("client_id"), discovery=discovery, source=asked.visit.source, patience=patience)
 
 
 async def _wanted(ports: Ports, request: _Request) -> _Wanted:
@@ -156,7 +178,7 @@ async def _wanted(ports: Ports, request: _Request) -> _Wanted:
         card=request.known.card,
         known={*ports.settings.scopes, *scopes_of(configured)},
         ceiling=rules.scopes,
-        pkce=ports.settings.pkce == "always",
+        pkce=ports.settings.pkce,
         strict=ports.settings.profile == "strict",
     )
     wanted = wish(request.said, bounds)
@@ -197,9 +219,14 @@ def _must_sign_in(ports: Ports, asked: Wish, present: Present, subject: str, beg
 
 def _began(ports: Ports, request: _Request) -> int:
     """When this request first came to this browser, if it comes back from our sign-in form; else 0."""
-    asked = request.asked
+    found = _transaction(ports, request.asked)
+    return found.began_at if found is not None else 0
+
+
+def _transaction(ports: Ports, asked: Asked) -> Transaction | None:
+    """The sign-in form of ours that led back here, if it was given to this browser for this very request."""
     found = read(ports.keyring, asked.transaction, asked.visit.browser, "sign_in", ports.now()) if asked.transaction else None
-    return found.began_at if found is not None and found.request == asked.request else 0
+    return found if found is not None and found.request == asked.request else None
 
 
 async def _hinted(ports: Ports, asked: Wish) -> str:
@@ -328,6 +355,7 @@ def _grant(ports: Ports, request: _Request, wanted: _Wanted, present: Present) -
         refresh=first(Clock(now, minting)),
         created_at=now,
         last_used_at=now,
+        document_version=request.known.version.number if request.known.version else None,
     )
 
 

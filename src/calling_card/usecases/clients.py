@@ -1,40 +1,78 @@
-"""Who is this client. Other use cases call this one (RFC 7591 §2)."""
+"""Who is this client: one that registered, or one that is an address. Other use cases call this one (RFC 7591 §2, CIMD §5, seed 004).
+
+A client that is an address is read when it sends a person here and what is known of it is not fresh any more; never at the token
+endpoint. Its first good document makes it a client like any other, kept with every version of the document since.
+"""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from calling_card.ports import Ports
-from calling_card.protocol.answers import card_of
-from calling_card.protocol.clients import Card, Client, Route, State, client_key
+import msgspec
+
+from calling_card.ports import KeyCollision, Ports
+from calling_card.protocol import documents
+from calling_card.protocol.answers import card_of, to_bytes
+from calling_card.protocol.clientids import Named, host_in, listed, name
+from calling_card.protocol.clients import JSON, Card, Client, Door, Generations, Route, State, Tier, client_key, is_over
+from calling_card.protocol.corridor import Passed
+from calling_card.protocol.documents import Version
 from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.events import Event
+from calling_card.protocol.fetching import Unfetched, Why
 from calling_card.protocol.policy import Rules, invited
 from calling_card.protocol.resources import scopes_of
+from calling_card.usecases.reading import read
 
 ATTEMPTS = 3
 """How often a compare-and-set that lost is decided again (CREDENTIALS §9)."""
+AGAIN = 60
+"""Seconds between two notes that one document could not be read."""
+GONE_FOR_GOOD = 86400
+"""Seconds after which a document that is still gone is gone (D-60)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A client that proved itself in the way it registered."""
+    """A client, and its card as it counts for this request."""
 
     client: Client
     card: Card
+    version: Version | None = None
+    """Of its document, for a client that is an address."""
 
 
-async def find(ports: Ports, client_id: str) -> Known:
-    """The active client of this name, with nothing proven. Raises `Refusal` that can only be shown (A-12, H-14)."""
-    client = await ports.store.client(client_key(Route.REGISTERED, client_id))
-    if client is None or client.client_id != client_id or client.state is not State.ACTIVE:
-        raise Refusal(
-            No.UNKNOWN_CLIENT,
-            f"client_id: no such client; one that was removed may register again at {ports.desk.endpoint} (RFC 6749 section 4.1.2.1)",
-        )
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """For whom a client is looked up."""
+
+    client_id: str
+    discovery: bool = False
+    """Whether ``client_discovery=true`` was said."""
+    source: str = ""
+    """Network of the caller, whose budget a fetch is on."""
+    patience: int = 0
+    """Seconds since its document was read that are no reason to read it again: within one visit it is read once."""
+
+
+async def find(ports: Ports, asking: Asking) -> Known:
+    """The active client of this name, with nothing proven. Raises `Refusal` that can only be shown (A-12, H-14, D-45, D-47)."""
+    named = name(asking.client_id, ports.customs, discovery=asking.discovery)
+    if named.route is not Route.REGISTERED:
+        return await _by_address(ports, named, asking)
+    client = await ports.store.client(client_key(Route.REGISTERED, asking.client_id))
+    if client is None or client.client_id != asking.client_id or client.state is not State.ACTIVE or is_over(client, ports.now()):
+        raise _unknown(f"no such client; one that was removed may register again at {ports.desk.endpoint}")
     return Known(client, card_of(client))
+
+
+def _unknown(problem: str) -> Refusal:
+    return Refusal(No.UNKNOWN_CLIENT, f"client_id: {problem} (RFC 6749 section 4.1.2.1)")
 
 
 async def rules_of(ports: Ports, client: Client) -> Rules:
     """The rules of the client's tier, with what its invitation said (M-30)."""
+    if client.tier is Tier.URL:
+        return documents.rules_for(ports.rules)
     invitation = await ports.store.invitation(client.invitation) if client.invitation else None
     return ports.rules if invitation is None else invited(ports.rules, invitation.scope, invitation.grants, invitation.hosts)
 
@@ -42,3 +80,181 @@ async def rules_of(ports: Ports, client: Client) -> Rules:
 async def known_scopes(ports: Ports) -> Collection[str]:
     """The scopes of the settings and of every resource server."""
     return {*ports.settings.scopes, *scopes_of(await ports.store.resources())}
+
+
+# ── A client that is an address ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _by_address(ports: Ports, named: Named, asking: Asking) -> Known:
+    for _ in range(ATTEMPTS):
+        client, version = await _stored(ports, named)
+        if client is not None and client.state is not State.ACTIVE:
+            raise _unknown("this client may not act here")
+        if client is not None and version is not None and _fresh(ports, named, version, asking.patience):
+            return Known(client, card_of(client), version)
+        if named.places and (wait := ports.fetches.take(asking.source)):
+            raise Refusal(No.TOO_MANY_REQUESTS, "client_id: too many documents were read for this network; wait a little", retry_after=wait)
+        known = await _looked_up(ports, named, client, version)
+        if known is not None:
+            return known
+    raise _contended()
+
+
+def _fresh(ports: Ports, named: Named, version: Version, patience: int) -> bool:
+    """Whether a version counts without a look at its place: HTTP says so, this visit read it, or the operator pinned it."""
+    now = ports.now()
+    return now < version.fresh_until or now - version.checked_at < patience or named.pinned(ports.customs)
+
+
+def _contended() -> Refusal:
+    return Refusal(No.UNAVAILABLE, "the client is being changed by others; try again", retry_after=1)
+
+
+async def _stored(ports: Ports, named: Named) -> tuple[Client | None, Version | None]:
+    """What is kept of an address. A key is no proof: another name in its place is nobody (CREDENTIALS §4)."""
+    key = client_key(named.route, named.client_id)
+    client = await ports.store.client(key)
+    if client is None:
+        return None, None
+    if client.client_id != named.client_id or client.route is not named.route:
+        raise _unknown("no such client")
+    return client, await ports.store.version(key)
+
+
+async def _looked_up(ports: Ports, named: Named, client: Client | None, version: Version | None) -> Known | None:
+    """The client by its document as it is now; None: somebody else was faster, look again."""
+    try:
+        newest, passed = await read(ports, named, version)
+    except Unfetched as failure:
+        if client is None or version is None or not await _failed(ports, version, failure.why.name, gone=failure.why is Why.GONE):
+            raise _unfetched(failure) from None
+        if not failure.why.passing or ports.now() >= version.stale_until:
+            raise _unfetched(failure) from None
+        return Known(client, card_of(client), version)
+    except Refusal as refusal:
+        if version is not None:
+            await _failed(ports, version, refusal.no.code)
+        raise
+    if client is None or version is None:
+        return await _met(ports, named, newest, passed)
+    return await _kept(ports, client, version, newest, passed)
+
+
+def _unfetched(failure: Unfetched) -> Refusal:
+    wait = 5 if failure.why is Why.BUSY else 0
+    description = f"client_id: its client metadata document {failure.why.text} (CIMD section 5)"
+    return Refusal(failure.why.no, description, logged=failure.logged, retry_after=wait)
+
+
+async def _met(ports: Ports, named: Named, version: Version, passed: Passed) -> Known | None:
+    """A client that is seen for the first time; whoever meets it at the same moment meets the same one."""
+    client = _born(ports, named, passed)
+    told: dict[str, JSON] = {"route": named.route.value, "client_id": named.client_id, **_told(passed)}
+    event = Event("client_met", client.issued_at, client.key, "anonymous", body=told)
+    try:
+        met = await ports.store.meet(client, version, event)
+    except KeyCollision:
+        ports.log("client_key_collision", client_id=client.client_id, alarm=True)
+        raise _unknown("no such client") from None
+    return Known(client, passed.card, version) if met else None
+
+
+def _born(ports: Ports, named: Named, passed: Passed) -> Client:
+    now = ports.now()
+    return Client(
+        key=client_key(named.route, named.client_id),
+        route=named.route,
+        client_id=named.client_id,
+        incarnation=ports.entropy(8),
+        epoch=0,
+        door=Door.CIMD if named.route is Route.CIMD else Door.LOOKER,
+        tier=Tier.URL,
+        state=State.HELD if passed.held else State.ACTIVE,
+        owner="",
+        invitation=None,
+        issued_at=now,
+        metadata=to_bytes(passed.card),
+        decision=passed.reasons,
+        rat=Generations(confirmed_key=0, issued_key=0),
+        secret=None,
+        secret_expires_at=0,
+        last_used_day=now // 86400,
+    )
+
+
+def _told(passed: Passed) -> dict[str, JSON]:
+    told: dict[str, JSON] = {}
+    if passed.reasons:
+        told["decision"] = msgspec.json.decode(passed.reasons)
+    if passed.warnings:
+        told["warnings"] = list(passed.warnings)
+    return told
+
+
+async def _kept(ports: Ports, client: Client, before: Version, after: Version, passed: Passed) -> Known | None:
+    """What was read again: the same version, or the next one, with what its changes end (D-34)."""
+    if after.number == before.number:
+        same = await ports.store.read_again(before, after, None, None)
+        return Known(client, passed.card, after) if same else None
+    changes = documents.changed(card_of(client), passed.card)
+    end = ports.settings.document_changes == "tokens" and any(member in documents.KEYS for member in changes)
+    became = replace(client, metadata=to_bytes(passed.card), decision=passed.reasons)
+    told: dict[str, JSON] = {"version": after.number, "changed": list[JSON](changes), "ended": end, **_told(passed)}
+    event = Event("document_changed", ports.now(), client.key, "server", body=told)
+    if not await ports.store.read_again(before, after, became, event, end=end):
+        return None
+    return Known(became, passed.card, after)
+
+
+async def _failed(ports: Ports, version: Version, why: str, *, gone: bool = False) -> bool:
+    """Note that a document could not be read, not more often than once a minute for one reason."""
+    now = ports.now()
+    if version.failure != why or now - version.failed_at >= AGAIN:
+        gone_at = (version.gone_at or now) if gone else version.gone_at
+        await ports.store.read_again(version, replace(version, failed_at=now, failure=why, gone_at=gone_at), None, None)
+    return True
+
+
+# ── For refreshes and for operators ──────────────────────────────────────────────────────────────────────────────────
+
+
+async def recheck(ports: Ports, known: Known) -> Known:
+    """The client of a refresh: its document is read again now and then; one that is gone for good ends it (D-60).
+
+    Raises `Refusal` (``invalid_client``) for that alone: a host that does not answer today ends nothing.
+    """
+    client = known.client
+    version = await ports.store.version(client.key) if client.tier is Tier.URL else None
+    if version is None:
+        return known
+    pinned = listed(client.client_id, host_in(client.client_id), ports.customs.pinned)
+    if not pinned and ports.now() - max(version.checked_at, version.failed_at) >= ports.settings.recheck_interval:
+        known, version = await _rechecked(ports, known, version)
+    if version.gone_at and version.failed_at - version.gone_at >= GONE_FOR_GOOD:
+        raise Refusal(No.INVALID_CLIENT, "the client metadata document is gone; the client is not known any more (RFC 6749 section 5.2)")
+    return known
+
+
+async def _rechecked(ports: Ports, known: Known, version: Version) -> tuple[Known, Version]:
+    try:
+        named = name(known.client.client_id, ports.customs, discovery=known.client.route is Route.LOOKER)
+        again = await _looked_up(ports, named, known.client, version)
+    except Refusal:
+        again = None
+    if again is not None and again.version is not None:
+        return again, again.version
+    return known, await ports.store.version(known.client.key) or version
+
+
+async def read_now(ports: Ports, client_id: str, *, discovery: bool) -> Known:
+    """The client after its document was read again at once, whatever was remembered (D-55). Raises `Refusal`."""
+    named = name(client_id, ports.customs, discovery=discovery)
+    if named.route is Route.REGISTERED:
+        raise _unknown("is no URL")
+    for url in named.places:
+        ports.fetcher.forget(url)
+    for _ in range(ATTEMPTS):
+        known = await _looked_up(ports, named, *await _stored(ports, named))
+        if known is not None:
+            return known
+    raise _contended()

@@ -23,7 +23,10 @@ async def describe(ports: Ports, endpoints: Mapping[str, str], languages: Sequen
             scopes=tuple(scopes),
             algs=tuple(ports.ground.signing_algs),
             languages=tuple(languages),
+            assertion_algs=ports.ground.assertion_algs,
             resources=tuple(resource.uri for resource in resources),
+            cimd=ports.customs.cimd,
+            looker=ports.customs.looker,
         )
     )
 

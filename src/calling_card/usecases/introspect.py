@@ -126,7 +126,7 @@ def _scope_now(found: Living) -> str | None:
 
 async def _entitled(ports: Ports, caller: Client, token: tokens.AccessToken) -> bool:
     """Whether the caller may know: the token's own client, or a resource server the token is for (H-20)."""
-    if caller.client_id == token.client_id:
+    if (caller.route.value, caller.client_id) == (token.route, token.client_id):
         return True
     for uri in token.audience:
         resource = await ports.store.resource(canonical(uri))

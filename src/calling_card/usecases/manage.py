@@ -35,8 +35,10 @@ from calling_card.protocol.rotation import (
     renew,
     withdraw,
 )
+from calling_card.protocol.rules import sector_to_check
 from calling_card.protocol.syntax import read_object
 from calling_card.protocol.vocabulary import MEMBERS
+from calling_card.usecases import sector
 from calling_card.usecases.clients import ATTEMPTS, known_scopes, rules_of
 
 _UNSAYABLE = tuple(name for name, row in MEMBERS.items() if not row.said_in)
@@ -188,7 +190,10 @@ async def _judged(ports: Ports, asked: Asked, client: Client, said: Card, before
     await _check_named(ports, asked, client, said)
     rules = await rules_of(ports, client)
     scopes = ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
-    return pass_through(said, ports.ground, rules, scopes, door=client.door, tier=client.tier, before=before)
+    passed = pass_through(said, ports.ground, rules, scopes, door=client.door, tier=client.tier, before=before)
+    if sector_to_check(passed.card, before):
+        await sector.check(ports, passed.card)
+    return passed
 
 
 async def _check_named(ports: Ports, asked: Asked, client: Client, said: Card) -> None:

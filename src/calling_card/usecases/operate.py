@@ -1,17 +1,23 @@
-"""What an operator does with clients: list, show, suspend, resume, delete, rotate (A-83, A-84, M-14)."""
+"""What an operator does with clients: list, show, suspend, resume, delete, rotate; those that are a URL also resolve and refetch.
+
+A-83, A-84, M-14, D-55, D-56, D-64; CIMD §8.3. To block a URL is to suspend it, to forget it is to delete it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from calling_card.ports import Ports
 from calling_card.protocol.answers import card_of, information
-from calling_card.protocol.clients import Card, Client, Route, State, client_key, created_by
+from calling_card.protocol.clientids import host_in, name
+from calling_card.protocol.clients import JSON, Card, Client, Route, State, client_key, created_by
 from calling_card.protocol.credentials import has_secret
+from calling_card.protocol.documents import Version
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.rotation import Clock, issue, renew
 from calling_card.protocol.syntax import echo
-from calling_card.usecases.clients import ATTEMPTS
+from calling_card.usecases.clients import ATTEMPTS, read_now
+from calling_card.usecases.reading import Finding, look
 
 
 async def clients(ports: Ports, after: str, limit: int) -> Sequence[Card]:
@@ -19,31 +25,58 @@ async def clients(ports: Ports, after: str, limit: int) -> Sequence[Card]:
     return [_line(client) for client in await ports.store.clients(after, limit)]
 
 
-async def show(ports: Ports, client_id: str) -> Card:
+async def show(ports: Ports, client_id: str, *, discovery: bool = False) -> Card:
     """Everything known of a client but its credentials. Raises `Refusal` when there is none."""
-    client = await _find(ports, client_id)
+    client = await _find(ports, client_id, discovery=discovery)
     row = _line(client)
     row["owner"] = client.owner
     row["invitation"] = client.invitation.hex() if client.invitation else ""
     row["client_secret_expires_at"] = client.secret_expires_at
     row["decision"] = client.decision.decode()
+    row["grants_alive"] = await ports.store.grants_alive(client)
+    row |= _reading(client, await ports.store.versions(client.key))
     row["metadata"] = dict(card_of(client))
     return {name: value for name, value in row.items() if value not in ("", None)}
 
 
-async def suspend(ports: Ports, client_id: str, by: str) -> Card:
-    """The client may no longer act and its access tokens are dead when this returns."""
-    return await _set_state(ports, client_id, by, State.SUSPENDED)
+def _reading(client: Client, versions: Sequence[Version]) -> Card:
+    """What reading the document of a client brought, newest version first; nothing for a client without one (D-55)."""
+    if not versions:
+        return {}
+    newest = versions[0]
+    failure: Card = {"at": newest.failed_at, "why": newest.failure} if newest.failed_at else {}
+    return {
+        "host": host_in(client.client_id),
+        "document": newest.url,
+        "fresh_until": newest.fresh_until,
+        "last_failure": failure or None,
+        "gone_since": newest.gone_at or None,
+        "versions": [_version(version) for version in versions],
+    }
 
 
-async def resume(ports: Ports, client_id: str, by: str) -> Card:
-    """A suspended client may act again; tokens that died stay dead. Raises `Refusal` for one that waits for approval (H-31)."""
-    return await _set_state(ports, client_id, by, State.ACTIVE)
+def _version(version: Version) -> JSON:
+    return {
+        "number": version.number,
+        "seen_at": version.seen_at,
+        "checked_at": version.checked_at,
+        "sha256": version.digest.hex(),
+    }
 
 
-async def _set_state(ports: Ports, client_id: str, by: str, state: State) -> Card:
+async def suspend(ports: Ports, client_id: str, by: str, *, discovery: bool = False) -> Card:
+    """The client may no longer act and its access tokens are dead when this returns; of a URL the grants and consents too (D-56)."""
+    return await _set_state(ports, client_id, by, State.SUSPENDED, discovery=discovery)
+
+
+async def resume(ports: Ports, client_id: str, by: str, *, discovery: bool = False) -> Card:
+    """A suspended client may act again; what died stays dead. Raises `Refusal` for one that waits for approval (H-31)."""
+    return await _set_state(ports, client_id, by, State.ACTIVE, discovery=discovery)
+
+
+async def _set_state(ports: Ports, client_id: str, by: str, state: State, *, discovery: bool) -> Card:
     for _ in range(ATTEMPTS):
-        client = await _find(ports, client_id)
+        client = await _find(ports, client_id, discovery=discovery)
         if client.state is state:
             return _line(client)
         if state is State.ACTIVE and client.state is not State.SUSPENDED:
@@ -51,14 +84,15 @@ async def _set_state(ports: Ports, client_id: str, by: str, state: State) -> Car
         raised = 1 if state is State.SUSPENDED else 0
         after = replace(client, state=state, epoch=client.epoch + raised)
         kind = "client_suspended" if raised else "client_resumed"
-        if await ports.store.replace(client, after, Event(kind, ports.now(), client.key, "operator", body={"by": by})):
+        put = ports.store.end_all if raised and client.route is not Route.REGISTERED else ports.store.replace
+        if await put(client, after, Event(kind, ports.now(), client.key, "operator", body={"by": by})):
             return _line(after)
     raise Refusal(No.UNAVAILABLE, "the client is being changed by others; try again")
 
 
-async def delete(ports: Ports, client_id: str, by: str) -> None:
-    """The client and everything it had is gone when this returns."""
-    client = await _find(ports, client_id)
+async def delete(ports: Ports, client_id: str, by: str, *, discovery: bool = False) -> None:
+    """The client and everything it had is gone when this returns; a URL may come again and is somebody new then."""
+    client = await _find(ports, client_id, discovery=discovery)
     now = ports.now()
     event = Event("client_deleted", now, client.key, "operator", body={"by": by})
     await ports.store.remove(client, event, now + ports.settings.tombstone_days * 86400)
@@ -79,6 +113,8 @@ async def rotate(ports: Ports, client_id: str, by: str, *, at_once: bool) -> Rot
     """
     for _ in range(ATTEMPTS):
         client = await _find(ports, client_id)
+        if client.route is not Route.REGISTERED:
+            raise Refusal(No.INVALID_REQUEST, f"{echo(client_id)} is a URL: it has no credentials of ours, its keys are in its document")
         now = ports.now()
         clock = Clock(now, ports.keyring.minting)
         secret, ends = client.secret, client.secret_expires_at
@@ -93,11 +129,66 @@ async def rotate(ports: Ports, client_id: str, by: str, *, at_once: bool) -> Rot
     raise Refusal(No.UNAVAILABLE, "the client is being changed by others; try again")
 
 
-async def _find(ports: Ports, client_id: str) -> Client:
-    client = await ports.store.client(client_key(Route.REGISTERED, client_id))
-    if client is None or client.client_id != client_id:
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What would become of a URL as client_id, and what is known of it."""
+
+    findings: Sequence[Finding]
+    state: str
+    """Of the client that came by this URL before; empty: none did."""
+
+    @property
+    def broken(self) -> int:
+        """How many rules are broken."""
+        return len([finding for finding in self.findings if finding.passed is False])
+
+
+async def resolve(ports: Ports, url: str, *, discovery: bool) -> Resolved:
+    """Every rule about a URL as client_id, tried now, without a person and without keeping anything (D-64)."""
+    findings = await look(ports, url, discovery=discovery)
+    client = await _known(ports, url, (Route.LOOKER,) if discovery else (Route.CIMD,))
+    return Resolved(findings, client.state.value if client else "")
+
+
+async def refetch(ports: Ports, client_id: str, *, discovery: bool = False) -> Card:
+    """What is known of a URL after its document was read again at once (D-32, D-55).
+
+    Raises `Refusal` when the document is not good now, also where an older version goes on standing in for it (D-46).
+    """
+    client = await _find(ports, client_id, discovery=discovery)
+    if client.route is Route.REGISTERED:
+        raise Refusal(No.INVALID_REQUEST, f"{echo(client_id)} is registered: there is no document to be read")
+    discovery = client.route is Route.LOOKER
+    await read_now(ports, client.client_id, discovery=discovery)
+    version = await ports.store.version(client.key)
+    if version is not None and version.failed_at:
+        raise Refusal(No.UNAVAILABLE, f"the document could not be read now ({version.failure}); the version before stands in for it")
+    return await show(ports, client.client_id, discovery=discovery)
+
+
+async def _find(ports: Ports, client_id: str, *, discovery: bool = False) -> Client:
+    """The client of this name: a registered one, else a URL, as a document before client discovery."""
+    client = await _known(ports, client_id, (Route.LOOKER,) if discovery else tuple(Route))
+    if client is None:
         raise Refusal(No.NOT_FOUND, f"there is no client {echo(client_id)}")
     return client
+
+
+async def _known(ports: Ports, client_id: str, routes: Sequence[Route]) -> Client | None:
+    for route in routes:
+        spelled = _canonical(ports, client_id) if route is Route.LOOKER else client_id
+        client = await ports.store.client(client_key(route, spelled))
+        if client is not None and (client.route, client.client_id) == (route, spelled):
+            return client
+    return None
+
+
+def _canonical(ports: Ports, client_id: str) -> str:
+    """As client discovery keeps it (C-28), also when the settings would not take it any more."""
+    try:
+        return name(client_id, replace(ports.customs, looker=True, allowed=(), denied=()), discovery=True).client_id
+    except Refusal:
+        return client_id
 
 
 def _line(client: Client) -> Card:
@@ -109,6 +200,7 @@ def _line(client: Client) -> Card:
         "state": client.state.value,
         "client_type": "public" if method == "none" else "confidential",
         "created_by": created_by(client),
+        "route": client.route.value,
         "door": client.door.value,
         "tier": client.tier.name.lower(),
         "client_id_issued_at": client.issued_at,

@@ -14,9 +14,14 @@ from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.metadata import needs_secret
 from calling_card.protocol.policy import invited
-from calling_card.protocol.rotation import Clock, first
+from calling_card.protocol.rotation import Clock, first, withdraw
+from calling_card.protocol.rules import sector_to_check
 from calling_card.protocol.syntax import read_object
+from calling_card.usecases import sector
 from calling_card.usecases.clients import known_scopes
+
+_UNMANAGED = frozenset({Door.SCR2011, Door.MASTODON})
+"""Doors whose wire form has no place for a registration access token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +39,27 @@ async def register(ports: Ports, asked: Asked) -> Card:
 
     Raises `Refusal`: 401 for a bad initial access token, 400 for bad metadata, 429 when the open budget is used up.
     """
-    invitation = await _invitation(ports, asked.token)
-    said = _said(asked.body)
+    invitation = await invited_by(ports, asked.token)
+    client, card = await admit(ports, _said(asked.body), Door.RFC7591, invitation, asked.request_id)
+    return information(ports.desk, ports.keyring, client, card)
+
+
+async def admit(ports: Ports, said: Card, door: Door, invitation: Invitation | None, request_id: str) -> tuple[Client, Card]:
+    """A new client that says this, and its card in force: one corridor and one birth for every door (DESIGN, "One corridor").
+
+    Raises `Refusal`: 400 for bad metadata, 401 for an invitation that somebody else used up, 429 when the open budget is.
+    """
     rules = ports.rules if invitation is None else invited(ports.rules, invitation.scope, invitation.grants, invitation.hosts)
     scopes = ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
     tier = Tier.ANONYMOUS if invitation is None else Tier.TOKEN
-    passed = pass_through(said, ports.ground, rules, scopes, door=Door.RFC7591, tier=tier, before=None)
+    passed = pass_through(said, ports.ground, rules, scopes, door=door, tier=tier, before=None)
     if invitation is None and (wait := ports.registrations.take("anonymous")):
         raise Refusal(No.TOO_MANY_REQUESTS, "too many registrations without an initial access token; try again later", retry_after=wait)
-    client = born(ports, passed, Door.RFC7591, tier, invitation)
+    if sector_to_check(passed.card, None):
+        await sector.check(ports, passed.card)
+    client = born(ports, passed, door, tier, invitation)
     actor = "anonymous" if invitation is None else "client"
-    event = Event("client_registered", client.issued_at, client.key, actor, asked.request_id, _told(client, passed))
+    event = Event("client_registered", client.issued_at, client.key, actor, request_id, _told(client, passed))
     try:
         outcome = await ports.store.register(client, event, client.invitation)
     except KeyCollision:
@@ -52,14 +67,14 @@ async def register(ports: Ports, asked: Asked) -> Card:
         raise Refusal(No.SERVER_ERROR, "the client could not be given an identifier; try again") from None
     if outcome is Registration.SPENT:
         raise _spent()
-    return information(ports.desk, ports.keyring, client, passed.card)
+    return client, passed.card
 
 
 def _spent() -> Refusal:
     return Refusal(No.INVALID_TOKEN, "the initial access token is not valid (any more); ask the operator for another")
 
 
-async def _invitation(ports: Ports, token: str | None) -> Invitation | None:
+async def invited_by(ports: Ports, token: str | None) -> Invitation | None:
     """Who is asking is settled first; a bad token is never taken for none (R-21, R-22, R-23)."""
     if ports.settings.registration == "closed":
         raise Refusal(No.ACCESS_DENIED, "registration is closed; ask the operator for a client")
@@ -85,7 +100,7 @@ def _said(body: bytes) -> Card:
 
 
 def born(ports: Ports, passed: Passed, door: Door, tier: Tier, invitation: Invitation | None) -> Client:
-    """A new client with identifier, incarnation and first generations (R-90, R-103)."""
+    """A new client with identifier, incarnation and first generations, of what its door hands out (R-90, R-103, M-50)."""
     now = ports.now()
     client_id = "c" + base64url.encode(ports.entropy(16))
     generations = first(Clock(now, ports.keyring.minting))
@@ -104,7 +119,7 @@ def born(ports: Ports, passed: Passed, door: Door, tier: Tier, invitation: Invit
         issued_at=now,
         metadata=to_bytes(passed.card),
         decision=passed.reasons,
-        rat=generations,
+        rat=withdraw(generations) if door in _UNMANAGED else generations,
         secret=generations if needs_secret(passed.card) else None,
         secret_expires_at=now + lifetime if lifetime else 0,
         last_used_day=now // 86400,

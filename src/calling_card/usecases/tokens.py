@@ -54,7 +54,7 @@ async def mint(ports: Ports, client: Client, target: Target, grant: Grant | None
     token = tokens.AccessToken(
         jti=ports.entropy(16),
         client_id=client.client_id,
-        route=Route.REGISTERED.value,
+        route=client.route.value,
         incarnation=client.incarnation,
         epoch=client.epoch,
         subject=client.client_id if grant is None else base64url.encode(grant.person),

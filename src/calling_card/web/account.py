@@ -64,7 +64,7 @@ async def _page(ports: Ports, request: Request, who: Visit, *, done: str = "", p
 def _view(ports: Ports, who: Visit, found: account.Account, done: str, problem: str) -> Account:
     allowed = [
         Allowed(
-            client=portrait(client, card_of(client), grants[0].redirect_uri, who.languages),
+            client=portrait(client, card_of(client), grants[0].redirect_uri, who.languages, found.versions.get(client.key)),
             key=base64url.encode(client.key),
             scopes=tuple(dict.fromkeys(word for grant in grants for word in grant.scope.split())),
             since=min(grant.created_at for grant in grants),

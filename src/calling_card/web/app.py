@@ -11,7 +11,7 @@ from calling_card.ports import Ports, StoreUnavailable
 from calling_card.protocol.errors import No, Refusal
 from calling_card.settings import is_loopback
 from calling_card.web.endpoints import NAMED, Endpoint, Routes, routes
-from calling_card.web.http import Answer, Request
+from calling_card.web.http import Answer, Request, media
 from calling_card.web.refused import failure, not_found, refused, shown
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -155,14 +155,14 @@ def _preflight(endpoint: Endpoint) -> Answer:
     )
 
 
-def _check_media(request: Request, media: bytes) -> None:
-    """One type, in UTF-8, not compressed (R-03, X-66, X-67). Raises `Refusal` (415)."""
+def _check_media(request: Request, taken: tuple[bytes, ...]) -> None:
+    """A type that is taken, in UTF-8, not compressed (R-03, X-66, X-67). Raises `Refusal` (415)."""
     if [value.strip().lower() for value in request.headers.get(b"content-encoding", [b"identity"])] != [b"identity"]:
         raise Refusal(No.UNSUPPORTED_MEDIA_TYPE, "Content-Encoding: compressed bodies are not taken (RFC 9110 section 8.4)")
-    kind, *parameters = request.header(b"content-type").lower().split(b";")
-    if kind.strip() != media:
-        raise Refusal(No.UNSUPPORTED_MEDIA_TYPE, f"Content-Type: this endpoint takes {media.decode()} (RFC 9110 section 15.5.16)")
-    for parameter in parameters:
+    if media(request) not in taken:
+        types = " or ".join(kind.decode() for kind in taken)
+        raise Refusal(No.UNSUPPORTED_MEDIA_TYPE, f"Content-Type: this endpoint takes {types} (RFC 9110 section 15.5.16)")
+    for parameter in request.header(b"content-type").lower().split(b";")[1:]:
         name, _, value = parameter.strip().partition(b"=")
         if name.strip() == b"charset" and value.strip(b' \t"') not in (b"utf-8", b"utf8"):
             raise Refusal(No.UNSUPPORTED_MEDIA_TYPE, "Content-Type: the charset must be utf-8 (RFC 8259 section 8.1)")

@@ -8,7 +8,7 @@ from calling_card.protocol.authorization import answer_url, asking_for_another
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.portrait import Portrait
 from calling_card.usecases import authorize
-from calling_card.usecases.people import leave, sign_in
+from calling_card.usecases.people import leave, logos, sign_in
 from calling_card.usecases.people.browsers import Visit
 from calling_card.web import show
 from calling_card.web.browsers import check_origin, number_cookie, session_cookie, visit, wants_page
@@ -60,6 +60,7 @@ def _shown(ports: Ports, request: Request, who: Visit, outcome: authorize.Outcom
                 passkey_options=outcome.offer.passkey_options,
                 switch=outcome.switch,
                 links=_links(ports, outcome.client),
+                logo=_logo(ports, outcome.client),
             )
             return page(ports, request, who, view, status=_STATUS.get(problem, 200), goes_to=outcome.back.uri)
         case authorize.Question():
@@ -86,6 +87,7 @@ def _question(ports: Ports, asked: authorize.Question) -> Consent:
         switch=f"{ports.settings.base_path}/authorize?{asking_for_another(asked.request)}",
         again=asked.again,
         changed=asked.changed,
+        logo=_logo(ports, asked.client),
     )
 
 
@@ -93,6 +95,11 @@ def _links(ports: Ports, client: Portrait) -> tuple[tuple[str, str], ...]:
     """The client's addresses, each by way of the page that warns before leaving."""
     place = ports.settings.base_path + "/leave?to="
     return tuple((member, place + leave.link(ports, url)) for member, url in client.links)
+
+
+def _logo(ports: Ports, client: Portrait) -> str:
+    """The path where we serve the picture of the client as it is now; empty: it has none."""
+    return f"{ports.settings.base_path}/logos/{logos.link(ports, client.logo, client.changed_at)}" if client.logo else ""
 
 
 def _stopped(ports: Ports, request: Request, who: Visit, stopped: authorize.Stopped) -> Answer:

@@ -1,19 +1,16 @@
 """Every endpoint: a row each, from which routes, checks, metadata and the reference page follow."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from calling_card.ports import Ports
 from calling_card.settings import BadSettings, Settings
-from calling_card.web import account, authorize, health, metadata, registration, tokens
-from calling_card.web.http import Answer, Request
+from calling_card.web import account, authorize, documents, health, logos, metadata, registration, tokens
+from calling_card.web.http import FORM, JSON, Answer, Request
 from calling_card.web.registration import in_query
 
 Handler: TypeAlias = Callable[[Ports, Request], Awaitable[Answer]]
-
-JSON = b"application/json"
-FORM = b"application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +25,8 @@ class Endpoint:
     meaning: str
     auth: str
     """Who may call."""
-    media: bytes = b""
-    """The one type a body may have."""
+    media: tuple[bytes, ...] = ()
+    """The types a body may have."""
     body_limit: int = 0
     """Bytes; 0: the setting ``body_limit``."""
     cors: bool = True
@@ -42,6 +39,8 @@ class Endpoint:
     """Everything under this path is meant."""
     page: bool = False
     """Whether people look at it: refusals become pages for those who want pages (H-28)."""
+    setting: str = ""
+    """Served while this setting is on; empty: always."""
     plain: bool = False
     """Whether it answers without TLS and past the proxy: a probe asks the process itself, and is told nothing else."""
 
@@ -61,7 +60,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "RFC 7591 §3",
         "A client introduces itself.",
         "nobody, or an initial access token",
-        media=JSON,
+        media=(JSON, FORM),
     ),
     Endpoint(
         "management",
@@ -70,7 +69,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "RFC 7592 §2",
         "A client reads, replaces and deletes its registration.",
         "the registration access token",
-        media=JSON,
+        media=(JSON,),
         below=True,
     ),
     Endpoint(
@@ -80,7 +79,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "RFC 6749 §3.1",
         "A client sends a person here.",
         "anybody; then the person",
-        media=FORM,
+        media=(FORM,),
         body_limit=16384,
         named=True,
         cors=False,
@@ -93,7 +92,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "OIDC Core §3.1.2.3",
         "The form with name and password, or a passkey.",
         "the browser that was given the form",
-        media=FORM,
+        media=(FORM,),
         body_limit=65536,
         cors=False,
         page=True,
@@ -105,7 +104,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "OIDC Core §3.1.2.4",
         "Yes or no.",
         "the signed-in person, in the browser that was given the form",
-        media=FORM,
+        media=(FORM,),
         body_limit=65536,
         cors=False,
         page=True,
@@ -117,7 +116,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "DESIGN, People",
         "What I allowed, where I am signed in, how I sign in.",
         "the signed-in person",
-        media=FORM,
+        media=(FORM,),
         body_limit=65536,
         cors=False,
         page=True,
@@ -136,13 +135,23 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "assets", "/assets/{name}", {"GET": account.asset}, "A-10", "Style and scripts of the pages.", "anybody", cors=False, below=True
     ),
     Endpoint(
+        "logos",
+        "/logos/{name}",
+        {"GET": logos.show},
+        "RFC 7591 §5",
+        "The picture of a client, fetched and drawn anew by us.",
+        "anybody with a link of ours",
+        cors=False,
+        below=True,
+    ),
+    Endpoint(
         "token",
         "/token",
         {"POST": tokens.token},
         "RFC 6749 §3.2",
         "An access token for a grant.",
         "the client, by its registered method",
-        media=FORM,
+        media=(FORM,),
         body_limit=16384,
         named=True,
     ),
@@ -153,7 +162,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "RFC 7662 §2",
         "Is this token alive, and what does it allow.",
         "a resource server, or the token's own client",
-        media=FORM,
+        media=(FORM,),
         body_limit=16384,
         named=True,
         cors=False,
@@ -174,9 +183,19 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "RFC 7009 §2",
         "End a token.",
         "the client, by its registered method",
-        media=FORM,
+        media=(FORM,),
         body_limit=16384,
         named=True,
+    ),
+    Endpoint(
+        "apps",
+        "/api/v1/apps",
+        {"POST": registration.create_app},
+        "Mastodon API, apps §create",
+        "An application introduces itself, as it would to Mastodon.",
+        "nobody, or an initial access token",
+        media=(FORM, JSON),
+        setting="mastodon_registration",
     ),
     Endpoint("jwks", "/jwks", {"GET": metadata.keys}, "RFC 7517 §5", "Our public keys.", "anybody", named=True),
     Endpoint(
@@ -196,6 +215,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "The server metadata at the place OpenID Connect clients look.",
         "anybody",
         well_known=True,
+    ),
+    Endpoint(
+        "client-documents",
+        "/client-documents/{id}",
+        {"GET": documents.show},
+        "CIMD, Development Purposes",
+        "A client metadata document that an operator put here for a developer.",
+        "anybody",
+        below=True,
+        setting="client_documents",
     ),
     Endpoint("healthz", "/healthz", {"GET": health.alive}, "H-24", "The process answers.", "anybody", cors=False, plain=True),
     Endpoint("readyz", "/readyz", {"GET": health.ready}, "H-24", "The store and the keys can be used.", "anybody", cors=False, plain=True),
@@ -225,6 +254,14 @@ class Routes:
         return found
 
 
+def _served(settings: Settings) -> Iterator[Endpoint]:
+    """The rows that these settings leave, with the types of body that they take."""
+    for endpoint in ENDPOINTS:
+        if endpoint.setting and not getattr(settings, endpoint.setting):
+            continue
+        yield replace(endpoint, media=(JSON,)) if endpoint.name == "registration" and not settings.legacy_registration else endpoint
+
+
 def routes(settings: Settings) -> Routes:
     """Where each endpoint is found under this issuer; management only while it is switched on.
 
@@ -233,7 +270,7 @@ def routes(settings: Settings) -> Routes:
     fixed: dict[str, Endpoint] = {}
     below: list[tuple[str, Endpoint]] = []
     by_query: dict[str, Endpoint] = {}
-    for endpoint in ENDPOINTS:
+    for endpoint in _served(settings):
         path = endpoint.path.replace("{registration}", settings.registration_path)
         if endpoint.below:
             prefix = settings.base_path + path.partition("{")[0]

@@ -4,16 +4,20 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv6Address
 from urllib.parse import parse_qsl, unquote_plus
 
 import msgspec
 
+from calling_card.protocol.assertions import TYPE
+from calling_card.protocol.clientids import wants_discovery
 from calling_card.protocol.errors import No, Refusal
 from calling_card.usecases.authenticate import Presented
 
-JSON_TYPE = (b"content-type", b"application/json")
+JSON = b"application/json"
+FORM = b"application/x-www-form-urlencoded"
+JSON_TYPE = (b"content-type", JSON)
 JWT_TYPE = (b"content-type", b"application/jwt")
 NO_STORE = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
 """On every answer with a credential, and on every error (C-03)."""
@@ -46,6 +50,11 @@ class Request:
         if len(values) > 1:
             raise Refusal(No.INVALID_REQUEST, f"{name.decode()}: this header was sent more than once")
         return values[0]
+
+
+def media(request: Request) -> bytes:
+    """The type of the body in lower case, without its parameters. Raises `Refusal` (400) when two are named."""
+    return request.header(b"content-type").lower().partition(b";")[0].strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +101,12 @@ def source_network(source: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The parameters of a form body: each at most once, but for ``resource`` (RFC 6749 §3.2, RFC 8707 §2)."""
+    """The parameters of a form body: each at most once, but for lists (RFC 6749 §3.2, RFC 8707 §2)."""
 
     values: dict[str, str]
     resources: tuple[str, ...]
+    redirects: tuple[str, ...] = ()
+    """Values of ``redirect_uris[]``, the list of a Mastodon application."""
 
 
 def form(request: Request) -> Form:
@@ -105,30 +116,43 @@ def form(request: Request) -> Form:
     except (UnicodeDecodeError, ValueError):
         raise Refusal(No.INVALID_REQUEST, f"the body is not a form in UTF-8 with at most {_FIELDS} fields (RFC 6749 appendix B)") from None
     values: dict[str, str] = {}
-    resources: list[str] = []
+    lists: dict[str, list[str]] = {"resource": [], "redirect_uris[]": []}
     seen: set[str] = set()
     for name, value in pairs:
-        if name == "resource":
-            resources += [value] if value else []
+        if name in lists:
+            lists[name] += [value] if value else []
             continue
         if name in seen:
             raise Refusal(No.INVALID_REQUEST, f"{_plain(name)}: this parameter was sent more than once (RFC 6749 section 3.2)")
         seen.add(name)
         if value:
             values[name] = value
-    return Form(values, tuple(resources))
+    return Form(values, tuple(lists["resource"]), tuple(lists["redirect_uris[]"]))
 
 
-def presented(request: Request, sent: Form) -> Presented:
-    """How the client says who it is (RFC 6749 §2.3.1).
+def presented(request: Request, sent: Form, endpoint: str = "token") -> Presented:
+    """How the client says who it is, and what of the request helps to find it (RFC 6749 §2.3.1, RFC 7523 §2.2).
 
     Raises `Refusal`: 400 for two methods in one request, 401 when there is none or a header that cannot be read.
     """
+    discovery = wants_discovery(sent.values.get("client_discovery", ""))
+    speaks = next((sent.values[name] for name in _SPEAKING if name in sent.values), "")
+    return replace(_method(request, sent), discovery=discovery, speaks=speaks, endpoint=endpoint)
+
+
+_SPEAKING = ("code", "refresh_token", "token")
+
+
+def _method(request: Request, sent: Form) -> Presented:
     client_id, secret = sent.values.get("client_id", ""), sent.values.get("client_secret")
     values = request.headers.get(b"authorization")
-    _one_method(sent, basic=values is not None)
+    assertion = "client_assertion" in sent.values or "client_assertion_type" in sent.values
+    if (values is not None) + assertion + (secret is not None) > 1:
+        raise Refusal(No.INVALID_REQUEST, "client authentication was sent in more than one way (RFC 6749 section 2.3)")
     if values is not None:
         return _from_basic(request, values, client_id)
+    if assertion:
+        return _from_assertion(request, sent, client_id)
     if not client_id:
         raise Refusal(No.INVALID_CLIENT, "client authentication is missing (RFC 6749 section 2.3)", basic=True)
     if secret is None:
@@ -136,13 +160,13 @@ def presented(request: Request, sent: Form) -> Presented:
     return Presented("client_secret_post", client_id, secret, request.id)
 
 
-def _one_method(sent: Form, *, basic: bool) -> None:
-    """An assertion counts as a method although none is served: it must not ride along unread beside another (X-84)."""
-    assertion = "client_assertion" in sent.values or "client_assertion_type" in sent.values
-    if basic + assertion + ("client_secret" in sent.values) > 1:
-        raise Refusal(No.INVALID_REQUEST, "client authentication was sent in more than one way (RFC 6749 section 2.3)")
-    if assertion:
-        raise Refusal(No.INVALID_CLIENT, "client_assertion: this server does not serve that method (RFC 7523 section 2.2)")
+def _from_assertion(request: Request, sent: Form, client_id: str) -> Presented:
+    for name in ("client_assertion_type", "client_assertion"):
+        if name not in sent.values:
+            raise Refusal(No.INVALID_REQUEST, f"{name}: is missing (RFC 7523 section 2.2)")
+    if sent.values["client_assertion_type"] != TYPE:
+        raise Refusal(No.INVALID_CLIENT, f"client_assertion_type: must be {TYPE} (RFC 7523 section 2.2)")
+    return Presented("assertion", client_id, request_id=request.id, assertion=sent.values["client_assertion"])
 
 
 def _from_basic(request: Request, values: list[bytes], client_id: str) -> Presented:

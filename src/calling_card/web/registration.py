@@ -1,11 +1,13 @@
-"""Registration and management over HTTP (RFC 7591 §3, RFC 7592 §2)."""
+"""Registration and management over HTTP, with the doors of 2011 and of Mastodon (RFC 7591 §3, RFC 7592 §2, seed 002)."""
 
 from urllib.parse import parse_qsl
 
 from calling_card.ports import Ports
+from calling_card.protocol.clients import JSON
 from calling_card.protocol.errors import No, Refusal
-from calling_card.usecases import manage, register
-from calling_card.web.http import NO_STORE, Answer, Request, bearer, json_answer, source_network
+from calling_card.protocol.forms import SECTION
+from calling_card.usecases import apps, associate, manage, register
+from calling_card.web.http import FORM, NO_STORE, Answer, Request, bearer, form, json_answer, media, source_network
 
 
 def in_query(request: Request, name: str) -> str | None:
@@ -15,13 +17,44 @@ def in_query(request: Request, name: str) -> str | None:
 
 
 async def create(ports: Ports, request: Request) -> Answer:
-    """POST: a client introduces itself."""
+    """POST: a client introduces itself, in JSON or by the form protocol of 2011 (C-01)."""
     if in_query(request, "access_token") is not None:
         raise Refusal(No.INVALID_REQUEST, "access_token: a token belongs into the Authorization header only (RFC 6750 section 2.3)")
+    if media(request) == FORM:
+        return await create_by_form(ports, request)
     card = await register.register(ports, register.Asked(request.body, bearer(request), request.id))
     where = card.get("registration_client_uri")
     more = ((b"location", where.encode()),) if isinstance(where, str) else ()
     return json_answer(201, card, *more)
+
+
+async def create_by_form(ports: Ports, request: Request) -> Answer:
+    """POST of a form: a client of 2011 introduces itself, or renews its secret."""
+    _no_query(request)
+    asked = associate.Asked(form(request).values, bearer(request), request.id)
+    return json_answer(200, await associate.answer(ports, asked))
+
+
+async def create_app(ports: Ports, request: Request) -> Answer:
+    """POST: an application introduces itself as it would to Mastodon."""
+    _no_query(request)
+    asked = apps.Asked(_app(request), request.body, bearer(request), request.id)
+    return json_answer(200, await apps.create(ports, asked))
+
+
+def _app(request: Request) -> dict[str, JSON] | None:
+    """What a form says about an application; None: it is JSON."""
+    if media(request) != FORM:
+        return None
+    sent = form(request)
+    more: dict[str, JSON] = {"redirect_uris": [*sent.redirects]} if sent.redirects else {}
+    return {**sent.values, **more}
+
+
+def _no_query(request: Request) -> None:
+    """Secrets in a query end up in logs, so nothing is taken from there (C-17). Raises `Refusal` (400)."""
+    if request.query:
+        raise Refusal(No.INVALID_REQUEST, f"parameters belong into the body, not into the query ({SECTION})")
 
 
 async def show(ports: Ports, request: Request) -> Answer:

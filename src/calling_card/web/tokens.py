@@ -2,14 +2,18 @@
 
 from calling_card.ports import Ports
 from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.forms import SECTION
 from calling_card.usecases import introspect, issue, userinfo
 from calling_card.usecases.exchange.asked import Asked
-from calling_card.web.http import JWT_TYPE, NO_STORE, Answer, Request, bearer, form, json_answer, presented
+from calling_card.web import registration
+from calling_card.web.http import JWT_TYPE, NO_STORE, Answer, Form, Request, bearer, form, json_answer, presented
 
 
 async def token(ports: Ports, request: Request) -> Answer:
     """POST: an access token for a grant."""
     sent = form(request)
+    if ports.settings.legacy_at_token_endpoint and _registers(request, sent):
+        return await registration.create_by_form(ports, request)
     named = {name: sent.values.get(name, "") for name in _PARAMETERS}
     issued = await issue.issue(ports, Asked(presented(request, sent), resources=sent.resources, **named))
     body: dict[str, object] = {
@@ -24,6 +28,13 @@ async def token(ports: Ports, request: Request) -> Answer:
 _PARAMETERS = ("grant_type", "scope", "code", "redirect_uri", "code_verifier", "refresh_token")
 
 
+def _registers(request: Request, sent: Form) -> bool:
+    """Whether this is the form protocol of 2011, sent where its sample sends it (C-01). Raises `Refusal` for both at once."""
+    if "type" in sent.values and "grant_type" in sent.values:
+        raise Refusal(No.INVALID_REQUEST, f"type and grant_type: send one of them, to register or to get a token ({SECTION})")
+    return "type" in sent.values or registration.in_query(request, "type") is not None
+
+
 async def who(ports: Ports, request: Request) -> Answer:
     """GET and POST: the person behind an access token."""
     told = await userinfo.userinfo(ports, bearer(request))
@@ -34,15 +45,15 @@ async def ask(ports: Ports, request: Request) -> Answer:
     """POST: is this token alive."""
     if request.headers.get(b"authorization", [b""])[0][:7].lower() == b"bearer ":
         raise Refusal(No.INVALID_TOKEN, "a bearer token gives no right to introspect; authenticate as a client (RFC 7662 section 2.1)")
-    return json_answer(200, await introspect.introspect(ports, _asked(request)))
+    return json_answer(200, await introspect.introspect(ports, _asked(request, "introspection")))
 
 
 async def give_back(ports: Ports, request: Request) -> Answer:
     """POST: end this token."""
-    await introspect.revoke(ports, _asked(request))
+    await introspect.revoke(ports, _asked(request, "revocation"))
     return Answer(200, b"", NO_STORE)
 
 
-def _asked(request: Request) -> introspect.Asked:
+def _asked(request: Request, endpoint: str) -> introspect.Asked:
     sent = form(request)
-    return introspect.Asked(presented(request, sent), sent.values.get("token", ""))
+    return introspect.Asked(presented(request, sent, endpoint), sent.values.get("token", ""))

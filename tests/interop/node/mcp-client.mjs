@@ -1,7 +1,7 @@
 // The MCP client of TypeScript with its OAuth provider: it finds us by way of a protected MCP server, and finds back after a loss.
 import { randomUUID } from 'node:crypto'
 import { Client, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client'
-import { Browser } from './browser.mjs'
+import { Browser, Stranded } from './browser.mjs'
 import { giveBack, Resource } from './resource.mjs'
 import { hear, plan, shown, tell } from './telling.mjs'
 
@@ -12,6 +12,7 @@ const resource = new Resource(plan)
 class Provider {
   redirectUrl = plan.card.redirect_uris[0]
   clientMetadata = plan.card
+  clientMetadataUrl = plan.address // where the card is published, if it is
   #kept = {}
   #state
 
@@ -99,5 +100,10 @@ await told('refreshed', 'who')
 await told('stepped_up', 'write')
 
 Object.assign(resource, await hear())
-await told('recovered', 'who')
+try {
+  await told('recovered', 'who')
+} catch (error) {
+  if (!(error instanceof Stranded)) throw error
+  tell('stranded', { status: error.status, trips: browser.trips })
+}
 process.exit()

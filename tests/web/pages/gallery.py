@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 from hypothesis import strategies as st
 
 from calling_card.protocol.errors import No
-from calling_card.protocol.portrait import Portrait
+from calling_card.protocol.portrait import Doubt, Portrait
 from calling_card.web.pages.views import (
     Account,
     Allowed,
@@ -42,6 +42,17 @@ EDITOR = replace(NOTES, name="An editor", redirect_host="cursor", redirect_kind=
 KNOWN = replace(NOTES, name="Set up", vouched="operator")
 NAMELESS = replace(NOTES, name=NOTES.client_id, named=False)
 NOWHERE = replace(NOTES, redirect_host="", redirect_kind="private", links=())
+PUBLISHED = replace(NOTES, client_id="https://notes.example/client.json", host="notes.example")
+APART = replace(PUBLISHED, redirect_host="callback.example", changed_at=AT + 86400)
+LOCAL = replace(PUBLISHED, name="Terminal helper", redirect_host="127.0.0.1", redirect_kind="loopback", links=())
+SCHEMED = replace(PUBLISHED, name="An editor", redirect_host="com.example.notes", redirect_kind="private")
+UNFINISHED = replace(PUBLISHED, host="auth.example", in_development=True)
+POSER = replace(PUBLISHED, host="c1aude.ai", redirect_host="c1aude.ai", doubts=(Doubt("host", "c1aude.ai", "claude.ai"),))
+NAMESAKE = replace(PUBLISHED, name="Claude", doubts=(Doubt("name", "notes.example", "claude.ai"),))
+OWN_LETTERS = replace(PUBLISHED, host="xn--r8jz45g.example", redirect_host="xn--r8jz45g.example")
+MIXED_LETTERS = replace(
+    PUBLISHED, host="xn--abc-s08fl0dtz6h.example", redirect_kind="loopback", doubts=(Doubt("letters", "xn--abc-s08fl0dtz6h.example"),)
+)
 SCOPES = ("openid", "profile", "email", "phone", "address", "offline_access", "files:read")
 
 SIGN_IN = SignIn(FORM, NOTES, "", "", OPTIONS, links=DOORS)
@@ -57,6 +68,8 @@ ACCOUNT = Account(
         Allowed(KNOWN, "key-4", (), AT, 0),
         Allowed(NAMELESS, "key-5", (), AT, 0),
         Allowed(NOWHERE, "key-6", (), AT, 0),
+        Allowed(APART, "key-7", (), AT, 0),
+        Allowed(UNFINISHED, "key-8", (), AT, 0),
     ),
     (SessionLine("session-1", "Firefox", AT, True), SessionLine("session-2", "", AT, False)),
     (PasskeyLine("passkey-1", "Phone", AT, 0), PasskeyLine("passkey-2", "", AT, AT)),
@@ -95,6 +108,19 @@ VIEWS: Mapping[str, View] = {
     "consent of the operator's": replace(CONSENT, client=KNOWN, scopes=("openid",)),
     "consent without a name": replace(CONSENT, client=NAMELESS, scopes=(), resources=()),
     "consent without a place": replace(CONSENT, client=NOWHERE, scopes=("files:read",), switch=""),
+    "sign-in with a picture": replace(SIGN_IN, logo="/here/logos/1"),
+    "sign-in for a look-alike": replace(SIGN_IN, client=POSER),
+    "consent with a picture": replace(CONSENT, client=PUBLISHED, logo="/here/logos/1"),
+    "consent without a name, with a picture": replace(CONSENT, client=NAMELESS, logo="/here/logos/1"),
+    "consent for an address": replace(CONSENT, client=PUBLISHED),
+    "consent for two hosts": replace(CONSENT, client=APART, changed=True),
+    "consent for an address on this device": replace(CONSENT, client=LOCAL),
+    "consent for an address by a scheme": replace(CONSENT, client=SCHEMED),
+    "consent in development": replace(CONSENT, client=UNFINISHED),
+    "consent for a look-alike": replace(CONSENT, client=POSER),
+    "consent for a namesake": replace(CONSENT, client=NAMESAKE),
+    "consent for a host in its own letters": replace(CONSENT, client=OWN_LETTERS),
+    "consent for a host in mixed letters": replace(CONSENT, client=MIXED_LETTERS),
     "account": ACCOUNT,
     "account, empty": replace(ACCOUNT, allowed=(), sessions=(), passkeys=(), passkey_options="", has_password=False, name=ACCOUNT.person),
     "account, no passkey yet": replace(ACCOUNT, passkeys=(), has_password=False),
@@ -114,7 +140,7 @@ VIEWS: Mapping[str, View] = {
 }
 
 Thing = TypeVar("Thing")
-_DECISIVE = frozenset({"redirect_kind", "vouched", "problem", "done", "has_password"})
+_DECISIVE = frozenset({"redirect_kind", "vouched", "problem", "done", "has_password", "kind"})
 """Fields that choose what is on a page; their values are never a stranger's."""
 
 
@@ -146,6 +172,11 @@ _portraits = st.builds(
     redirect_host=_texts,
     redirect_kind=st.sampled_from(["web", "loopback", "private"]),
     links=st.lists(st.tuples(st.sampled_from(["client_uri", "policy_uri", "x"]), _texts), max_size=3).map(tuple),
+    host=_texts | st.sampled_from(["xn--r8jz45g.example", "xn--\ud800", "xn--"]),
+    changed_at=_times,
+    in_development=st.booleans(),
+    logo=_texts,
+    doubts=st.lists(st.builds(Doubt, st.sampled_from(["host", "name", "letters"]), _texts, _texts), max_size=3).map(tuple),
 )
 _forms = st.builds(Form, _texts, _texts)
 _problems = st.sampled_from(["", *PROBLEMS]) | _texts
@@ -163,9 +194,13 @@ _accounts = st.builds(
     problem=_problems,
 )
 ANY_VIEW: st.SearchStrategy[View] = st.one_of(
-    st.builds(SignIn, _forms, st.none() | _portraits, _texts, _problems, _texts, st.booleans(), _pairs),
+    st.builds(SignIn, _forms, st.none() | _portraits, _texts, _problems, _texts, st.booleans(), _pairs, _texts),
     st.builds(
-        Consent, _forms, _portraits, _texts, _scopes, st.lists(_texts, max_size=3).map(tuple), _pairs, st.booleans(), _texts, st.booleans()
+        Consent,
+        *(_forms, _portraits, _texts, _scopes, st.lists(_texts, max_size=3).map(tuple), _pairs, st.booleans(), _texts),
+        again=st.booleans(),
+        changed=st.booleans(),
+        logo=_texts,
     ),
     _accounts,
     st.builds(Problem, st.sampled_from(CODES) | _texts, _texts, _texts, st.none() | _portraits, _texts),

@@ -53,7 +53,7 @@ PAYLOADS = (
 )
 KINDS = {name: view for name, view in VIEWS.items() if ":" not in name}
 """One view of each shape."""
-ADDRESSES = frozenset({"action", "switch", "account", "url", "back", "links"})
+ADDRESSES = frozenset({"action", "switch", "account", "url", "back", "links", "logo"})
 
 
 def shown(view: View) -> Page:

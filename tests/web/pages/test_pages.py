@@ -4,32 +4,45 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import TypeAlias
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from calling_card.protocol.portrait import Portrait
 from calling_card.web.pages.render import LANGUAGES, render
-from calling_card.web.pages.views import Consent, Posted, View
+from calling_card.web.pages.views import Consent, Leaving, Posted, Problem, SignIn, View
 from tests.ledger import meets
 from tests.web.pages.gallery import (
     ACCOUNT,
     ANY_VIEW,
+    APART,
     CODES,
     CONSENT,
     EDITOR,
     HELPER,
     KNOWN,
+    LOCAL,
+    MIXED_LETTERS,
     NAMELESS,
+    NAMESAKE,
     NOTES,
     OPTIONS,
+    OWN_LETTERS,
+    POSER,
     POSTED,
     PROBLEM,
+    PUBLISHED,
+    SCHEMED,
     SIGN_IN,
+    UNFINISHED,
     VIEWS,
 )
 from tests.web.pages.reading import Element, Page, read
 
 HERE = "https://auth.example:8443/here"
+CardView: TypeAlias = Consent | SignIn | Posted | Problem
+"""Views with the card of a client."""
 
 
 def shown(view: View, languages: Sequence[str] = ("en",)) -> Page:
@@ -290,6 +303,133 @@ def test_consent_shows_the_account_the_resources_and_a_change() -> None:
     assert page.text("consent").startswith("You are signed in as Ann Example. Use another account")
 
 
+# ── Clients that are an address ──────────────────────────────────────────────────────────────────────────────────────
+
+WARNINGS = ("in-development", "elsewhere", "loopback", "private-scheme", "doubts")
+
+
+def warned(page: Page) -> set[str]:
+    """The warnings that a page has."""
+    return {id for id in WARNINGS if page.by_id(id) is not None}
+
+
+@meets("D-40")
+@pytest.mark.parametrize(
+    "client",
+    [NOTES, PUBLISHED, APART, LOCAL, SCHEMED, UNFINISHED, POSER, NAMESAKE, OWN_LETTERS],
+    ids=lambda client: client.host or client.redirect_host,
+)
+@pytest.mark.parametrize("view", [CONSENT, SIGN_IN, POSTED, PROBLEM], ids=lambda view: type(view).__name__)
+def test_the_host_that_answers_for_a_client_is_always_the_first_thing_on_its_card(client: Portrait, view: CardView) -> None:
+    page = shown(replace(view, client=client))
+
+    first = next(one for one in page.all("dd"))
+    id = "client-host" if client.host else "redirect-host"
+    assert classes(first) == "host"
+    assert first in page.the(id).above
+    assert [classes(one) for one in page.all("dd")].count("host") == 1
+
+
+@meets("D-42", "D-40")
+def test_what_an_address_published_is_said_to_be_just_that() -> None:
+    page = shown(replace(CONSENT, client=PUBLISHED))
+
+    assert (page.text("client-host"), page.text("client-name"), page.text("redirect-host")) == (
+        "notes.example",
+        "Paper Notes",
+        "notes.example",
+    )
+    assert page.text("unverified") == "Published by notes.example, not checked by anyone. First seen here on 2026-11-21."
+    assert warned(page) == set()
+
+
+@meets("C-29", "D-41", "D-42", "D-34")
+def test_two_hosts_are_both_shown_with_a_warning_and_a_change_with_its_day() -> None:
+    page = shown(replace(CONSENT, client=APART, changed=True))
+
+    assert (page.text("client-host"), page.text("redirect-host")) == ("notes.example", "callback.example")
+    assert warned(page) == {"elsewhere"}
+    assert page.text("elsewhere").startswith("The access goes to callback.example, not to notes.example.")
+    assert page.text("unverified").endswith("First seen here on 2026-11-21. Last changed on 2026-11-22.")
+    assert page.text("changed") == "This application changed since you last allowed it. Please look again."
+
+
+@meets("D-41")
+@pytest.mark.parametrize("client, id, where", [(LOCAL, "loopback", "127.0.0.1"), (SCHEMED, "private-scheme", "com.example.notes:")])
+def test_an_address_whose_application_is_on_this_device(client: Portrait, id: str, where: str) -> None:
+    page = shown(replace(CONSENT, client=client))
+
+    assert (page.text("client-host"), page.text("redirect-host")) == ("notes.example", where)
+    assert warned(page) == {id}
+
+
+@meets("D-52")
+def test_what_nobody_publishes_is_marked_as_in_development() -> None:
+    page, signing_in = shown(replace(CONSENT, client=UNFINISHED)), shown(replace(SIGN_IN, client=UNFINISHED))
+
+    assert warned(page) == {"in-development", "elsewhere"}
+    for one in (page, signing_in):
+        assert [text for text, place in one.texts if classes(place) == "device developed"] == ["in development"]
+        assert one.text("unverified").startswith("Published by nobody, checked by nobody.")
+
+
+@meets("X-46", "X-51")
+@pytest.mark.parametrize(
+    "client, said",
+    [
+        (POSER, "c1aude.ai looks like claude.ai, but is somebody else’s. If you meant claude.ai, go no further."),
+        (NAMESAKE, "It has the name of an application of claude.ai, but comes from notes.example. Go on only if you know who made it."),
+        (
+            MIXED_LETTERS,
+            "xn--abc-s08fl0dtz6h.example is shown as computers write it: in its own letters it could be mistaken for another one.",
+        ),
+    ],
+    ids=["host", "name", "letters"],
+)
+def test_who_is_easily_taken_for_another_is_warned_of_before_the_password_too(client: Portrait, said: str) -> None:
+    for view in (CONSENT, SIGN_IN):
+        assert shown(replace(view, client=client)).text("doubts") == said
+
+
+@meets("X-51")
+def test_a_host_is_shown_in_its_own_letters_with_the_others_beside_or_in_those_alone() -> None:
+    own, mixed = shown(replace(CONSENT, client=OWN_LETTERS)), shown(replace(CONSENT, client=MIXED_LETTERS))
+
+    assert own.text("client-host") == own.text("redirect-host") == "例え.example (xn--r8jz45g.example)"
+    assert mixed.text("client-host") == "xn--abc-s08fl0dtz6h.example"
+    leaving = shown(Leaving("https://xn--r8jz45g.example/", "xn--r8jz45g.example"))
+    assert leaving.text("host") == "例え.example (xn--r8jz45g.example)"
+    resources = shown(replace(CONSENT, resources=("xn--pple-43d.com", "xn--r8jz45g.example")))
+    assert resources.text("resource") == "xn--pple-43d.com 例え.example (xn--r8jz45g.example)"
+    assert (
+        shown(Problem("invalid_scope", "", "", OWN_LETTERS, "https://x.example/")).text("back")
+        == "Back to 例え.example (xn--r8jz45g.example)"
+    )
+
+
+@meets("A-95", "D-44")
+@pytest.mark.parametrize("view", [CONSENT, SIGN_IN], ids=lambda view: type(view).__name__)
+def test_a_picture_comes_from_a_path_of_ours_or_not_at_all(view: Consent | SignIn) -> None:
+    page = shown(replace(view, logo="/here/logos/1"))
+
+    assert page.the("logo").attributes == {"id": "logo", "class": "logo", "src": "/here/logos/1", "alt": ""}
+    for elsewhere in ("", "https://notes.example/logo.png", "//notes.example/logo.png", "/\\notes.example", "data:image/png,x", "logo.png"):
+        assert shown(replace(view, logo=elsewhere)).by_id("logo") is None
+    assert [one.attributes["src"] for one in shown(replace(CONSENT, client=replace(PUBLISHED, logo="https://a.example/"))).all("img")] == [
+        "/here/assets/mark.svg"
+    ]
+
+
+@meets("D-40")
+def test_the_account_page_shows_the_host_of_an_address() -> None:
+    page = shown(ACCOUNT)
+
+    hosts = [
+        " ".join(text for text, place in page.texts if one is place or one in place.above) for one in page.all("p", **{"class": "host"})
+    ]
+    assert hosts[-2:] == ["notes.example", "auth.example in development"]
+
+
 # ── Account ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -303,7 +443,7 @@ def test_each_action_of_the_account_page_is_a_form_of_its_own() -> None:
     assert all(one.pop("transaction") == "transaction-1" for one in sent)
     assert sent == [
         {"do": "sign_out"},
-        *({"do": "withdraw", "client": f"key-{number}"} for number in range(1, 7)),
+        *({"do": "withdraw", "client": f"key-{number}"} for number in range(1, 9)),
         {"do": "end_session", "session": "session-2"},
         {"do": "sign_out_elsewhere"},
         {"do": "remove_passkey", "passkey_id": "passkey-1"},
@@ -319,7 +459,7 @@ def test_alike_buttons_say_what_they_are_about() -> None:
 
     about = [one.attributes["aria-describedby"] for one in page.all("button") if "aria-describedby" in one.attributes]
     assert [page.text(id) for id in about if id.startswith("allowed")][:2] == ["Paper Notes", "Terminal helper"]
-    assert len(about) == len(set(about)) == 9
+    assert len(about) == len(set(about)) == 11
 
 
 def test_the_password_form_asks_for_the_old_one_only_if_there_is_one() -> None:

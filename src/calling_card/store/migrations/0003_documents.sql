@@ -30,3 +30,4 @@ CREATE TABLE hosted_documents (
     expires_at INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX hosted_documents_key ON hosted_documents (id);
+CREATE INDEX hosted_documents_expiry ON hosted_documents (expires_at);

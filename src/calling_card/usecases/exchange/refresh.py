@@ -4,12 +4,13 @@ import hmac
 from dataclasses import replace
 
 from calling_card.ports import Ports
+from calling_card.protocol.clients import Tier
 from calling_card.protocol.credentials import REFRESH_TOKEN, Handle, read, speaks_for
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.grants import Grant, Stage, ended, of_client, stands, told
 from calling_card.protocol.resources import Extent, part
 from calling_card.protocol.rotation import Clock, present_refresh
-from calling_card.usecases.clients import ATTEMPTS, Known
+from calling_card.usecases.clients import ATTEMPTS, Known, recheck
 from calling_card.usecases.exchange.asked import Asked
 from calling_card.usecases.tokens import Issued, give
 
@@ -24,6 +25,8 @@ async def by_refresh(ports: Ports, known: Known, asked: Asked) -> Issued:
     handle = read(ports.keyring, ports.settings.issuer, REFRESH_TOKEN, asked.refresh_token)
     if handle is None or not hmac.compare_digest(handle.owner[:16], known.client.key):
         raise _bad()
+    if known.client.tier is Tier.URL:
+        known = await recheck(ports, known)
     for _ in range(ATTEMPTS):
         grant = await _living(ports, known, handle)
         allowed = Extent(grant.scope, grant.resource.split())

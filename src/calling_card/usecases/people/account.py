@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from calling_card.ports import Busy, Ports
-from calling_card.protocol.clients import Client
+from calling_card.protocol.clients import Client, Tier
+from calling_card.protocol.documents import Version
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.grants import Grant
@@ -23,6 +24,8 @@ class Account:
     person: Person
     session: Session
     allowed: Sequence[tuple[Client, Sequence[Grant]]]
+    versions: Mapping[bytes, Version]
+    """The newest documents of those that are an address, by client key."""
     sessions: Sequence[Session]
     passkeys: Sequence[Passkey]
     passkey_options: str
@@ -62,15 +65,22 @@ async def show(ports: Ports, visit: Visit) -> Account | None:
     transaction = form(ports, visit, "account", session=session.id)
     passkeys = await ports.store.passkeys(person.id)
     options = ports.passkeys.wanted(person, challenge(transaction), passkeys) if ports.passkeys.available else ""
+    allowed = await ports.store.allowed(person.id)
     return Account(
         transaction,
         person,
         session,
-        await ports.store.allowed(person.id),
+        allowed,
+        await _versions(ports, [client for client, _ in allowed]),
         await ports.store.sessions(person.id),
         passkeys,
         options,
     )
+
+
+async def _versions(ports: Ports, clients: Sequence[Client]) -> Mapping[bytes, Version]:
+    found = [await ports.store.version(client.key) for client in clients if client.tier is Tier.URL]
+    return {version.client_key: version for version in found if version is not None}
 
 
 async def act(ports: Ports, visit: Visit, asked: Act) -> Done:

@@ -28,8 +28,10 @@ MESSAGES: Mapping[str, Row] = MappingProxyType(
         "quoted": Row("“{text}”", "「{text}」"),
         # ── The card of an application ───────────────────────────────────────────────────────────────────────────────
         "card.heading": Row("Who is asking", "アクセスを求めているアプリ"),
+        "card.comes_from": Row("Comes from", "アプリの公開元"),
         "card.goes_to": Row("Access goes to", "アクセス権の送り先"),
         "card.device": Row("this device", "この端末"),
+        "card.developed": Row("in development", "開発中"),
         "card.name": Row("Name", "名前"),
         "card.calls_itself": Row("It calls itself", "アプリが名乗る名前"),
         "card.nameless": Row("An application without a name", "名前のないアプリ"),
@@ -38,6 +40,15 @@ MESSAGES: Mapping[str, Row] = MappingProxyType(
             "Introduced itself on {date}, not verified by anyone.",
             "{date}に自ら登録したアプリです。名前などの内容は、誰も確認していません。",
         ),
+        "card.published": Row(
+            "Published by {host}, not checked by anyone. First seen here on {date}.",
+            "アプリの情報は {host} が公開しているもので、誰も確認していません。このサーバーで初めて使われた日：{date}",
+        ),
+        "card.unpublished": Row(
+            "Published by nobody, checked by nobody. First seen here on {date}.",
+            "アプリの情報は公開されておらず、誰も確認していません。このサーバーで初めて使われた日：{date}",
+        ),
+        "card.changed": Row("Last changed on {date}.", "最後に変更された日：{date}"),
         "card.invitation": Row(
             "Let in on {date} by an invitation of this server’s operator.",
             "{date}に、このサーバーの管理者の招待により登録されたアプリです。",
@@ -52,6 +63,26 @@ MESSAGES: Mapping[str, Row] = MappingProxyType(
             "go on only if you just started it.",
             "{scheme} で始まるアドレスを開く、この端末上のアプリがアクセス権を受け取ります。"
             "ご自身でたった今起動したアプリの場合にのみ、続けてください。",
+        ),
+        "card.elsewhere": Row(
+            "The access goes to {redirect}, not to {host}. Go on only if you know that the two belong together.",
+            "アクセス権は、公開元の {host} ではなく {redirect} に送られます。両者の関係をご存じの場合にのみ、続けてください。",
+        ),
+        "card.in_development": Row(
+            "Somebody is still working on this application. Go on only if you are testing it.",
+            "まだ開発中のアプリです。ご自身で動作を試している場合にのみ、続けてください。",
+        ),
+        "doubt.host": Row(
+            "{host} looks like {known}, but is somebody else’s. If you meant {known}, go no further.",
+            "{host} は {known} に似ていますが、別のサイトです。{known} のつもりだった場合は、先に進まないでください。",
+        ),
+        "doubt.name": Row(
+            "It has the name of an application of {known}, but comes from {host}. Go on only if you know who made it.",
+            "{known} のアプリの名前を名乗っていますが、{host} のアプリです。作成者をご存じの場合にのみ、続けてください。",
+        ),
+        "doubt.letters": Row(
+            "{host} is shown as computers write it: in its own letters it could be mistaken for another one.",
+            "{host} は、紛らわしい文字を含むため、コンピューター用の表記で示しています。",
         ),
         "card.links": Row("Its own pages, on other sites", "アプリが案内する外部のページ"),
         "link.client_uri": Row("Website", "ウェブサイト"),
@@ -233,8 +264,8 @@ MESSAGES: Mapping[str, Row] = MappingProxyType(
             "アプリが指定した送り先は、登録されたものではありません。安全のため、送信を中止しました。",
         ),
         "error.invalid_client_metadata": Row(
-            "What the application says of itself cannot be accepted.",
-            "アプリの登録内容に問題があるため、受け付けられません。",
+            "What the application says of itself cannot be accepted. Only its makers can put that right.",
+            "アプリが示している情報に問題があるため、受け付けられません。アプリの提供元にお知らせください。",
         ),
         "error.invalid_grant": Row(
             "What the application presented is used up or no longer valid. Please start again there.",
@@ -261,8 +292,10 @@ MESSAGES: Mapping[str, Row] = MappingProxyType(
             "アプリがアクセスを求めているサービスを、このサーバーでは扱っていません。",
         ),
         "error.invalid_client": Row(
-            "This server does not know the application, or no longer. Start again there: it may introduce itself anew.",
-            "このアプリは登録されていないか、登録が削除されています。アプリからもう一度やり直すと、新しく登録される場合があります。",
+            "This server does not know the application any more, or could not read the description that it publishes. "
+            "Start again there; if that does not help, tell its makers.",
+            "このアプリは登録されていないか、公開されているはずのアプリの情報を読み取れませんでした。"
+            "アプリからもう一度やり直してください。それでも続行できない場合は、アプリの提供元にお知らせください。",
         ),
         "error.invalid_token": Row(
             "The application’s access is not valid or has ended. Please start again there.",

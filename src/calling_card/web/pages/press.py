@@ -9,6 +9,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from calling_card.protocol.addresses import FORBIDDEN_SCHEMES, AddressError, host_of, split_url
+from calling_card.protocol.lookalikes import written
 from calling_card.protocol.people import SHORTEST_PASSWORD
 from calling_card.web.pages.agents import known_as
 from calling_card.web.pages.messages import MESSAGES
@@ -66,8 +67,8 @@ def _tools(language: str, texts: Mapping[str, str]) -> dict[str, object]:
     def t(id: str, **values: object) -> Markup:
         return escape(texts[id]).format(**values)
 
-    def either(id: str, otherwise: str) -> Markup:
-        return t(id if id in texts else otherwise)
+    def either(id: str, otherwise: str, **values: object) -> Markup:
+        return t(id if id in texts else otherwise, **values)
 
     def date(at: int) -> Markup:
         day = datetime.fromtimestamp(at, UTC).date()
@@ -82,14 +83,25 @@ def said(text: str) -> Markup:
     return Markup('<bdi class="said">{}</bdi>').format(tame(text))
 
 
+def place(host: str) -> Markup:
+    """A host as people read it: in its own letters with the A-labels beside, unless those letters could deceive (X-51)."""
+    own = written(host)
+    return said(host) if not own else Markup('{} <span class="ascii">({})</span>').format(said(own), said(host))
+
+
 def leads(url: str) -> str:
     """An address that may stand behind a link or form: a path of ours, or a scheme that neither runs code nor reads files; else empty."""
-    if url.startswith("/") and not url.startswith(("//", "/\\")):
+    if ours(url):
         return url
     try:
         return "" if split_url(url, 65536).scheme in FORBIDDEN_SCHEMES else url
     except AddressError:
         return ""
+
+
+def ours(url: str) -> str:
+    """A path of ours, from where a page may load something; else empty."""
+    return url if url.startswith("/") and not url.startswith(("//", "/\\")) else ""
 
 
 def mild(scopes: Sequence[str]) -> list[str]:
@@ -105,7 +117,9 @@ def strong(scopes: Sequence[str]) -> list[str]:
 _TOOLS: Mapping[str, object] = {
     "said": said,
     "tame": tame,
+    "place": place,
     "leads": leads,
+    "ours": ours,
     "host_of": host_of,
     "known_as": known_as,
     "mild": mild,

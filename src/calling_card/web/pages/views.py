@@ -32,6 +32,8 @@ class SignIn:
     """Whether somebody is signed in and asked to be somebody else."""
     links: tuple[tuple[str, str], ...] = ()
     """Member name and the address of the page that warns before leaving; without it the host of a link is text only."""
+    logo: str = ""
+    """Path of the client's picture; empty: it is shown without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Consent:
     """Whether the client changed while the page was open."""
     changed: bool = False
     """Whether the client changed since this person last allowed it for longer (D-42)."""
+    logo: str = ""
+    """Path of the client's picture; empty: it is shown without one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,147 @@
+"""A client introduces itself, and renews what it got, by the form protocol of 2011 (Simple Registration draft 02 §3)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from calling_card.ports import Ports
+from calling_card.protocol import forms
+from calling_card.protocol.answers import information, to_bytes
+from calling_card.protocol.clients import JSON, Card, Client, Door, State
+from calling_card.protocol.corridor import Passed, pass_through, within
+from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.events import Event
+from calling_card.protocol.rotation import Clock, renew
+from calling_card.protocol.rules import sector_to_check
+from calling_card.usecases import sector
+from calling_card.usecases.authenticate import Presented, authenticate, refused
+from calling_card.usecases.clients import ATTEMPTS, Known, known_scopes, rules_of
+from calling_card.usecases.register import admit, invited_by
+
+_UNASKED: Card = {"grant_types": ["authorization_code"], "response_types": ["code"]}
+"""What the draft takes for granted, in words that are younger than it (S2-39)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request of the form protocol, before anything of it was believed."""
+
+    form: Mapping[str, str]
+    token: str | None
+    """The bearer token, or None when no credentials were sent in the header."""
+    request_id: str = ""
+
+
+async def answer(ports: Ports, asked: Asked) -> Card:
+    """Identifier, secret, and the seconds for which both are good (Simple Registration draft 02 §3.2).
+
+    Raises `Refusal`: 401 for bad credentials, 400 for another type or bad values, 403 or 429 as at every door.
+    """
+    if asked.form.get("type") == "client_associate":
+        return _credentials(ports, await associate(ports, asked))
+    if asked.form.get("type") == "client_update":
+        return _credentials(ports, await update(ports, asked))
+    raise Refusal(No.INVALID_REQUEST, f"type: must be client_associate or client_update ({forms.SECTION})")
+
+
+def _credentials(ports: Ports, client: Client) -> Card:
+    """One stored instant, told as seconds from now; 0 is for ever (C-04)."""
+    secret = information(ports.desk, ports.keyring, client, {})["client_secret"]
+    remaining = max(1, client.secret_expires_at - ports.now()) if client.secret_expires_at else 0
+    return {"client_id": client.client_id, "client_secret": secret, "expires_in": remaining}
+
+
+async def associate(ports: Ports, asked: Asked) -> Client:
+    """A new client; an initial access token in the header counts as at the door of RFC 7591 (Simple Registration draft 02 §3.1)."""
+    invitation = await invited_by(ports, asked.token)
+    _without(asked, "client_id", "client_secret", "access_token")
+    said: Card = {**_UNASKED, **_said(ports, asked)}
+    client, _ = await admit(ports, said, Door.SCR2011, invitation, asked.request_id)
+    return client
+
+
+async def update(ports: Ports, asked: Asked) -> Client:
+    """A new secret, and the old one ends at once; what is named is replaced, all else stays (Simple Registration draft 02 §3.1)."""
+    if asked.token is not None:
+        way = "client_update proves itself by client_id and client_secret in the body"
+        raise Refusal(No.INVALID_REQUEST, f"Authorization: leave it out; {way} ({forms.SECTION})")
+    client_id, secret = asked.form.get("client_id", ""), asked.form.get("client_secret", "")
+    presented = Presented("client_secret_post", client_id, secret, asked.request_id)
+    for _ in range(ATTEMPTS):
+        known = await _known(ports, presented)
+        after, event = await _renewed(ports, asked, known)
+        if await ports.store.replace(known.client, after, event):
+            ports.store.used(after, ports.now() // 86400)
+            return after
+    raise Refusal(No.UNAVAILABLE, "the client is being changed by others; try again", retry_after=1)
+
+
+async def _known(ports: Ports, presented: Presented) -> Known:
+    """The client by its secret: only where the secret is all there is to manage it with (M-50)."""
+    known = await authenticate(ports, presented)
+    if known.client.door is not Door.SCR2011:
+        raise refused(ports, presented)
+    return known
+
+
+async def _renewed(ports: Ports, asked: Asked, known: Known) -> tuple[Client, Event]:
+    """The client with its next secret; judged only when it says something new (S2-40)."""
+    _without(asked, "access_token")
+    client, now, settings = known.client, ports.now(), ports.settings
+    named = _said(ports, asked)
+    told: dict[str, JSON] = {"changed": list[JSON](), "secret": "renewed"}
+    if named:
+        passed = await _judged(ports, known, named)
+        told |= _told(known.card, passed)
+        state = State.HELD if passed.held else client.state
+        client = replace(client, metadata=to_bytes(passed.card), decision=passed.reasons, state=state)
+    after = replace(
+        client,
+        secret=None if client.secret is None else renew(client.secret, Clock(now, ports.keyring.minting)),
+        secret_expires_at=now + settings.secret_lifetime if settings.secret_lifetime else 0,
+    )
+    return after, Event("client_replaced", now, client.key, "client", asked.request_id, told)
+
+
+async def _judged(ports: Ports, known: Known, named: Card) -> Passed:
+    """The whole card as it would be, by today's vocabulary and by the rules the client came with (M-30)."""
+    if not ports.settings.self_update:
+        raise Refusal(
+            No.ACCESS_DENIED, f"client_update: changing metadata is not allowed to clients here; ask the operator ({forms.SECTION})"
+        )
+    said, client = {**known.card, **named}, known.client
+    scopes = ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
+    rules = await rules_of(ports, client)
+    passed = pass_through(said, ports.ground, rules, scopes, door=client.door, tier=client.tier, before=known.card)
+    if sector_to_check(passed.card, known.card):
+        await sector.check(ports, passed.card)
+    return passed
+
+
+def _told(before: Card, passed: Passed) -> dict[str, JSON]:
+    """What the audit event says of a change."""
+    told: dict[str, JSON] = {"changed": [name for name in {**before, **passed.card} if before.get(name) != passed.card.get(name)]}
+    if passed.reasons:
+        told["decision"] = msgspec.json.decode(passed.reasons)
+    if passed.warnings:
+        told["warnings"] = list(passed.warnings)
+    return told
+
+
+def _said(ports: Ports, asked: Asked) -> Card:
+    return forms.card(asked.form, unknown_refused=ports.ground.unknown_refused)
+
+
+def _without(asked: Asked, *names: str) -> None:
+    """Parameters that have no place in this request. Raises `Refusal` for the first of them that is there."""
+    for name in names:
+        if name in asked.form:
+            raise Refusal(No.INVALID_REQUEST, f"{name}: {_MISPLACED[name]}")
+
+
+_MISPLACED = {
+    "client_id": f"goes with client_update; the server chooses it for a new client ({forms.SECTION})",
+    "client_secret": f"goes with client_update; the server chooses it for a new client ({forms.SECTION})",
+    "access_token": "a token belongs into the Authorization header only (RFC 6750 section 2)",
+}

@@ -1,0 +1,37 @@
+"""A client's picture comes to people from us, drawn anew (D-44, A-95, X-05, X-12).
+
+Nobody's browser asks a stranger for it, and only a page of ours makes us ask: the address is sealed into the link.
+"""
+
+import hashlib
+
+from calling_card.ports import Ports
+from calling_card.protocol.fetching import LOGO, Unfetched
+from calling_card.protocol.seals import LOGO as SEAL
+from calling_card.protocol.seals import NONCE, read, write
+
+
+def link(ports: Ports, url: str, since: int) -> str:
+    """The address as a name for our path, the same one each time, so that a browser asks once.
+
+    ``since``: when the client last said something new about itself; a picture of before is not taken for the one of now.
+    """
+    plain = f"{since} {url}".encode()
+    return write(ports.keyring, SEAL, plain, hashlib.sha256(plain).digest()[:NONCE])
+
+
+async def picture(ports: Ports, text: str, source: str) -> bytes | None:
+    """The picture behind a name of ours as a PNG; None: there is none, whatever the reason."""
+    plain = read(ports.keyring, SEAL, text)
+    if plain is None:
+        return None
+    since, _, url = plain.decode().partition(" ")
+    if ports.fetches.take(f"logo {source}"):
+        ports.log("logo_not_fetched", cause="the budget of its source is used up")
+        return None
+    try:
+        fetched = await ports.fetcher.kept(url, LOGO, newer_than=int(since))
+    except Unfetched as failure:
+        ports.log("logo_not_fetched", why=failure.why.name, cause=failure.logged)
+        return None
+    return await ports.pictures.clean(fetched.body)
