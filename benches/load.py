@@ -2,9 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
+
+
+class Reply(NamedTuple):
+    """One whole answer."""
+
+    status: int
+    place: str
+    """Where it sends the caller; empty: nowhere."""
+    body: bytes
+
+
+Then = Callable[[Reply], bytes | None]
+"""The second request of a pair, by the answer to the first; None: there is nothing to go on with."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +34,7 @@ class Figures:
     bodies: list[bytes]
     places: list[str]
     """``Location`` headers, of answers that are kept."""
+    statuses: Counter[int]
 
     @property
     def rate(self) -> float:
@@ -32,12 +47,13 @@ class Figures:
 
 
 class _Wire(asyncio.Protocol):
-    """One connection: the next request leaves when the answer to the last one is whole."""
+    """One connection: the next request leaves when the answer to the last one is whole, and its turn has come."""
 
     def __init__(self, run: "_Run") -> None:
         self.run = run
         self.buffer = b""
         self.sent = 0.0
+        self.then: Then | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -49,6 +65,14 @@ class _Wire(asyncio.Protocol):
             self.transport.close()
             self.run.closed()
             return
+        wait = self.run.turn()
+        if wait > 0:
+            asyncio.get_running_loop().call_later(wait, self._send, request)
+        else:
+            self._send(request)
+
+    def _send(self, request: bytes) -> None:
+        self.then = self.run.then
         self.sent = time.perf_counter()
         self.transport.write(request)
 
@@ -62,9 +86,18 @@ class _Wire(asyncio.Protocol):
         length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
         if len(self.buffer) < end + 4 + length:
             return
-        seconds = time.perf_counter() - self.sent
-        self.run.answered(int(head[9:12]), _place(self.buffer, head), self.buffer[end + 4 : end + 4 + length], seconds)
+        reply = Reply(int(head[9:12]), _place(self.buffer, head), self.buffer[end + 4 : end + 4 + length])
         self.buffer = b""
+        self._answered(reply)
+
+    def _answered(self, reply: Reply) -> None:
+        """Go on with the second of a pair, or with the next; a pair takes from its first byte to its last."""
+        more = self.then(reply) if self.then is not None else None
+        self.then = None
+        if more is not None:
+            self.transport.write(more)
+            return
+        self.run.answered(reply, time.perf_counter() - self.sent)
         self._next()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -79,16 +112,29 @@ def _place(answer: bytes, head: bytes) -> str:
     return answer[at + 11 :].split(b"\r\n", 1)[0].decode().strip() if at >= 0 else ""
 
 
+@dataclass
+class Pace:
+    """How a run goes on."""
+
+    a_second: float = 0.0
+    """Requests that leave in a second, evenly; 0: each as soon as it may."""
+    then: Then | None = None
+    """Makes pairs of requests, each of which counts as one."""
+
+
 class _Run:
-    def __init__(self, requests: Iterable[bytes], seconds: float, expected: int, keep: bool) -> None:
+    def __init__(self, requests: Iterable[bytes], seconds: float, expected: int, keep: bool, pace: Pace) -> None:
         self.requests = iter(requests)
-        self.until = time.perf_counter() + seconds
+        self.next = time.perf_counter()
+        self.until = self.next + seconds
         self.expected = expected
         self.keep = keep
+        self.apart = 1 / pace.a_second if pace.a_second else 0.0
+        self.then = pace.then
         self.latencies: list[float] = []
         self.bodies: list[bytes] = []
         self.places: list[str] = []
-        self.wrong = 0
+        self.statuses: Counter[int] = Counter()
         self.open = 0
         self.over = asyncio.Event()
 
@@ -97,31 +143,50 @@ class _Run:
             return None
         return next(self.requests, None)
 
-    def answered(self, status: int, place: str, body: bytes, seconds: float) -> None:
+    def turn(self) -> float:
+        """Seconds until the next request may leave; who comes late gets no turn twice."""
+        if not self.apart:
+            return 0.0
+        now = time.perf_counter()
+        self.next = max(self.next + self.apart, now)
+        return self.next - now
+
+    def answered(self, reply: Reply, seconds: float) -> None:
         self.latencies.append(seconds)
-        if status != self.expected:
-            self.wrong += 1
+        self.statuses[reply.status] += 1
         if self.keep:
-            self.bodies.append(body)
-            self.places.append(place)
+            self.bodies.append(reply.body)
+            self.places.append(reply.place)
 
     def closed(self) -> None:
         self.open -= 1
         if self.open == 0:
             self.over.set()
 
+    def figures(self, took: float) -> Figures:
+        done = len(self.latencies)
+        wrong = done - self.statuses[self.expected]
+        return Figures(done, took, wrong, sorted(self.latencies), self.bodies, self.places, self.statuses)
+
 
 async def drive(
-    port: int, requests: Iterable[bytes], *, seconds: float, expected: int, connections: int = 16, keep: bool = False
+    port: int,
+    requests: Iterable[bytes],
+    *,
+    seconds: float,
+    expected: int,
+    connections: int = 16,
+    keep: bool = False,
+    pace: Pace | None = None,
 ) -> Figures:
     """Send until the requests or the seconds are used up."""
     loop = asyncio.get_running_loop()
-    run = _Run(requests, seconds, expected, keep)
+    run = _Run(requests, seconds, expected, keep, pace or Pace())
     run.open = connections
     began = time.perf_counter()
     await asyncio.gather(*(loop.create_connection(lambda: _Wire(run), "127.0.0.1", port) for _ in range(connections)))
     await run.over.wait()
-    return Figures(len(run.latencies), time.perf_counter() - began, run.wrong, sorted(run.latencies), run.bodies, run.places)
+    return run.figures(time.perf_counter() - began)
 
 
 def request(method: str, path: str, body: bytes = b"", headers: Sequence[tuple[str, str]] = ()) -> bytes:

@@ -189,7 +189,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 # ── Settings that are not safe ───────────────────────────────────────────────────────────────────────────────────────
 
 
-@meets("A-91", "A-04", "H-25")
+@meets("A-91", "A-04", "H-25", "S2-32")
 @pytest.mark.parametrize(
     "options, words",
     [

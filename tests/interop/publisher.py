@@ -42,8 +42,9 @@ class Publisher:
         return self.origin + path
 
     def document(self, redirect_uri: str, **members: object) -> str:
-        """Serve the document of a client that is its address; the client_id."""
-        return self.publish(DOCUMENT, {"client_id": self.origin + DOCUMENT, **said(redirect_uri), **members})
+        """Serve the document of a client that is its address, without members that are None; the client_id."""
+        whole = {"client_id": self.origin + DOCUMENT, **said(redirect_uri), **members}
+        return self.publish(DOCUMENT, {name: value for name, value in whole.items() if value is not None})
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         publisher = self

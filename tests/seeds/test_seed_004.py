@@ -82,7 +82,7 @@ async def test_the_sample_metadata_make_a_public_client(server: World) -> None:
     assert answer["code"]
 
 
-@meets("S4-17", "S4-18", "S4-19", "S4-21", "S4-24", "C-24", "C-29", "S4-38")
+@meets("S4-17", "S4-18", "S4-19", "S4-21", "S4-24", "S4-39", "C-24", "C-29", "S4-38")
 async def test_the_sample_error_answers_a_redirect_uri_that_was_not_published(server: World) -> None:
     server.strangers.serve(f"{CLIENT}/.well-known/client-metadata", METADATA.encode())
 

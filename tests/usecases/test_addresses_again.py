@@ -8,7 +8,7 @@ import pytest
 from calling_card.protocol.clients import Route, State, client_key
 from calling_card.protocol.events import Event
 from calling_card.protocol.fetching import Why
-from calling_card.usecases.clients import read_now
+from calling_card.usecases.clients import Known, read_now, recheck
 from tests.addresses import URL, asked, no, publish, the_client, told, visitor
 from tests.ledger import meets
 from tests.visitor import Browser, Page, answer_of, exchange, refresh, tokens
@@ -274,6 +274,14 @@ async def test_a_host_that_does_not_answer_ends_no_refreshing(server: World, why
     for _ in range(3):
         server.clock.forward(DAY)
         token = (await refresh(server, card, token)).json["refresh_token"]
+
+
+async def test_a_client_that_registered_has_no_document_to_be_read_again(server: World) -> None:
+    row = await server.row(await server.register())
+    known = Known(row, {})
+
+    assert await recheck(server.ports, known) is known
+    assert server.strangers.asked == []
 
 
 async def test_a_suspended_url_client_may_not_come_and_cannot_refresh(server: World) -> None:

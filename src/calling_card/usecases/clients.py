@@ -224,7 +224,7 @@ async def recheck(ports: Ports, known: Known) -> Known:
     Raises `Refusal` (``invalid_client``) for that alone: a host that does not answer today ends nothing.
     """
     client = known.client
-    version = await ports.store.version(client.key) if client.tier is Tier.URL else None
+    version = await ports.store.version(client.key)
     if version is None:
         return known
     pinned = listed(client.client_id, host_in(client.client_id), ports.customs.pinned)
