@@ -9,17 +9,16 @@ from typing import Any
 import pytest
 
 from calling_card.protocol.answers import card_of
-from calling_card.protocol.clients import Client, Door, State, Tier
+from calling_card.protocol.clients import Door, State, Tier
 from calling_card.protocol.credentials import REGISTRATION_ACCESS_TOKEN, Handle, has_rat, owner, write
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.events import Event
 from calling_card.protocol.policy import Decision, Outcome
-from calling_card.store.memory import MemoryStore
 from calling_card.usecases.associate import Asked, answer
 from calling_card.usecases.clients import ATTEMPTS
 from calling_card.usecases.operate import clients, delete, rotate, show, suspend
 from calling_card.usecases.renew import keys
 from tests.ledger import meets
+from tests.usecases.contended import ContendedStore
 from tests.visitor import authorize_url
 from tests.world import CALLBACK, ISSUER, START, Reply, World, beside, body_of, changed, world
 
@@ -494,21 +493,9 @@ async def test_a_change_that_waits_for_approval_makes_the_client_wait(server: Wo
     assert (await update(server, new)).no == (401, "invalid_client")
 
 
-class BusyStore(MemoryStore):
-    """A store where somebody else was faster, a number of times."""
-
-    losses = 0
-
-    async def replace(self, before: Client, after: Client, event: Event | None) -> bool:
-        if self.losses:
-            self.losses -= 1
-            return False
-        return await super().replace(before, after, event)
-
-
 @pytest.mark.parametrize("losses", [1, ATTEMPTS - 1, ATTEMPTS])
 async def test_a_lost_race_is_run_again_a_few_times(tmp_path: Path, losses: int) -> None:
-    store = BusyStore(chain_key=b"k" * 32, writer=b"busy-one", now=lambda: START)
+    store = ContendedStore(chain_key=b"k" * 32, writer=b"busy-one", now=lambda: START)
     server = await world(tmp_path, store)
     got = await associated(server)
     store.losses = losses

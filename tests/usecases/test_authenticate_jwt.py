@@ -13,12 +13,10 @@ from typing import Any
 import pytest
 
 from calling_card.protocol.assertions import Unfit, read
-from calling_card.protocol.clients import Client, State
+from calling_card.protocol.clients import State
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.events import Event
 from calling_card.protocol.fetching import Fetched, Purpose, Why
 from calling_card.protocol.ground import ASSERTION_ALGS
-from calling_card.store.memory import MemoryStore
 from calling_card.usecases.authenticate import Presented, authenticate
 from calling_card.usecases.clients import ATTEMPTS, Known
 from calling_card.usecases.introspect import Asked, introspect
@@ -27,6 +25,7 @@ from calling_card.web.endpoints import NAMED
 from tests.assertions import Holder, claims, encoded, form, holder, jws, of, part, respelled, spoiled, with_secret
 from tests.ledger import meets
 from tests.strangers import Strangers
+from tests.usecases.contended import ContendedStore
 from tests.visitor import VERIFIER, Browser, somebody
 from tests.world import CALLBACK, ISSUER, START, World, beside, world
 
@@ -384,22 +383,9 @@ async def test_a_secret_that_was_withdrawn_signs_nothing(server: World) -> None:
     assert await cause(server, proof(server, card, signer(card))) == "the signature is not by a secret of the client"
 
 
-class Contended(MemoryStore):
-    """A store in which somebody else is faster so many times."""
-
-    losses = 0
-
-    async def replace(self, before: Client, after: Client, event: Event | None) -> bool:
-        """Lost, while losses are left."""
-        if self.losses:
-            self.losses -= 1
-            return False
-        return await super().replace(before, after, event)
-
-
 @pytest.mark.parametrize("losses", [1, ATTEMPTS - 1, ATTEMPTS])
 async def test_the_first_use_of_a_new_secret_is_decided_again_when_the_row_changed(tmp_path: Path, losses: int) -> None:
-    store = Contended(chain_key=b"k" * 32, writer=b"\0\1tester", now=lambda: START)
+    store = ContendedStore(chain_key=b"k" * 32, writer=b"\0\1tester", now=lambda: START)
     server = await world(tmp_path, store)
     card = await sharing(server)
     new = {**card, **(await rotate(server.ports, card["client_id"], "tester", at_once=False)).information}

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from calling_card.protocol.clients import Client, State
+from calling_card.protocol.clients import State
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.events import Event
-from calling_card.store.memory import MemoryStore
 from calling_card.usecases.operate import clients, delete, resume, rotate, show, suspend
 from tests.ledger import meets
+from tests.usecases.contended import ContendedStore
 from tests.world import START, World, world
 
 
@@ -212,20 +211,8 @@ async def test_resuming_does_not_approve_a_client_that_waits_for_approval(server
     assert (await suspend(server.ports, card["client_id"], "op"))["state"] == "suspended"
 
 
-class BusyStore(MemoryStore):
-    """A store where somebody else was faster, a number of times."""
-
-    losses = 0
-
-    async def replace(self, before: Client, after: Client, event: Event | None) -> bool:
-        if self.losses:
-            self.losses -= 1
-            return False
-        return await super().replace(before, after, event)
-
-
 async def busy(tmp_path: Path, losses: int) -> tuple[World, str]:
-    store = BusyStore(chain_key=b"k" * 32, writer=b"busy-one", now=lambda: START)
+    store = ContendedStore(chain_key=b"k" * 32, writer=b"busy-one", now=lambda: START)
     server = await world(tmp_path, store)
     name = (await server.register())["client_id"]
     store.losses = losses

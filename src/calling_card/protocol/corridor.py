@@ -23,6 +23,19 @@ class Passed:
     held: bool
     """Whether the client waits for approval."""
 
+    def told(self) -> dict[str, JSON]:
+        """What an event says of the judgement: what was changed and why, and what a reader should look at."""
+        told: dict[str, JSON] = {}
+        if self.reasons:
+            told["decision"] = msgspec.json.decode(self.reasons)
+        if self.warnings:
+            told["warnings"] = list(self.warnings)
+        return told
+
+    def changed(self, before: Card) -> list[JSON]:
+        """The members that are other than before, or gone."""
+        return [name for name in {**before, **self.card} if before.get(name) != self.card.get(name)]
+
 
 def within(said: Card, scopes: Collection[str]) -> bool:
     """Whether the card asks for no scope beyond these."""

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import msgspec
-
 from calling_card.ports import Ports
 from calling_card.protocol import forms
 from calling_card.protocol.answers import information, to_bytes
@@ -93,7 +91,7 @@ async def _renewed(ports: Ports, asked: Asked, known: Known) -> tuple[Client, Ev
     told: dict[str, JSON] = {"changed": list[JSON](), "secret": "renewed"}
     if named:
         passed = await _judged(ports, known, named)
-        told |= _told(known.card, passed)
+        told |= {"changed": passed.changed(known.card), **passed.told()}
         state = State.HELD if passed.held else client.state
         client = replace(client, metadata=to_bytes(passed.card), decision=passed.reasons, state=state)
     after = replace(
@@ -117,16 +115,6 @@ async def _judged(ports: Ports, known: Known, named: Card) -> Passed:
     if sector_to_check(passed.card, known.card):
         await sector.check(ports, passed.card)
     return passed
-
-
-def _told(before: Card, passed: Passed) -> dict[str, JSON]:
-    """What the audit event says of a change."""
-    told: dict[str, JSON] = {"changed": [name for name in {**before, **passed.card} if before.get(name) != passed.card.get(name)]}
-    if passed.reasons:
-        told["decision"] = msgspec.json.decode(passed.reasons)
-    if passed.warnings:
-        told["warnings"] = list(passed.warnings)
-    return told
 
 
 def _said(ports: Ports, asked: Asked) -> Card:

@@ -7,8 +7,6 @@ endpoint. Its first good document makes it a client like any other, kept with ev
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-import msgspec
-
 from calling_card.ports import KeyCollision, Ports
 from calling_card.protocol import documents
 from calling_card.protocol.answers import card_of, to_bytes
@@ -149,7 +147,7 @@ def _unfetched(failure: Unfetched) -> Refusal:
 async def _met(ports: Ports, named: Named, version: Version, passed: Passed) -> Known | None:
     """A client that is seen for the first time; whoever meets it at the same moment meets the same one."""
     client = _born(ports, named, passed)
-    told: dict[str, JSON] = {"route": named.route.value, "client_id": named.client_id, **_told(passed)}
+    told: dict[str, JSON] = {"route": named.route.value, "client_id": named.client_id, **passed.told()}
     event = Event("client_met", client.issued_at, client.key, "anonymous", body=told)
     try:
         met = await ports.store.meet(client, version, event)
@@ -182,15 +180,6 @@ def _born(ports: Ports, named: Named, passed: Passed) -> Client:
     )
 
 
-def _told(passed: Passed) -> dict[str, JSON]:
-    told: dict[str, JSON] = {}
-    if passed.reasons:
-        told["decision"] = msgspec.json.decode(passed.reasons)
-    if passed.warnings:
-        told["warnings"] = list(passed.warnings)
-    return told
-
-
 async def _kept(ports: Ports, client: Client, before: Version, after: Version, passed: Passed) -> Known | None:
     """What was read again: the same version, or the next one, with what its changes end (D-34)."""
     if after.number == before.number:
@@ -199,7 +188,7 @@ async def _kept(ports: Ports, client: Client, before: Version, after: Version, p
     changes = documents.changed(card_of(client), passed.card)
     end = ports.settings.document_changes == "tokens" and any(member in documents.KEYS for member in changes)
     became = replace(client, metadata=to_bytes(passed.card), decision=passed.reasons)
-    told: dict[str, JSON] = {"version": after.number, "changed": list[JSON](changes), "ended": end, **_told(passed)}
+    told: dict[str, JSON] = {"version": after.number, "changed": list[JSON](changes), "ended": end, **passed.told()}
     event = Event("document_changed", ports.now(), client.key, "server", body=told)
     if not await ports.store.read_again(before, after, became, event, end=end):
         return None

@@ -4,8 +4,6 @@ import hashlib
 import hmac
 from dataclasses import dataclass, replace
 
-import msgspec
-
 from calling_card.ports import Ports
 from calling_card.protocol.answers import card_of, information, to_bytes
 from calling_card.protocol.clients import JSON, Card, Client, Generations, Route, State, Tier, client_key
@@ -166,12 +164,7 @@ async def _replacement(ports: Ports, asked: Asked, client: Client, handle: Handl
         secret_expires_at=ends,
         state=State.HELD if passed.held else client.state,
     )
-    changed: list[JSON] = [name for name in {**before, **passed.card} if before.get(name) != passed.card.get(name)]
-    body: dict[str, JSON] = {"changed": changed}
-    if passed.reasons:
-        body["decision"] = msgspec.json.decode(passed.reasons)
-    if passed.warnings:
-        body["warnings"] = list(passed.warnings)
+    body: dict[str, JSON] = {"changed": passed.changed(before), **passed.told()}
     if secret != client.secret:
         body["secret"] = "renewed" if needs_secret(passed.card) else "withdrawn"
     return after, passed.card, Event("client_replaced", ports.now(), client.key, "client", asked.request_id, body)

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import msgspec
-
 from calling_card.ports import Invitation, KeyCollision, Ports, Registration
 from calling_card.protocol import base64url
 from calling_card.protocol.answers import information, to_bytes
@@ -131,8 +129,4 @@ def _told(client: Client, passed: Passed) -> dict[str, JSON]:
     told: dict[str, JSON] = {"door": client.door.value, "tier": int(client.tier)}
     if client.invitation:
         told["invitation"] = client.invitation.hex()
-    if passed.reasons:
-        told["decision"] = msgspec.json.decode(passed.reasons)
-    if passed.warnings:
-        told["warnings"] = list(passed.warnings)
-    return told
+    return told | passed.told()
