@@ -17,6 +17,7 @@ each_row = pytest.mark.parametrize("row", SETTINGS, ids=lambda row: row.name)
 NEEDS: Mapping[str, Mapping[str, object]] = {
     "default_scope": {"scopes": ("other", "scope")},
     "host": {"issuer": "https://as.example", "trusted_proxies": ("10.0.0.0/8",)},
+    "registration_scope": {"anonymous_scopes": ("openid",)},
     "scopes": {"default_scope": "other"},
 }
 """What another value of a row needs beside it."""
@@ -28,6 +29,7 @@ def other(row: Setting) -> object:
         "issuer": "https://as.example/tenant",
         "host": "10.1.2.3",
         "registration_path": "/oauth/register",
+        "registration_scope": "profile",
         "jwt_lifetime": 200,
         "default_scope": "other scope",
         "trusted_proxies": ("10.0.0.0/8", "fd00::/8"),
@@ -350,6 +352,21 @@ def test_a_signed_access_token_lives_five_minutes_at_most() -> None:
 def test_a_port_that_cannot_be_is_refused(port: int) -> None:
     with pytest.raises(BadSettings, match=r"^port: must"):
         load({"port": port, "issuer": "https://as.example"}, environment=NOTHING)
+
+
+@meets("R-27")
+@pytest.mark.parametrize(
+    "values, words",
+    [
+        ({"registration_scope": "zoo"}, "registration_scope: zoo is not among scopes"),
+        ({"registration_scope": "email"}, "registration_scope: name the scopes of strangers in anonymous_scopes, without this one"),
+        ({"registration_scope": "email", "anonymous_scopes": "openid email"}, "registration_scope: name the scopes of strangers"),
+        ({"registration_scope": "openid", "anonymous_scopes": "profile"}, "registration_scope: name the scopes of strangers"),
+    ],
+)
+def test_no_stranger_may_have_the_scope_that_lets_others_in(values: dict[str, object], words: str) -> None:
+    with pytest.raises(BadSettings, match=f"^{words}"):
+        load(values, environment=NOTHING)
 
 
 def test_a_default_scope_that_is_not_known_is_refused() -> None:

@@ -19,6 +19,8 @@ POINTS: tuple[Point, ...] = (
     Point("store.event", "the event of a change is in the transaction"),
     Point("store.use_taken", "an invitation has one use less, its client is not in yet"),
     Point("store.row_gone", "a client's row is deleted, what hung on it is not yet"),
+    Point("store.client_aside", "a dead client is put aside, its row is still there"),
+    Point("store.client_back", "a client that was pruned has its row again, its tombstone is still there"),
     Point("store.grant_given", "a grant is in the transaction, the remembered yes is not yet"),
     Point("store.client_met", "a client met by its address is in, the first version of its document is not yet"),
     Point("store.version_put", "a version of a document is in, what the client becomes by it is not yet"),

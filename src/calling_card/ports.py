@@ -14,8 +14,10 @@ from calling_card.protocol.events import Event, Recorded
 from calling_card.protocol.fetching import Fetched, Purpose
 from calling_card.protocol.grants import Consent, Grant
 from calling_card.protocol.ground import Ground
+from calling_card.protocol.issuers import Issuer
 from calling_card.protocol.people import Passkey, Person, Session, Standing
 from calling_card.protocol.policy import Rules
+from calling_card.protocol.pruning import Horizon, Litter, Pruned, Suspect
 from calling_card.protocol.resources import Place, Resource
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ class Invitation:
     hosts: tuple[str, ...] | None
     """Hosts that redirect URIs may have, or None: any."""
     owner: str
+    revoked_at: int = 0
+    """When an operator took it back, seconds since 1970; 0: nobody did. What it said stays the ceiling of whom it let in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,18 @@ class Rows:
     """Whether the token was given back."""
     grant: Grant | None = None
     person: Standing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A step of a walk over all clients."""
+
+    last: bytes
+    """Key of the last client that was looked at; empty: there was none left."""
+    seen: int
+    """How many were looked at."""
+    suspects: Sequence[Suspect]
+    """Those of them that were not used lately."""
 
 
 class Busy(Exception):
@@ -153,6 +169,10 @@ class Store(Protocol):
 
     async def once(self, client: Client, fact: bytes, until: int) -> bool:
         """Keep a once-only fact of a living client, 16 bytes, until it expires; False: it was known already, or there are too many."""
+        ...
+
+    async def once_at(self, place: bytes, fact: bytes, until: int) -> bool:
+        """The same where there is no client: ``place`` and ``fact`` have 16 bytes each, and any number of facts is kept."""
         ...
 
     async def version(self, key: bytes, number: int | None = None) -> Version | None:
@@ -289,8 +309,19 @@ class Store(Protocol):
         """An initial access token by its id."""
         ...
 
+    async def invitations(self, after: bytes, limit: int) -> Sequence[Invitation]:
+        """At most ``limit`` initial access tokens in the order of their ids, beginning behind ``after``."""
+        ...
+
     async def invite(self, invitation: Invitation, event: Event) -> None:
         """Keep a new initial access token."""
+        ...
+
+    async def uninvite(self, id: bytes, event: Event) -> bool:
+        """Take every use that is left; False: there is no such initial access token, or it was taken back before.
+
+        The row stays: what it says is the ceiling of those whom it let in.
+        """
         ...
 
     async def resource(self, uri: str) -> Resource | None:
@@ -327,6 +358,40 @@ class Store(Protocol):
 
     async def heads(self) -> Mapping[bytes, tuple[int, bytes]]:
         """Of each writer the newest event: its number and MAC."""
+        ...
+
+    async def suspects(self, after: bytes, limit: int, horizon: Horizon) -> Page:
+        """Look at the next ``limit`` clients behind ``after``, in the order of their keys."""
+        ...
+
+    async def prune(self, suspect: Suspect, reason: str, horizon: Horizon, event: Event, tombstone_until: int, until: int) -> bool:
+        """As `remove`, if everything about the client is still as it was found; until ``until`` it can be brought back.
+
+        False: something came between, or it was gone already. A client that is a URL is never put aside: it comes again by itself.
+        """
+        ...
+
+    async def pruned(self, after: str, limit: int) -> Sequence[Pruned]:
+        """At most ``limit`` clients that can be brought back, in the order of their client_id, beginning behind ``after``."""
+        ...
+
+    async def pruned_client(self, key: bytes) -> Pruned | None:
+        """The client that was put aside from this place, if it can be brought back."""
+        ...
+
+    async def bring_back(self, pruned: Pruned, day: int, event: Event) -> bool:
+        """Put a pruned client back as it was, used on this day, and take its tombstone away; False: it is not there any more.
+
+        Its grants and remembered yeses stay gone.
+        """
+        ...
+
+    async def sweep(self, litter: Litter, after: int, limit: int, horizon: Horizon) -> tuple[int, int]:
+        """Let go of what has ended among the next ``limit`` rows; returns how many went, and where to go on (0: that was the end)."""
+        ...
+
+    async def lease(self, name: str, holder: bytes, until: int, now: int) -> bool:
+        """Take a piece of work for oneself until then, or keep it longer; False: another one has it."""
         ...
 
     def turn(self, key: bytes) -> AbstractAsyncContextManager[None]:
@@ -526,6 +591,8 @@ class Ports:
 
     settings: "Settings"
     desk: Desk
+    issuers: Mapping[str, Issuer]
+    """Whose software statements are trusted, by ``iss``."""
     ground: Ground
     """What the vocabulary takes and serves."""
     rules: Rules
@@ -562,6 +629,11 @@ class Ports:
     """Documents that are read for one source network."""
     log: Callable[..., None]
     """Structured log line: an event name, then keyword values."""
+
+    def hears(self, statement: object) -> bool:
+        """Whether a software statement, or that there is none, has to be looked at (R-72, R-73)."""
+        taken = self.settings.software_statements
+        return bool(self.issuers) and (taken == "required" or (taken == "optional" and statement is not None))
 
     @property
     def place(self) -> Place:

@@ -36,6 +36,10 @@ _AT_LEAST: Mapping[int, Sequence[str]] = {
         "metadata_max_age",
         "stale_if_error",
         "fetch_rate",
+        "prune_never_used_hours",
+        "prune_ended_days",
+        "prune_idle_days",
+        "prune_undo_days",
     ),
     1: (
         "client_id_length",
@@ -74,7 +78,8 @@ _AT_MOST: Mapping[int, Sequence[str]] = {
         "fetch_host_limit",
         "fetch_rate",
     ),
-    _CENTURY: ("tombstone_days",),
+    _CENTURY: ("tombstone_days", "prune_ended_days", "prune_idle_days", "prune_undo_days"),
+    _CENTURY * 24: ("prune_never_used_hours",),
     _CENTURY * 86400: (
         "secret_lifetime",
         "secret_overlap",
@@ -108,6 +113,9 @@ class Settings:
     trusted_proxies: tuple[str, ...] = _row((), "Networks of the proxies that end TLS for us and whose X-Forwarded-For is believed.")
     profile: str = _row("lenient", "Whether unsupported values are replaced and told, or refused.", "lenient", "strict")
     registration: str = _row("open", "Who may register: anybody, callers with an initial access token, nobody.", "open", "token", "closed")
+    registration_scope: str = _row(
+        "", "Scope of access tokens that open registration as an initial access token does; empty: none do. Name anonymous_scopes too."
+    )
     registration_path: str = _row("/register", "Path of the registration endpoint.")
     management: bool = _row(True, "Whether clients can read, replace and delete their registration (RFC 7592).")
     management_by_query: bool = _row(False, "Also take the client_id of a management request from ?client_id=.")
@@ -186,7 +194,26 @@ class Settings:
         "compat", "Audience of client assertions: issuer and endpoints, or the issuer alone.", "compat", "issuer"
     )
     assertion_lifetime: int = _row(300, "Seconds a client assertion may be good for, at most 3600.")
+    software_statements: str = _row(
+        "optional", "Software statements of trusted issuers: taken, needed to register, ignored.", "optional", "required", "ignore"
+    )
+    statement_issuers_file: str = _row("", "TOML file of the issuers whose software statements are trusted; empty: nobody is.")
+    signed_registration: bool = _row(False, "Whether registrations may be signed: application/jwt, application/jose.")
+    client_certificate_header: str = _row(
+        "", "Header in which a trusted proxy hands on the subject of the client certificate it verified; empty: none."
+    )
     tombstone_days: int = _row(400, "Days the mark of a deleted client is kept.")
+    prune: str = _row(
+        "never_approved",
+        "What the server prunes by itself once a day: nothing, strangers nobody ever approved, every dead client.",
+        "off",
+        "never_approved",
+        "all",
+    )
+    prune_never_used_hours: int = _row(24, "Hours after which a stranger whom nobody ever approved is pruned; 0: never.")
+    prune_ended_days: int = _row(30, "Days after its secret ended or its document went that a client is pruned; 0: never.")
+    prune_idle_days: int = _row(90, "Days without a use after which a client without a living grant is pruned; 0: never.")
+    prune_undo_days: int = _row(7, "Days in which a pruned client can be brought back; 0: it is gone at once.")
     registration_rate: int = _row(600, "Registrations a minute without an initial access token; 0: no limit.")
     registration_burst: int = _row(200, "Registrations without an initial access token at once.")
     failure_rate: int = _row(10, "Failed tries a minute with registration access tokens, per source and client; 0: no limit.")
@@ -274,7 +301,17 @@ def check(settings: Settings) -> Settings:
     unknown = set(settings.default_scope.split()) - set(settings.scopes)
     if unknown:
         raise BadSettings(f"default_scope: {' '.join(sorted(unknown))} is not among scopes")
+    _check_registration_scope(settings)
     return settings
+
+
+def _check_registration_scope(settings: Settings) -> None:
+    """A stranger who may have this scope could let others in (H-03)."""
+    scope, anybody = settings.registration_scope, (*settings.anonymous_scopes, *settings.default_scope.split())
+    if scope and scope not in settings.scopes:
+        raise BadSettings(f"registration_scope: {scope} is not among scopes")
+    if scope and (not settings.anonymous_scopes or scope in anybody):
+        raise BadSettings("registration_scope: name the scopes of strangers in anonymous_scopes, without this one")
 
 
 def _check_issuer(settings: Settings) -> None:

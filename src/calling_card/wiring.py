@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from calling_card import __version__
+from calling_card import __version__, issuer_file
 from calling_card.fetch.https import HttpsFetcher, Outward
 from calling_card.fetch.pictures import PillowPictures
 from calling_card.keys import heads, signing
@@ -26,6 +26,7 @@ from calling_card.protocol.clientids import Customs
 from calling_card.protocol.fetching import DOCUMENT, Purpose
 from calling_card.protocol.ground import GRANT_TYPES, Ground
 from calling_card.protocol.idtokens import ALGS
+from calling_card.protocol.issuers import BadIssuer, Issuer, issuers_of
 from calling_card.protocol.policy import uninvited
 from calling_card.settings import BadSettings, Settings
 from calling_card.store.budget import GcraBudget
@@ -89,6 +90,7 @@ def assemble(
         settings=settings,
         desk=Desk(settings.issuer, settings.registration_endpoint, settings.management),
         ground=ground(settings),
+        issuers=trusted(settings),
         rules=uninvited(settings.anonymous_scopes or None, settings.default_scope),
         customs=customs(settings),
         document=document(settings),
@@ -156,9 +158,25 @@ def outward(settings: Settings) -> Outward:
     )
 
 
+def trusted(settings: Settings) -> Mapping[str, Issuer]:
+    """Whose software statements count, from the file that the settings name. Raises `BadSettings`."""
+    file = Path(settings.statement_issuers_file)
+    written = issuer_file.read(file) if settings.statement_issuers_file else []
+    try:
+        found = issuers_of(written, settings.issuer)
+    except BadIssuer as bad:
+        raise BadSettings(f"statement_issuers_file: {file}: {bad}") from None
+    if any(row.certificate for row in found.values()) and not settings.client_certificate_header:
+        raise BadSettings("client_certificate_header: a statement issuer wants client certificates, so a proxy has to name them")
+    if settings.software_statements == "required" and not found:
+        raise BadSettings("software_statements: required, but statement_issuers_file names nobody who makes them")
+    return found
+
+
 def check(settings: Settings) -> None:
     """What only the tables of endpoints and grants can tell about settings. Raises `BadSettings`."""
     routes(settings)
+    trusted(settings)
     unserved = [grant for grant in settings.default_grant_types if grant not in GRANT_TYPES]
     if unserved:
         raise BadSettings(f"default_grant_types: {unserved[0]} is not served; served are {', '.join(GRANT_TYPES)}")

@@ -1,15 +1,22 @@
 """A server of a test's own, with a person and resource servers, which the test can take everything from."""
 
+import json
 import shutil
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 import msgspec
+import time_machine
+from click.testing import CliRunner
 
+from calling_card.cli import commands
 from tests.interop.conftest import NAME, PASSWORD, environment, free_port, operate, process, program
 from tests.interop.life import Introspector
+
+LONG = 200 * 86400
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,13 @@ class Household:
     def delete_client(self, client_id: str) -> None:
         """The operator removes one client while the server runs."""
         operate(self.data, "client", "delete", client_id)
+
+    def prune_client(self, client_id: str) -> None:
+        """The server runs on; an operator of a time when nobody used the client for long removes all that is dead, and it is this one."""
+        with time_machine.travel(time.time() + LONG):
+            done = CliRunner().invoke(commands, ["prune", "--data", str(self.data), "--json"], catch_exceptions=False)
+        (found,) = json.loads(done.stdout)["classes"]
+        assert [sample["client_id"] for sample in found["samples"]] == [client_id]
 
     def told(self, api: Api) -> dict[str, object]:
         """What a program is told of server, person and resource server."""

@@ -40,8 +40,12 @@ def news(household: Household) -> dict[str, object]:
     return {"introspector": msgspec.to_builtins(household.introspectors[api.uri])}
 
 
-@meets("R-01", "A-30", "H-03", "H-04", "H-05", "H-14", "M-43")
-@pytest.mark.parametrize("loss, card", [("everything", LEAST), ("client", PUBLIC)], ids=["everything-secret", "client-public"])
+@meets("R-01", "A-30", "H-03", "H-04", "H-05", "H-14", "M-43", "M-56")
+@pytest.mark.parametrize(
+    "loss, card",
+    [("everything", LEAST), ("deleted", PUBLIC), ("pruned", PUBLIC)],
+    ids=["everything-secret", "deleted-public", "pruned-public"],
+)
 def test_the_mcp_client_of_typescript_finds_back_with_one_trip_through_the_browser(
     household: Household, loss: str, card: dict[str, object]
 ) -> None:
@@ -52,7 +56,7 @@ def test_the_mcp_client_of_typescript_finds_back_with_one_trip_through_the_brows
         if loss == "everything":
             household.lose_everything()
         else:
-            household.delete_client(steps["stepped_up"].client_id)
+            lose_client(household, loss, steps["stepped_up"].client_id)
         program.say(news(household))
         steps |= program.steps("recovered")
 
@@ -86,19 +90,26 @@ def test_mcp_remote_lives_on_and_finds_back_after_the_server_lost_everything(hou
     assert_recovered(household.subject, steps["restarted"], steps["recovered"])
 
 
-@meets("H-14", "M-43", "A-12")
+@meets("H-14", "M-43", "M-56", "A-12")
+@pytest.mark.parametrize("loss", ["deleted", "pruned"])
 @pytest.mark.parametrize("after", ["restarted", "forgotten"])
-def test_mcp_remote_finds_back_after_its_client_was_deleted(household: Household, tmp_path: Path, after: str) -> None:
+def test_mcp_remote_finds_back_after_its_client_was_deleted_or_pruned(household: Household, tmp_path: Path, after: str, loss: str) -> None:
     """It comes with its tokens, or without them, and then looks at the authorization endpoint before the person's browser does."""
     told = plan(household, home=str(tmp_path / "home"), brief=True)
 
     with Driver([find_node(), str(NODE_HOME / "mcp-remote.mjs")], told) as program:
         asked = program.steps("asked")["asked"]
-        household.delete_client(asked.client_id)
+        lose_client(household, loss, asked.client_id)
         program.say({**news(household), "after": after})
         recovered = program.steps("recovered")["recovered"]
 
     assert_recovered(household.subject, asked, recovered)
+
+
+def lose_client(household: Household, loss: str, client_id: str) -> None:
+    """One client is gone, the server stays."""
+    lose = {"deleted": household.delete_client, "pruned": household.prune_client}[loss]
+    lose(client_id)
 
 
 def assert_stepped_up(subject: str, steps: dict[str, Told]) -> None:

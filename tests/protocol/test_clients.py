@@ -32,7 +32,7 @@ def test_the_place_of_a_client_never_changes() -> None:
         (Door.ADMIN, Tier.ADMIN, "admin"),
         (Door.ADMIN, Tier.ANONYMOUS, "admin"),
         (Door.RFC7591, Tier.TOKEN, "iat"),
-        (Door.RFC7591, Tier.VOUCHED, "iat"),
+        (Door.RFC7591, Tier.VOUCHED, "statement"),
         (Door.RFC7591, Tier.ANONYMOUS, "anonymous"),
         (Door.RFC7591, Tier.URL, "anonymous"),
         (Door.SCR2011, Tier.ANONYMOUS, "scr2011"),

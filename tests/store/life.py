@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from calling_card.protocol.clients import Client, Route, State
+from calling_card.protocol.pruning import Pruned, Suspect, horizon
 from calling_card.store.sqlite import SqliteStore
 from tests.store.examples import (
     CHAIN_KEY,
@@ -22,6 +23,8 @@ from tests.store.examples import (
 )
 
 ANN = a_person("ann")
+LATER = NOW // 86_400 + 1
+SEEN = horizon(NOW, refresh_lifetime=0, refresh_idle=0, token_lifetime=0)
 
 
 def say(word: str) -> None:
@@ -70,6 +73,18 @@ async def one_address(store: SqliteStore, name: str) -> None:
     say(f"{name} stopped")
 
 
+async def one_dead(store: SqliteStore, name: str) -> None:
+    """Register, be put aside, come back. Each step is said when it was acknowledged."""
+    client = a_client(name)
+    await store.register(client, an_event("dead_registered", client), None)
+    say(f"{name} registered")
+    suspect = Suspect(client, approved=False, alive=False, pending=False, gone_at=0)
+    await store.prune(suspect, "idle", SEEN, an_event("client_pruned", client), NOW + 60, NOW + 60)
+    say(f"{name} pruned")
+    await store.bring_back(Pruned(client, "idle", NOW, NOW + 60), LATER, an_event("client_brought_back", client))
+    say(f"{name} back")
+
+
 def first_session(name: str) -> bytes:
     return f"first {name}".encode()
 
@@ -79,7 +94,7 @@ def second_session(name: str) -> bytes:
 
 
 async def main(path: Path) -> None:
-    """Four clients and two addresses at a time, until the end or the fault."""
+    """Four clients, two addresses and two of the dead at a time, until the end or the fault."""
     store = SqliteStore.open(path, chain_key=CHAIN_KEY, writer=b"writer-1", now=Clock())
     await store.invite(an_invitation(1000), an_event("initial_access_token_created"))
     say("invited")
@@ -89,6 +104,7 @@ async def main(path: Path) -> None:
         await asyncio.gather(
             *(one(store, f"{turn}-{number}") for number in range(4)),
             *(one_address(store, f"at-{turn}-{number}") for number in range(2)),
+            *(one_dead(store, f"dead-{turn}-{number}") for number in range(2)),
         )
     await store.close()
 

@@ -17,6 +17,7 @@ from tests.store.examples import (
     a_client,
     a_resource,
     a_signing_key,
+    a_version,
     an_event,
     an_invitation,
     kinds,
@@ -170,6 +171,49 @@ async def test_an_invitation_is_made_once(store: Store) -> None:
     assert await store.invitation(b"t" * 16) == an_invitation(1)
 
 
+async def test_invitations_are_listed_by_id_in_portions(store: Store) -> None:
+    ids = [bytes([number]) * 16 for number in (3, 1, 5, 2, 4)]
+    for id in ids:
+        await store.invite(an_invitation(id=id), an_event("initial_access_token_created"))
+
+    first = await store.invitations(b"", 3)
+    rest = await store.invitations(first[-1].id, 3)
+
+    assert [invitation.id for invitation in (*first, *rest)] == sorted(ids)
+    assert first[0] == an_invitation(id=min(ids))
+
+
+@meets("R-28")
+async def test_an_invitation_that_was_taken_back_lets_nobody_in_and_goes_on_saying_what_it_said(store: Store) -> None:
+    await store.invite(an_invitation(5), an_event("initial_access_token_created"))
+
+    assert await store.uninvite(b"t" * 16, an_event("initial_access_token_revoked", at=NOW + 9))
+
+    assert await store.register(a_client(), an_event(), b"t" * 16) is Registration.SPENT
+    assert await store.invitation(b"t" * 16) == replace(an_invitation(5), uses_left=0, revoked_at=NOW + 9)
+    assert await kinds(store) == ["initial_access_token_created", "initial_access_token_revoked"]
+
+
+async def test_an_invitation_is_taken_back_once_also_when_it_was_used_up(store: Store) -> None:
+    await store.invite(an_invitation(0), an_event("initial_access_token_created"))
+
+    ends = [await store.uninvite(id, an_event("initial_access_token_revoked")) for id in (b"t" * 16, b"t" * 16, b"u" * 16)]
+
+    assert ends == [True, False, False]
+    assert await kinds(store) == ["initial_access_token_created", "initial_access_token_revoked"]
+
+
+async def test_whoever_takes_an_invitation_back_meets_those_who_come_by_it_one_after_another(pair: Pair) -> None:
+    await pair.here.invite(an_invitation(100), an_event("initial_access_token_created"))
+    coming = [pair.there.register(a_client(f"c{number}"), an_event(), b"t" * 16) for number in range(20)]
+
+    ends = await asyncio.gather(*coming[:10], pair.here.uninvite(b"t" * 16, an_event("initial_access_token_revoked")), *coming[10:])
+
+    in_now = len(await pair.here.clients("", 100))
+    assert ends.count(Registration.DONE) == in_now
+    assert await pair.there.register(a_client("late"), an_event(), b"t" * 16) is Registration.SPENT
+
+
 # Replacing ------------------------------------------------------------------------------------------------------------------------
 
 
@@ -293,7 +337,7 @@ async def test_a_removed_client_leaves_a_tombstone_for_its_incarnation(store: St
 async def test_the_tombstones_of_former_lives_stay(store: Store) -> None:
     lives = [a_client(incarnation=letter * 8) for letter in (b"a", b"b")]
     for life in lives:
-        await store.register(life, an_event(client=life), None)
+        await store.meet(life, a_version(life), an_event(client=life))
         await store.remove(life, an_event("client_deleted", life), NOW + 1000)
 
     assert [(await store.living(life.key, life.incarnation)).marked for life in lives] == [True, True]
@@ -313,7 +357,7 @@ async def test_a_removal_does_not_reach_a_namesake_born_later(store: Store) -> N
     first, second = a_client(), a_client(incarnation=b"j" * 8)
     await store.register(first, an_event(client=first), None)
     await store.remove(first, an_event("client_deleted", first), NOW + 1)
-    await store.register(second, an_event(client=second), None)
+    await store.meet(second, a_version(second), an_event(client=second))
 
     assert not await store.remove(first, an_event("client_deleted", first), NOW + 1)
 
@@ -389,7 +433,7 @@ async def test_a_tombstone_is_no_mark_of_a_token(store: Store) -> None:
     client, reborn = a_client(), a_client(incarnation=b"j" * 8)
     await store.register(client, an_event(client=client), None)
     await store.remove(client, an_event("client_deleted", client), NOW + 1000)
-    await store.register(reborn, an_event(client=reborn), None)
+    await store.meet(reborn, a_version(reborn), an_event(client=reborn))
 
     for number in range(33):
         await store.revoke(reborn, jti(number), NOW + 60, an_event("token_revoked", client))

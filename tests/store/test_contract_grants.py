@@ -12,7 +12,7 @@ from calling_card.protocol.grants import Grant, Stage, ended
 from calling_card.protocol.people import Person, Standing
 from tests.ledger import meets
 from tests.store.conftest import Pair
-from tests.store.examples import NOW, Clock, a_client, a_consent, a_grant, a_person, a_session, an_event, kinds
+from tests.store.examples import NOW, Clock, a_client, a_consent, a_grant, a_person, a_session, a_version, an_event, kinds
 
 CLIENT = a_client()
 ANN = a_person("ann")
@@ -244,7 +244,7 @@ async def test_a_grant_ends_with_its_client_and_no_namesake_inherits_it(store: S
 
     assert not await store.change_grant(pending, replace(pending, stage=Stage.LIVE), an_event("grant_redeemed"))
     reborn = a_client(incarnation=b"j" * 8)
-    await store.register(reborn, an_event(client=reborn), None)
+    await store.meet(reborn, a_version(reborn), an_event(client=reborn))
 
     assert not await store.change_grant(pending, replace(pending, stage=Stage.LIVE), an_event("grant_redeemed"))
     assert await store.grant(CLIENT.key, ID) is None

@@ -13,7 +13,7 @@ from calling_card.store.rules import ONCE_LIVING
 from calling_card.store.sqlite import SqliteStore
 from tests.ledger import meets
 from tests.store.conftest import Pair
-from tests.store.examples import NOW, Clock, a_client, an_event, kinds
+from tests.store.examples import NOW, Clock, a_client, a_version, an_event, kinds
 
 
 def fact(number: int) -> bytes:
@@ -96,7 +96,7 @@ async def test_of_a_client_that_is_gone_or_of_an_earlier_life_nothing_is_kept(st
     await store.remove(client, an_event("client_deleted", client), NOW + 60)
     gone = await store.once(client, fact(2), NOW + 60)
     again = replace(client, incarnation=b"k" * 8)
-    await store.register(again, an_event(client=again), None)
+    await store.meet(again, a_version(again), an_event(client=again))
 
     assert not gone
     assert [await store.once(one, fact(3), NOW + 60) for one in (client, again)] == [False, True]
@@ -144,3 +144,26 @@ async def test_what_has_expired_leaves_the_file(sqlite: SqliteStore, clock: Cloc
     file = files.reading(tmp_path / "store.db")
     assert file.execute("SELECT mark FROM marks WHERE kind = 'assertion'").fetchall() == [(fact(100),)]
     file.close()
+
+
+@meets("R-66", "X-44")
+async def test_a_fact_without_a_client_is_kept_once_on_every_node(pair: Pair) -> None:
+    here, there = b"issuer".ljust(16), b"another".ljust(16)
+
+    answers = await asyncio.gather(*(store.once_at(here, fact(1), NOW + 60) for _ in range(20) for store in (pair.here, pair.there)))
+
+    assert answers.count(True) == 1
+    assert await pair.there.once_at(there, fact(1), NOW + 60)
+    assert await pair.here.once_at(here, fact(2), NOW + 60)
+
+
+async def test_a_fact_without_a_client_is_forgotten_when_it_has_expired(store: Store, clock: Clock) -> None:
+    place = b"issuer".ljust(16)
+    await store.once_at(place, fact(1), NOW + 60)
+
+    clock.at = NOW + 59
+    before = await store.once_at(place, fact(1), NOW + 120)
+    clock.at = NOW + 60
+
+    assert not before
+    assert await store.once_at(place, fact(1), NOW + 120)

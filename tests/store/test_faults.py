@@ -14,7 +14,7 @@ from calling_card.protocol.grants import Stage
 from calling_card.store.sqlite import SqliteStore
 from tests.ledger import meets
 from tests.store.examples import CHAIN_KEY, Clock, a_client, a_grant, kinds
-from tests.store.life import ANN, an_address, first_session, second_session
+from tests.store.life import ANN, LATER, an_address, first_session, second_session
 
 ROOT = Path(__file__).parents[2]
 PASSES = {"store.migration": (1, 2, 3), "store.closed": (1,)}
@@ -61,6 +61,17 @@ async def step_of_address(store: SqliteStore, name: str) -> int:
     return ADDRESS_STEPS[len(versions), client.metadata == NEW, client.state, stages, yeses]
 
 
+async def step_of_the_dead(store: SqliteStore, name: str) -> int:
+    """How far one of the dead came, by its rows: 0 nothing, then registered, put aside, and 3 back."""
+    like = a_client(name)
+    found, pruned = await store.living(like.key, like.incarnation), await store.pruned_client(like.key)
+    day = 0 if found.client is None else found.client.last_used_day
+    return DEAD_STEPS[day, found.marked, pruned is not None]
+
+
+DEAD_STEPS = {(0, False, False): 0, (LATER - 1, False, False): 1, (0, True, True): 2, (LATER, False, False): 3}
+"""What may be found together: the day of use of a client that is there, its tombstone, what was put aside."""
+
 OLD, NEW = a_client().metadata, b'{"client_name":"new"}'
 STEPS = {
     (False, False, False, OLD, 1): 1,
@@ -93,7 +104,10 @@ async def test_a_death_loses_nothing_acknowledged_and_halves_nothing(tmp_path: P
     store = SqliteStore.open(tmp_path / "store.db", chain_key=CHAIN_KEY, writer=b"writer-2", now=Clock())
     steps = {f"{turn}-{number}": await step_of(store, f"{turn}-{number}") for turn in range(20) for number in range(4)}
     addresses = {f"at-{turn}-{number}": await step_of_address(store, f"at-{turn}-{number}") for turn in range(20) for number in range(2)}
-    for client, step in [*steps.items(), *addresses.items()]:
+    dead_ones = {
+        f"dead-{turn}-{number}": await step_of_the_dead(store, f"dead-{turn}-{number}") for turn in range(20) for number in range(2)
+    }
+    for client, step in [*steps.items(), *addresses.items(), *dead_ones.items()]:
         assert acknowledged[client] <= step <= acknowledged[client] + 1
     written = Counter(await kinds(store))
     reached = [sum(step > least for step in steps.values()) for least in range(6)]
@@ -105,6 +119,8 @@ async def test_a_death_loses_nothing_acknowledged_and_halves_nothing(tmp_path: P
     reached = [sum(step > least for step in addresses.values()) for least in range(5)]
     assert [written["client_met"], written["document_changed"], written["client_suspended"]] == [reached[0], reached[2], reached[4]]
     assert written["code_given"] == reached[1] + reached[3]
+    kinds_of_the_dead = ("dead_registered", "client_pruned", "client_brought_back")
+    assert [written[kind] for kind in kinds_of_the_dead] == [sum(step > least for step in dead_ones.values()) for least in range(3)]
     invitation = await store.invitation(b"t" * 16)
     assert (1000 - invitation.uses_left if invitation else 0) == written["client_registered"]
     assert store._db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -115,7 +131,7 @@ def test_without_a_fault_nothing_dies(tmp_path: Path) -> None:
     life = lived(tmp_path / "store.db", "")
 
     assert life.returncode == 0, life.stderr
-    assert len(life.stdout.splitlines()) == 2 + 5 * 80 + 40 + 5 * 40
+    assert len(life.stdout.splitlines()) == 2 + 5 * 80 + 40 + 5 * 40 + 3 * 40
 
 
 def test_a_fault_that_names_no_point_is_refused(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ STATEMENTS = {name: value for name, value in vars(statements).items() if name.is
 OF_CLIENTS = ("clients", "grants", "documents", "marks")
 """The tables whose rows belong to one client key each."""
 
-LISTS = {"CLIENTS_BEHIND", "GENERATIONS_BY_KEY", "RESOURCES", "SIGNING_KEYS", "WRITERS"}
+LISTS = {"CLIENTS_BEHIND", "NEXT_CLIENTS", "GENERATIONS_BY_KEY", "RESOURCES", "SIGNING_KEYS", "WRITERS"}
 """Statements that are meant to walk over a table; only operators cause them."""
 
 
@@ -74,7 +74,7 @@ def test_a_statement_across_clients_that_a_person_causes_stays_with_that_person(
 def test_every_table_is_strict_and_has_a_rowid(db: Database) -> None:
     tables = db.execute("SELECT name, strict, wr FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite_%'").fetchall()
 
-    assert len(tables) == 17
+    assert len(tables) == 18
     assert {(strict, without_rowid) for _, strict, without_rowid in tables} == {(1, 0)}
 
 
@@ -89,27 +89,34 @@ def test_tables_of_clients_have_a_unique_index_that_begins_with_the_client_key(d
     assert answers(db, f"SELECT sql FROM sqlite_schema WHERE tbl_name = '{table}' AND sql LIKE 'CREATE UNIQUE INDEX%(client_key%'")
 
 
+def test_what_is_put_aside_of_a_client_is_all_of_it(db: Database) -> None:
+    columns, aside = (answers(db, f"SELECT name FROM pragma_table_info('{table}')") for table in ("clients", "pruned_clients"))
+
+    assert set(columns) == {*statements.ASIDE, "approved"}
+    assert set(aside) == {*columns, "reason", "pruned_at", "until"}
+
+
 # Migrations -----------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_new_file_gets_the_newest_schema_and_our_mark(db: Database) -> None:
-    assert version_of(db) == len(steps()) == 3
+    assert version_of(db) == len(steps())
     assert number(db, "application_id") == APPLICATION
 
 
 def test_migrating_twice_changes_nothing(db: Database) -> None:
     before = answers(db, "SELECT sql FROM sqlite_schema")
 
-    assert migrate(db) == 3
+    assert migrate(db) == len(steps())
 
     assert answers(db, "SELECT sql FROM sqlite_schema") == before
 
 
 def test_a_later_step_is_taken_once(db: Database) -> None:
-    ladder = [*steps(), Step(4, "CREATE TABLE more (x INTEGER) STRICT; INSERT INTO more (x) VALUES (1)")]
+    ladder = [*steps(), Step(len(steps()) + 1, "CREATE TABLE more (x INTEGER) STRICT; INSERT INTO more (x) VALUES (1)")]
 
-    assert migrate(db, ladder) == 4
-    assert migrate(db, ladder) == 4
+    assert migrate(db, ladder) == len(ladder)
+    assert migrate(db, ladder) == len(ladder)
 
     assert answers(db, "SELECT x FROM more") == ["1"]
 
@@ -193,20 +200,22 @@ def test_names_that_differ_in_case_alone_keep_the_second_step_from_being_taken(e
 
 
 def test_a_step_that_fails_leaves_the_schema_as_it_was(db: Database) -> None:
-    ladder = [*steps(), Step(4, "CREATE TABLE more (x INTEGER) STRICT; CREATE TABLE clients (x INTEGER)")]
+    ladder = [*steps(), Step(len(steps()) + 1, "CREATE TABLE more (x INTEGER) STRICT; CREATE TABLE clients (x INTEGER)")]
 
     with pytest.raises(apsw.SQLError):
         migrate(db, ladder)
 
-    assert version_of(db) == 3
+    assert version_of(db) == len(steps())
     assert "more" not in answers(db, "SELECT name FROM sqlite_schema")
 
 
 def test_a_newer_schema_is_refused_with_both_numbers_and_the_way_out(db: Database, tmp_path: Path, clock: Clock) -> None:
-    db.execute("PRAGMA user_version = 7")
+    db.execute("PRAGMA user_version = 9999")
     db.close()
 
-    with pytest.raises(SchemaTooNew, match=r"schema 7.* up to 3: start the version that wrote it .* or restore the backup"):
+    with pytest.raises(
+        SchemaTooNew, match=rf"schema 9999,.* up to {len(steps())}: start the version that wrote it .* or restore the backup"
+    ):
         SqliteStore.open(tmp_path / "store.db", chain_key=CHAIN_KEY, writer=b"writer-1", now=clock)
 
 

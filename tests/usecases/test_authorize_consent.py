@@ -20,6 +20,7 @@ from calling_card.usecases.authorize import Asked, begin, decide
 from calling_card.usecases.operate import resume, suspend
 from calling_card.usecases.people.operate import Wanted, add, reset, set_active
 from tests.ledger import meets
+from tests.store.examples import a_version
 from tests.usecases.guests import Guest, answer, by_its_clock, needed, person_of, query, question, signed_in, stopped
 from tests.visitor import PASSWORD, person_client, somebody
 from tests.world import CALLBACK, World, body_of, rat, world
@@ -288,7 +289,7 @@ async def test_a_namesake_born_while_the_page_is_open_has_no_part_in_it(server: 
 
     await server.remove(card)
     born = replace(row, incarnation=b"another1")
-    await server.ports.store.register(born, Event("client_registered", server.clock(), row.key, "anonymous"), None)
+    await server.ports.store.meet(born, a_version(born), Event("client_registered", server.clock(), row.key, "anonymous"))
 
     assert question(await guest.decide(asked)).again
 
@@ -525,7 +526,8 @@ async def test_a_dangerous_redirect_uri_that_was_put_into_the_store_leads_nowher
 async def test_an_operators_client_is_asked_for_too_and_vouched_for(server: World, guest: Guest, card: Card) -> None:
     row = await server.row(card)
     await server.remove(card)
-    await server.ports.store.register(replace(row, tier=Tier.ADMIN), Event("client_registered", server.clock(), row.key, "operator"), None)
+    made = replace(row, tier=Tier.ADMIN)
+    await server.ports.store.meet(made, a_version(made), Event("client_registered", server.clock(), row.key, "operator"))
 
     assert question(await guest.come(card)).client.vouched == "operator"
 

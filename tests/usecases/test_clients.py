@@ -17,6 +17,7 @@ from calling_card.usecases.clients import ATTEMPTS, Known, known_scopes
 from calling_card.usecases.operate import delete, resume, rotate, suspend
 from calling_card.usecases.renew import credential_key
 from tests.ledger import meets
+from tests.store.examples import a_version
 from tests.world import World, world
 
 METHODS = ("client_secret_basic", "client_secret_post", "none")
@@ -231,7 +232,7 @@ async def test_a_namesake_born_later_does_not_honour_the_old_secret(server: Worl
     first = await server.row(card)
     await delete(server.ports, card["client_id"], "tester")
     born_again = replace(first, incarnation=b"another!")
-    await server.ports.store.register(born_again, Event("client_registered", server.clock.now, first.key, "anonymous"), None)
+    await server.ports.store.meet(born_again, a_version(born_again), Event("client_registered", server.clock.now, first.key, "anonymous"))
 
     assert not await known(server, card)
     assert await known(server, card, secret_of(server, born_again, 1, key=1))

@@ -19,6 +19,7 @@ from calling_card.usecases.introspect import Asked, introspect, revoke
 from calling_card.usecases.operate import delete, resume, rotate, suspend
 from calling_card.usecases.renew import credential_key, signing_key
 from tests.ledger import meets
+from tests.store.examples import a_version
 from tests.world import ISSUER, World, world
 
 Card = dict[str, Any]
@@ -243,7 +244,8 @@ async def born_again(server: World, card: Card, token: str) -> None:
     client = await server.row(card)
     await delete(server.ports, card["client_id"], "tester")
     event = Event("client_registered", server.clock.now, client.key, "anonymous")
-    await server.ports.store.register(replace(client, incarnation=b"another!"), event, None)
+    reborn = replace(client, incarnation=b"another!")
+    await server.ports.store.meet(reborn, a_version(reborn), event)
 
 
 ENDS = (deleted, deleted_by_operator, suspended, suspended_and_resumed, held, rotated_now, revoked, born_again)

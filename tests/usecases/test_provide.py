@@ -7,7 +7,7 @@ import pytest
 
 from calling_card.protocol.errors import No, Refusal
 from calling_card.store.memory import MemoryStore
-from calling_card.usecases.provide import Wanted, add_resource, invite, resources
+from calling_card.usecases.provide import Wanted, add_resource, invitation, invitations, invite, resources, revoke
 from tests.ledger import meets
 from tests.world import START, World, world
 
@@ -168,3 +168,104 @@ async def test_a_resource_server_is_described_in_plain_text(server: World, scope
 
     assert caught.value.description.startswith(words)
     assert await server.kept() == before
+
+
+async def test_invitations_are_listed_without_their_tokens_page_by_page(server: World) -> None:
+    made = [await invite(server.ports, wanted(uses=2)) for _ in range(3)]
+    ids = sorted(one.invitation.id.hex() for one in made)
+
+    first = await invitations(server.ports, "", 2)
+    rest = await invitations(server.ports, str(first[-1]["id"]), 2)
+
+    assert [row["id"] for row in (*first, *rest)] == ids
+    assert first[0] == {
+        "id": ids[0],
+        "label": "for a friend",
+        "state": "open",
+        "uses_left": 2,
+        "expires_at": START + 60,
+        "created_at": START,
+        "owner": "op",
+    }
+
+
+async def test_an_invitation_is_shown_with_everything_it_limits(server: World) -> None:
+    made = await invite(server.ports, Wanted(1, 0, "openid", ("client_credentials",), ("a.example",), "", "op"))
+
+    row = await invitation(server.ports, made.invitation.id.hex())
+
+    assert {name: row[name] for name in ("scope", "grants", "hosts")} == {
+        "scope": "openid",
+        "grants": ["client_credentials"],
+        "hosts": ["a.example"],
+    }
+
+
+async def test_an_invitation_says_why_nobody_comes_in_by_it_any_more(server: World) -> None:
+    used, late, back, open_ = [await invite(server.ports, wanted(lifetime=lifetime)) for lifetime in (0, 60, 60, 61)]
+    await server.register(used.initial_access_token)
+    await revoke(server.ports, back.invitation.id.hex(), "op")
+    server.clock.forward(60)
+
+    states = [(await invitation(server.ports, one.invitation.id.hex()))["state"] for one in (used, late, back, open_)]
+
+    assert states == ["used up", "expired", "revoked", "open"]
+
+
+@meets("R-28")
+async def test_an_invitation_that_was_taken_back_lets_nobody_in_and_says_who_took_it(server: World) -> None:
+    made = await invite(server.ports, wanted(uses=3))
+    await server.register(made.initial_access_token)
+    id = made.invitation.id.hex()
+    server.clock.forward(5)
+
+    row = await revoke(server.ports, id, "olga")
+
+    assert (row["state"], row["uses_left"], row["revoked_at"]) == ("revoked", 0, START + 5)
+    reply = await server.post_json("/register", {"redirect_uris": ["https://a.example"]}, made.initial_access_token)
+    assert reply.no == (401, "invalid_token")
+    assert reply.why == "the initial access token is not valid (any more); ask the operator for another"
+    [event] = await server.told("initial_access_token_revoked")
+    assert (event["actor"], event["body"]) == ("operator", {"id": id, "label": "for a friend", "uses": 2, "by": "olga"})
+
+
+async def test_an_invitation_is_taken_back_once(server: World) -> None:
+    id = (await invite(server.ports, wanted())).invitation.id.hex()
+    first = await revoke(server.ports, id, "op")
+    before = await server.kept()
+    server.clock.forward(5)
+
+    assert await revoke(server.ports, id, "op") == first
+    assert await server.kept() == before
+
+
+@meets("R-29", "X-30")
+async def test_whom_an_invitation_let_in_stays_below_its_ceiling_when_it_was_taken_back(server: World) -> None:
+    await server.resource(scope="orders:read orders:write")
+    made = await invite(server.ports, Wanted(1, 60, "orders:read", ("client_credentials",), None, "", "op"))
+    card = await server.register(made.initial_access_token, grant_types=["client_credentials"], scope="orders:read")
+
+    await revoke(server.ports, made.invitation.id.hex(), "op")
+
+    after = await server.replaced(card, scope="orders:read orders:write", grant_types=["client_credentials", "authorization_code"])
+    assert (after["scope"], after["grant_types"]) == ("orders:read", ["client_credentials"])
+    assert (await server.token({**card, **after})).status == 200
+
+
+@pytest.mark.parametrize(
+    "id, no, words", [("0" * 32, No.NOT_FOUND, "there is no initial access token 000"), ("x", No.INVALID_REQUEST, "id: ")]
+)
+async def test_an_invitation_that_is_not_there_is_named(server: World, id: str, no: No, words: str) -> None:
+    for asking in (invitation(server.ports, id), revoke(server.ports, id, "op")):
+        with pytest.raises(Refusal) as caught:
+            await asking
+        assert (caught.value.no, caught.value.description.startswith(words)) == (no, True)
+
+
+async def test_a_token_in_the_place_of_its_id_is_not_repeated(server: World) -> None:
+    token = await server.invitation()
+
+    with pytest.raises(Refusal) as caught:
+        await revoke(server.ports, token, "op")
+
+    assert token not in caught.value.description

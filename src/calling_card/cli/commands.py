@@ -6,6 +6,7 @@ import click
 
 from calling_card import __version__
 from calling_card.cli.addresses import by_discovery, client_metadata, refetch, resolve
+from calling_card.cli.cohorts import cohort, invitation
 from calling_card.cli.desk import (
     REFUSED,
     USAGE,
@@ -22,6 +23,7 @@ from calling_card.cli.desk import (
     with_desk,
 )
 from calling_card.cli.people import user
+from calling_card.cli.pruning import prune
 from calling_card.settings import BadSettings
 
 _LONGEST = 200
@@ -420,6 +422,9 @@ def config_schema(desk: Desk) -> None:
 
 
 commands.add_command(user)
+commands.add_command(prune)
 commands.add_command(resolve)
 commands.add_command(client_metadata)
+commands.add_command(cohort)
+commands.add_command(invitation)
 client.add_command(refetch)

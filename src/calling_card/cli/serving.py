@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from calling_card import __version__
 from calling_card.cli import desk
+from calling_card.jobs.prune import keep_pruning
 from calling_card.logs import Relay
 from calling_card.ports import Ports
 from calling_card.settings import BadSettings, Settings
@@ -249,6 +250,7 @@ async def _serve(settings: Settings) -> None:
         server = Server(config)
         serving = asyncio.create_task(server.serve())
         noting = asyncio.create_task(keep_noting(ports))
+        pruning = asyncio.create_task(keep_pruning(ports))
         try:
             await server.listening.wait()
             if server.started:
@@ -256,6 +258,7 @@ async def _serve(settings: Settings) -> None:
             await serving
         finally:
             noting.cancel()
+            pruning.cancel()
     if not server.started:
         raise CannotListen(f"cannot listen on {settings.host}:{settings.port}; is another server there?")
 

@@ -86,10 +86,10 @@ class Expected:
     """Seconds that it may be good for."""
 
 
-def read(text: str) -> Assertion:
+def read(text: str, longest: int = _LONGEST) -> Assertion:
     """The parts of a compact JWS, each in the one spelling of its bytes (RFC 7515 §7.1). Raises `Unfit`."""
-    if len(text) > _LONGEST:
-        raise Unfit(f"the assertion is longer than {_LONGEST} characters")
+    if len(text) > longest:
+        raise Unfit(f"the assertion is longer than {longest} characters")
     parts = [base64url.canonical(part) for part in text.split(".", 5)]
     if len(parts) != 3 or not all(parts):
         raise Unfit("the assertion is no signed compact JWS in base64url")

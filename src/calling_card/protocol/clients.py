@@ -114,7 +114,9 @@ def is_over(client: Client, now: int) -> bool:
 
 
 def created_by(client: Client) -> str:
-    """How the client came to be, in the words of the admin interface: its door, or of the usual door whether it was invited."""
+    """How the client came to be, in the words of the admin interface: its door, or of the usual door what it brought."""
     if client.door is not Door.RFC7591:
         return client.door.value
+    if client.tier is Tier.VOUCHED:
+        return "statement"
     return "iat" if client.tier >= Tier.TOKEN else "anonymous"

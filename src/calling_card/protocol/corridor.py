@@ -1,7 +1,7 @@
 """The one corridor behind every door: vocabulary, then policy, then a card in force (DESIGN, "One corridor")."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -35,6 +35,11 @@ class Passed:
     def changed(self, before: Card) -> list[JSON]:
         """The members that are other than before, or gone."""
         return [name for name in {**before, **self.card} if before.get(name) != self.card.get(name)]
+
+
+def with_statement(passed: Passed, text: str) -> Passed:
+    """The card with the software statement it came with, as it was sent (RFC 7591 §3.2.1, R-69)."""
+    return replace(passed, card={**passed.card, "software_statement": text})
 
 
 def within(said: Card, scopes: Collection[str]) -> bool:

@@ -23,6 +23,12 @@ class No(Enum):
     INVALID_REQUEST = Row("invalid_request", 400, "RFC 6749 §5.2", "The request is malformed or names what it must not.")
     INVALID_REDIRECT_URI = Row("invalid_redirect_uri", 400, "RFC 7591 §3.2.2", "A redirect URI is missing or not acceptable.")
     INVALID_CLIENT_METADATA = Row("invalid_client_metadata", 400, "RFC 7591 §3.2.2", "A metadata member has a value that cannot be taken.")
+    INVALID_SOFTWARE_STATEMENT = Row(
+        "invalid_software_statement", 400, "RFC 7591 §3.2.2", "The software statement is malformed, not signed as it must be, or over."
+    )
+    UNAPPROVED_SOFTWARE_STATEMENT = Row(
+        "unapproved_software_statement", 400, "RFC 7591 §3.2.2", "The software statement, or whoever made it, is not approved here."
+    )
     INVALID_GRANT = Row("invalid_grant", 400, "RFC 6749 §5.2", "The token or grant is not valid for this client.")
     UNAUTHORIZED_CLIENT = Row("unauthorized_client", 400, "RFC 6749 §5.2", "The client is not registered for this grant type.")
     UNSUPPORTED_GRANT_TYPE = Row("unsupported_grant_type", 400, "RFC 6749 §5.2", "The server does not serve this grant type.")

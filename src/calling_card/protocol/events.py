@@ -18,14 +18,22 @@ class Kind:
 
 
 KINDS: tuple[Kind, ...] = (
-    Kind("client_registered", "A client registered.", ("door", "tier", "invitation", "decision", "warnings")),
-    Kind("client_replaced", "A client's metadata was replaced.", ("changed", "decision", "warnings", "secret")),
+    Kind("client_registered", "A client registered.", ("door", "tier", "invitation", "owner", "statement", "decision", "warnings")),
+    Kind("client_replaced", "A client's metadata was replaced.", ("changed", "statement", "decision", "warnings", "secret")),
     Kind("client_met", "A client that is a URL was seen for the first time.", ("route", "client_id", "decision", "warnings")),
     Kind("document_changed", "The document of a client is another one.", ("version", "changed", "ended", "decision", "warnings")),
     Kind("document_hosted", "A document was put here for a developer.", ("id", "expires_at", "by")),
     Kind("document_dropped", "A document that was put here for a developer is gone.", ("id", "by")),
-    Kind("client_deleted", "A client and everything it had is gone.", ("by",)),
-    Kind("client_suspended", "A client may no longer act.", ("by", "reason")),
+    Kind("client_deleted", "A client and everything it had is gone.", ("by", "cohort", "successor")),
+    Kind("client_pruned", "A dead client was put aside and can be brought back for a while.", ("client_id", "reason", "until", "by")),
+    Kind("client_brought_back", "A client that was pruned lives again.", ("client_id", "by")),
+    Kind("client_suspended", "A client may no longer act.", ("by", "reason", "cohort")),
+    Kind("client_revoked", "Every token and grant of a client ended; the client goes on.", ("by", "cohort")),
+    Kind(
+        "cohort_begun",
+        "An operator began to suspend, revoke or delete many clients; each of them has an event with this cohort.",
+        ("cohort", "act", "where", "clients", "by"),
+    ),
     Kind("client_resumed", "A suspended client may act again.", ("by",)),
     Kind("client_rotated", "An administrator renewed a client's credentials.", ("by", "credentials", "now")),
     Kind("rat_issued", "A new registration access token was handed out without a change of metadata.", ()),
@@ -35,7 +43,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("rat_spent", "A registration access token was used long after it was replaced.", ("count",)),
     Kind("rat_misplaced", "A registration access token was sent in a query or body.", ("count",)),
     Kind("client_id_mismatch", "A replacement named another client_id than its path.", ("count",)),
-    Kind("key_leaked", "The key set of a client shows a private or secret key to everybody.", ("count",)),
+    Kind("key_leaked", "The key set of a client or statement issuer shows a private or secret key to everybody.", ("issuer", "count")),
     Kind("secret_confirmed", "The newest client secret was used for the first time.", ()),
     Kind("secret_expired_previous", "A client secret was used that its successor had outlived.", ("count",)),
     Kind(
@@ -62,6 +70,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("refresh_retry_late", "A client repeated a refresh long after its answer was lost.", ("person", "count")),
     Kind("challenge_repeated", "A client uses one code challenge or nonce again and again.", ("count",)),
     Kind("initial_access_token_created", "An invitation was made.", ("id", "label", "uses", "expires_at", "scope", "grants", "hosts")),
+    Kind("initial_access_token_revoked", "An invitation was taken back; nobody comes in by it any more.", ("id", "label", "uses", "by")),
     Kind("resource_added", "A resource server was made known.", ("uri", "client_id", "tokens", "scope")),
     Kind("key_published", "A key that will sign later is published.", ("key", "by")),
     Kind("key_rotated", "A key became the one that mints or signs.", ("key", "by")),

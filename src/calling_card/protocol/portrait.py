@@ -8,6 +8,7 @@ from calling_card.protocol.clients import JSON, Card, Client, Route, Tier
 from calling_card.protocol.documents import Version
 from calling_card.protocol.languages import choose
 from calling_card.protocol.lookalikes import likeness, namesake, written
+from calling_card.protocol.statements import Vouched, stands, states_name
 
 LINKS = ("client_uri", "policy_uri", "tos_uri")
 """Members with a page that a person may want to read first."""
@@ -36,7 +37,7 @@ class Portrait:
     introduced_at: int
     """Seconds since 1970; of a client that is an address, when it was first seen."""
     vouched: str
-    """``operator`` or ``invitation``; empty: nobody, it introduced itself."""
+    """``operator``, ``statement`` or ``invitation``; empty: nobody, it introduced itself."""
     redirect_host: str
     """Host, or scheme of a private-use redirect."""
     redirect_kind: str
@@ -54,6 +55,10 @@ class Portrait:
     logo: str = ""
     """Where the picture is that it wants to be shown with; empty: it has none, or may not pass for somebody else."""
     doubts: tuple[Doubt, ...] = ()
+    voucher: str = ""
+    """Who made the statement, in words for people."""
+    name_vouched: bool = False
+    """Whether the name is from somebody else than the client."""
 
     @property
     def elsewhere(self) -> bool:
@@ -61,11 +66,19 @@ class Portrait:
         return bool(self.host) and self.redirect_kind == "web" and self.redirect_host != self.host
 
 
-def portrait(client: Client, card: Card, redirect_uri: str, languages: Sequence[str], version: Version | None = None) -> Portrait:
+def portrait(
+    client: Client,
+    card: Card,
+    redirect_uri: str,
+    languages: Sequence[str],
+    version: Version | None = None,
+    vouched: Vouched | None = None,
+) -> Portrait:
     """The client as a reader of these languages sees it (R-53, R-85); without a redirect URI it is the one the client registered.
 
-    ``version`` is the newest of its description, for a client that is an address.
+    ``version`` is the newest of its description, for a client that is an address; ``vouched`` the statement it came with.
     """
+    vouched = vouched if vouched is not None and stands(vouched) else None
     name = _text(card, "client_name", languages)
     kind, redirect_host = redirect_of(redirect_uri or _first(card.get("redirect_uris")))
     links = [(member, _text(card, member, languages)) for member in LINKS]
@@ -76,7 +89,7 @@ def portrait(client: Client, card: Card, redirect_uri: str, languages: Sequence[
         name=name or client.client_id,
         named=bool(name),
         introduced_at=client.issued_at,
-        vouched="operator" if client.tier is Tier.ADMIN else "invitation" if client.tier >= Tier.TOKEN else "",
+        vouched=_vouched(client, vouched),
         redirect_host=redirect_host,
         redirect_kind=kind,
         links=tuple((member, url) for member, url in links if url),
@@ -86,7 +99,18 @@ def portrait(client: Client, card: Card, redirect_uri: str, languages: Sequence[
         in_development=is_loopback_host(host) or (version is not None and not version.url),
         logo="" if doubts else _text(card, "logo_uri", languages),
         doubts=doubts,
+        voucher="" if vouched is None else vouched.issuer.shown,
+        name_vouched=client.tier is Tier.ADMIN or (vouched is not None and states_name(vouched)),
     )
+
+
+def _vouched(client: Client, vouched: Vouched | None) -> str:
+    """Who stands behind a client; a statement of somebody who is not trusted any more is nobody's word (R-85)."""
+    if client.tier is Tier.ADMIN:
+        return "operator"
+    if vouched is not None:
+        return "statement"
+    return "invitation" if client.tier is Tier.TOKEN or client.invitation else ""
 
 
 def _text(card: Card, member: str, languages: Sequence[str]) -> str:

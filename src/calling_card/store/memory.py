@@ -13,11 +13,12 @@ from calling_card.store.chain import START
 from calling_card.store.memory_documents import MemoryDocuments
 from calling_card.store.memory_grants import MemoryGrants
 from calling_card.store.memory_people import MemoryPeople
+from calling_card.store.memory_pruning import MemoryPruning
 from calling_card.store.rules import MARKS_LIVING, ONCE_LIVING, check_same_client
 from calling_card.store.shelves import Mark
 
 
-class MemoryStore(MemoryGrants, MemoryDocuments, MemoryPeople):
+class MemoryStore(MemoryGrants, MemoryDocuments, MemoryPeople, MemoryPruning):
     """The `Store` without a database. Every verb runs to its end without giving way, so each is atomic."""
 
     # Reads ------------------------------------------------------------------------------------------------------------------------
@@ -41,6 +42,11 @@ class MemoryStore(MemoryGrants, MemoryDocuments, MemoryPeople):
         """See `Store.invitation`."""
         return self._invitations.get(id)
 
+    async def invitations(self, after: bytes, limit: int) -> Sequence[Invitation]:
+        """See `Store.invitations`."""
+        behind = [invitation for invitation in self._invitations.values() if invitation.id > after]
+        return sorted(behind, key=lambda invitation: invitation.id)[:limit]
+
     async def resource(self, uri: str) -> Resource | None:
         """See `Store.resource`."""
         return self._resources.get(uri)
@@ -57,7 +63,7 @@ class MemoryStore(MemoryGrants, MemoryDocuments, MemoryPeople):
         """See `Store.generations_by_key`."""
         now = self._now()
         numbers: Counter[int] = Counter(invitation.key for invitation in self._invitations.values() if alive(invitation, now))
-        for client in self._clients.values():
+        for client in (*self._clients.values(), *(pruned.client for pruned in self._pruned.values())):
             numbers.update(key_numbers(client.rat) if client.route is Route.REGISTERED else ())
             numbers.update(key_numbers(client.secret) if client.secret else ())
         for grant in self._grants.values():
@@ -113,14 +119,7 @@ class MemoryStore(MemoryGrants, MemoryDocuments, MemoryPeople):
         if not self._lives(client):
             return False
         self._note(event)
-        del self._clients[client.key]
-        self._documents.pop(client.key, None)
-        self._grants = {place: grant for place, grant in self._grants.items() if grant.client_key != client.key}
-        self._consents = {place: consent for place, consent in self._consents.items() if consent.client_key != client.key}
-        self._resources = {uri: resource for uri, resource in self._resources.items() if resource.client_key != client.key}
-        kept = {mark: fact for mark, fact in self._marks.get(client.key, {}).items() if fact.kind != "token"}
-        former = kept.get(client.incarnation, Mark("tombstone", 0))
-        self._marks[client.key] = {**kept, client.incarnation: Mark("tombstone", max(former.expires_at, tombstone_until))}
+        self._bury(client, tombstone_until)
         return True
 
     async def revoke(self, client: Client, mark: bytes, expires_at: int, event: Event, grant: bytes | None = None) -> None:
@@ -151,6 +150,14 @@ class MemoryStore(MemoryGrants, MemoryDocuments, MemoryPeople):
         self._marks[client.key] = marks if full or fact in marks else {**marks, fact: Mark("assertion", until)}
         return not full and fact not in marks
 
+    async def once_at(self, place: bytes, fact: bytes, until: int) -> bool:
+        """See `Store.once_at`; what has expired goes first."""
+        self._begin()
+        now, there = self._now(), self._marks.get(place, {})
+        marks = {mark: kept for mark, kept in there.items() if kept.expires_at > now}
+        self._marks[place] = {fact: Mark("assertion", until), **marks}
+        return fact not in marks
+
     def used(self, client: Client, day: int) -> None:
         """See `Store.used`."""
         if self._lives(client):
@@ -179,6 +186,16 @@ class MemoryStore(MemoryGrants, MemoryDocuments, MemoryPeople):
             raise ValueError("an invitation with this id is there already")
         self._note(event)
         self._invitations[invitation.id] = invitation
+
+    async def uninvite(self, id: bytes, event: Event) -> bool:
+        """See `Store.uninvite`."""
+        self._begin()
+        there = self._invitations.get(id)
+        if there is None or there.revoked_at:
+            return False
+        self._note(event)
+        self._invitations[id] = replace(there, uses_left=0, revoked_at=event.at)
+        return True
 
     async def add_resource(self, resource: Resource, client: Client, event: Event) -> bool:
         """See `Store.add_resource`."""

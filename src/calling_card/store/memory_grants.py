@@ -62,7 +62,7 @@ class MemoryGrants(Shelves):
 
     async def approved(self, client: Client) -> bool:
         """See `Store.approved`."""
-        return any(of_client(grant, client) and grant.stage is not Stage.PENDING for grant in self._grants.values())
+        return self._lives(client) and self._was_approved(client)
 
     async def grants_alive(self, client: Client) -> int:
         """See `Store.grants_alive`."""

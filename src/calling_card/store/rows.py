@@ -16,7 +16,7 @@ ClientRow: TypeAlias = tuple[
     *tuple[str | None, int, int, int, int, int, int | None],
     *tuple[bytes, bytes],
 ]
-InvitationRow: TypeAlias = tuple[bytes, int, str, int, int, int, str | None, str | None, str | None, str]
+InvitationRow: TypeAlias = tuple[bytes, int, str, int, int, int, str | None, str | None, str | None, str, int]
 ResourceRow: TypeAlias = tuple[str, bytes, str, str, str, int]
 SigningKeyRow: TypeAlias = tuple[str, str, str, int, int, bytes]
 EventRow: TypeAlias = tuple[bytes, bytes, int, int, str, bytes, bytes]
@@ -52,7 +52,7 @@ CLIENT = (
 )
 """The columns of a client in the order of `client_values` and `client_of`."""
 
-INVITATION = ("id", "handle_key", "label", "uses_left", "expires_at", "created_at", "scope", "grants", "hosts", "owner")
+INVITATION = ("id", "handle_key", "label", "uses_left", "expires_at", "created_at", "scope", "grants", "hosts", "owner", "revoked_at")
 RESOURCE = ("uri", "client_key", "client_id", "tokens", "scope", "created_at")
 SIGNING_KEY = ("kid", "alg", "state", "created_at", "until", "sealed")
 EVENT = ("client_key", "writer", "number", "at", "kind", "content", "mac")
@@ -155,6 +155,7 @@ def invitation_values(invitation: Invitation) -> Values:
         words(invitation.grants),
         words(invitation.hosts),
         invitation.owner,
+        invitation.revoked_at,
     )
 
 
@@ -172,6 +173,7 @@ def invitation_of(found: object) -> Invitation:
         grants=listed(row[7]),
         hosts=listed(row[8]),
         owner=row[9],
+        revoked_at=row[10],
     )
 
 

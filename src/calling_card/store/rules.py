@@ -45,6 +45,11 @@ def taken(there: Client, coming: Client) -> KeyCollision:
     return KeyCollision("the client key belongs to a client with another name")
 
 
+def was_taken() -> KeyCollision:
+    """The refusal of an insertion where somebody was: an identifier is never issued twice, to whomever it belonged."""
+    return KeyCollision("the client key belongs to a client that is gone")
+
+
 VERSIONS_KEPT = 20
 """Of a document; with one more the oldest goes."""
 

@@ -9,10 +9,11 @@ from calling_card.protocol.documents import Version
 from calling_card.protocol.events import Event, Recorded
 from calling_card.protocol.grants import Consent, Grant, Stage, of_client
 from calling_card.protocol.people import Passkey, Person, Session, Standing
+from calling_card.protocol.pruning import Pruned
 from calling_card.protocol.resources import Resource
 from calling_card.store.chain import Chain
 from calling_card.store.reports import Reports
-from calling_card.store.rules import taken
+from calling_card.store.rules import taken, was_taken
 from calling_card.store.turns import Turns
 
 
@@ -40,6 +41,10 @@ class Shelves:
         self._consents: dict[tuple[bytes, bytes, str, str, str], Consent] = {}
         self._documents: dict[bytes, tuple[Version, ...]] = {}
         self._hosted: dict[str, HostedDocument] = {}
+        self._approved: set[tuple[bytes, bytes]] = set()
+        """Clients whose redeemed grants were swept away, by key and incarnation."""
+        self._pruned: dict[bytes, Pruned] = {}
+        self._leases: dict[str, tuple[bytes, int]] = {}
         self._people: dict[bytes, Person] = {}
         self._sessions: dict[tuple[bytes, bytes], Session] = {}
         self._passkeys: dict[bytes, Passkey] = {}
@@ -69,6 +74,19 @@ class Shelves:
         there = self._clients.get(client.key)
         if there is not None:
             raise taken(there, client)
+        if any(mark.kind == "tombstone" for mark in self._marks.get(client.key, {}).values()):
+            raise was_taken()
+
+    def _bury(self, client: Client, tombstone_until: int) -> None:
+        """Delete a client with all it has but once-only facts, and leave a tombstone."""
+        del self._clients[client.key]
+        self._documents.pop(client.key, None)
+        self._grants = {place: grant for place, grant in self._grants.items() if grant.client_key != client.key}
+        self._consents = {place: consent for place, consent in self._consents.items() if consent.client_key != client.key}
+        self._resources = {uri: resource for uri, resource in self._resources.items() if resource.client_key != client.key}
+        kept = {mark: fact for mark, fact in self._marks.get(client.key, {}).items() if fact.kind != "token"}
+        former = kept.get(client.incarnation, Mark("tombstone", 0))
+        self._marks[client.key] = {**kept, client.incarnation: Mark("tombstone", max(former.expires_at, tombstone_until))}
 
     def _grant_lives(self, client: Client, id: bytes) -> bool:
         """Whether this very client has a grant that was redeemed and not ended."""
@@ -83,6 +101,11 @@ class Shelves:
         else:
             given = self._grants[client.key, grant]
             self._grants[client.key, grant] = replace(given, epoch=given.epoch + 1)
+
+    def _was_approved(self, client: Client) -> bool:
+        """Whether a grant of this very client was ever redeemed, be it that its row is gone."""
+        redeemed = [grant for grant in self._grants.values() if of_client(grant, client) and grant.stage is not Stage.PENDING]
+        return bool(redeemed) or (client.key, client.incarnation) in self._approved
 
     def _standing(self, person: bytes) -> Standing | None:
         """A person's epoch, and whether the person is active."""

@@ -17,10 +17,11 @@ from calling_card.store.chain import START, Chain, Head
 from calling_card.store.database import Database, Values
 from calling_card.store.migrations import migrate
 from calling_card.store.rows_people import GRANT, grant_of, standing_of
-from calling_card.store.rules import DAYS_WAITING, MARKS_LIVING, ONCE_LIVING, check_same_client, taken
+from calling_card.store.rules import DAYS_WAITING, MARKS_LIVING, ONCE_LIVING, check_same_client, taken, was_taken
 from calling_card.store.sqlite_documents import SqliteDocuments, end_grants
 from calling_card.store.sqlite_grants import SqliteGrants
 from calling_card.store.sqlite_people import SqlitePeople
+from calling_card.store.sqlite_pruning import SqlitePruning, bury
 from calling_card.store.transactions import changed, there
 
 END_OF_CLIENT = len(rows.CLIENT)
@@ -29,7 +30,7 @@ STANDING_AT = GRANT_AT + len(GRANT)
 """Where the parts of a row of `Store.living` begin; between client and grant stands whether the mark is set."""
 
 
-class SqliteStore(SqliteGrants, SqliteDocuments, SqlitePeople):
+class SqliteStore(SqliteGrants, SqliteDocuments, SqlitePeople, SqlitePruning):
     """The `Store` on one file. Other processes may write to the same file at the same time."""
 
     @classmethod
@@ -77,6 +78,10 @@ class SqliteStore(SqliteGrants, SqliteDocuments, SqlitePeople):
         """See `Store.invitation`."""
         found = self._read(sql.INVITATION_BY_ID, (id,))
         return rows.invitation_of(found[0]) if found else None
+
+    async def invitations(self, after: bytes, limit: int) -> Sequence[Invitation]:
+        """See `Store.invitations`."""
+        return [rows.invitation_of(row) for row in self._read(sql.INVITATIONS_BEHIND, (after, limit))]
 
     async def resource(self, uri: str) -> Resource | None:
         """See `Store.resource`."""
@@ -146,12 +151,8 @@ class SqliteStore(SqliteGrants, SqliteDocuments, SqlitePeople):
         """See `Store.remove`; the marks of former tombstones stay until they expire."""
 
         def unit(db: Database) -> bool:
-            if not changed(db, sql.DELETE_CLIENT, (client.key, client.incarnation)):
+            if not bury(db, client, tombstone_until):
                 return False
-            point("store.row_gone")
-            for statement in (sql.DELETE_GRANTS, sql.DELETE_MARKS, sql.DELETE_CONSENTS, sql.DELETE_DOCUMENTS, sql.DELETE_RESOURCES):
-                db.execute(statement, (client.key,))
-            db.execute(sql.INSERT_TOMBSTONE, (client.key, client.incarnation, tombstone_until))
             self._note(db, event)
             return True
 
@@ -184,6 +185,16 @@ class SqliteStore(SqliteGrants, SqliteDocuments, SqlitePeople):
         def unit(db: Database) -> bool:
             db.execute(sql.SWEEP_ONCE, (client.key, now))
             return changed(db, sql.INSERT_ONCE, (fact, until, client.key, client.incarnation, client.key, now, ONCE_LIVING))
+
+        return await self._write(unit)
+
+    async def once_at(self, place: bytes, fact: bytes, until: int) -> bool:
+        """See `Store.once_at`; what has expired goes first."""
+        now = self._now()
+
+        def unit(db: Database) -> bool:
+            db.execute(sql.SWEEP_ONCE, (place, now))
+            return changed(db, sql.INSERT_ONCE_AT, (place, fact, until))
 
         return await self._write(unit)
 
@@ -223,6 +234,10 @@ class SqliteStore(SqliteGrants, SqliteDocuments, SqlitePeople):
             self._note(db, event)
 
         await self._write(unit)
+
+    async def uninvite(self, id: bytes, event: Event) -> bool:
+        """See `Store.uninvite`."""
+        return await self._one(sql.TAKE_ALL_USES, (event.at, id), event)
 
     async def add_resource(self, resource: Resource, client: Client, event: Event) -> bool:
         """See `Store.add_resource`."""
@@ -268,7 +283,9 @@ class SqliteStore(SqliteGrants, SqliteDocuments, SqlitePeople):
 
 
 def insert_client(db: Database, client: Client) -> None:
-    """Insert, or refuse when the place is taken; whoever has it is never merged with (CREDENTIALS §4)."""
+    """Insert, or refuse when the place is taken, or was; whoever has it is never merged with (CREDENTIALS §4)."""
+    if there(db, sql.BURIED, (client.key,)):
+        raise was_taken()
     if not changed(db, sql.INSERT_CLIENT, rows.client_values(client)):
         raise taken(rows.client_of(db.execute(sql.CLIENT_BY_KEY, (client.key,)).fetchall()[0]), client)
 

@@ -22,6 +22,38 @@ def a_person() -> str:
     return f"{of('people', PEOPLE)}, {of('person_state', STANDING)}"
 
 
+def an_ended_grant() -> str:
+    """What is true of a grant of which nothing can be used any more."""
+    return """
+(state = 'revoked' AND max(created_at, last_used_at) <= ? OR state = 'pending' AND code_deadline <= ? OR state = 'live' AND
+    (created_at <= ? OR last_used_at <= ? OR NOT EXISTS (
+        SELECT 1 FROM person_state WHERE person_state.person = grants.person AND person_state.epoch = grants.person_epoch
+    )))
+"""
+
+
+def a_suspect() -> str:
+    """The columns of a client, whether somebody approved it, a grant lives and a code waits, and since when its document is gone."""
+    return f"""
+{of("clients", CLIENT)},
+    clients.approved = 1 OR EXISTS (
+        SELECT 1 FROM grants WHERE grants.client_key = clients.client_key AND grants.incarnation = clients.incarnation
+            AND grants.state <> 'pending'
+    ),
+    EXISTS (
+        SELECT 1 FROM grants
+        JOIN person_state ON person_state.person = grants.person AND person_state.epoch = grants.person_epoch
+        WHERE grants.client_key = clients.client_key AND grants.incarnation = clients.incarnation
+            AND grants.state = 'live' AND grants.created_at > ? AND grants.last_used_at > ?
+    ),
+    EXISTS (
+        SELECT 1 FROM grants WHERE grants.client_key = clients.client_key AND grants.incarnation = clients.incarnation
+            AND grants.state = 'pending' AND grants.code_deadline > ?
+    ),
+    coalesce((SELECT gone_at FROM documents WHERE documents.client_key = clients.client_key ORDER BY version DESC LIMIT 1), 0)
+"""
+
+
 def places(names: tuple[str, ...]) -> str:
     """As many question marks."""
     return ", ".join("?" for _ in names)
@@ -81,6 +113,9 @@ SELECT client_key, ?, 'assertion', ? FROM clients WHERE client_key = ? AND incar
     AND (SELECT count(*) FROM marks WHERE client_key = ? AND kind = 'assertion' AND expires_at > ?) < ?
 ON CONFLICT (client_key, mark) DO NOTHING
 """
+INSERT_ONCE_AT = (
+    "INSERT INTO marks (client_key, mark, kind, expires_at) VALUES (?, ?, 'assertion', ?) ON CONFLICT (client_key, mark) DO NOTHING"
+)
 SWEEP_ONCE = "DELETE FROM marks WHERE client_key = ? AND kind = 'assertion' AND expires_at <= ?"
 SWEEP_MARKS = """
 DELETE FROM marks WHERE rowid IN (
@@ -141,7 +176,12 @@ UPDATE grants SET {put(GRANT_CHANGED)} WHERE client_key = ? AND grant_id = ? AND
 """
 RAISE_GRANT_EPOCH = "UPDATE grants SET epoch = epoch + 1 WHERE client_key = ? AND grant_id = ?"
 END_GRANTS = "UPDATE grants SET state = 'revoked', epoch = epoch + 1 WHERE person = ? AND client_key = ? AND state <> 'revoked'"
-REDEEMED = "SELECT 1 FROM grants WHERE client_key = ? AND incarnation = ? AND state <> 'pending' LIMIT 1"
+REDEEMED = """
+SELECT 1 FROM clients WHERE client_key = ? AND incarnation = ? AND (approved = 1 OR EXISTS (
+    SELECT 1 FROM grants WHERE grants.client_key = clients.client_key AND grants.incarnation = clients.incarnation
+        AND grants.state <> 'pending'
+))
+"""
 GRANTS_ALIVE = """
 SELECT count(*) FROM grants
 JOIN person_state ON person_state.person = grants.person AND person_state.epoch = grants.person_epoch AND person_state.active = 1
@@ -166,6 +206,63 @@ WHERE person_state.person = ? ORDER BY grants.created_at DESC, grants.grant_id
 OF_A_PERSON = (ALLOWED,)
 """Statements on tables of clients that stay with one person instead."""
 
+# Pruning --------------------------------------------------------------------------------------------------------------------------
+ASIDE = (*CLIENT, "secret_digest")
+"""What of a client is put aside when it is pruned: all of it."""
+PRUNED = (*CLIENT, "reason", "pruned_at", "until")
+
+SUSPECT_BY_KEY = f"SELECT {a_suspect()} FROM clients WHERE clients.client_key = ? AND clients.incarnation = ?"
+NEXT_CLIENTS = "SELECT count(*), max(client_key) FROM (SELECT client_key FROM clients WHERE client_key > ? ORDER BY client_key LIMIT ?)"
+SUSPECTS = f"""
+SELECT {a_suspect()} FROM clients
+WHERE clients.client_key > ? AND clients.client_key <= ? AND clients.last_used_day <= ? ORDER BY clients.client_key
+"""
+PUT_ASIDE = f"""
+INSERT INTO pruned_clients ({columns(ASIDE)}, approved, reason, pruned_at, until)
+SELECT {columns(ASIDE)}, ?, ?, ?, ? FROM clients WHERE client_key = ? AND incarnation = ?
+"""
+PRUNED_BEHIND = f"SELECT {columns(PRUNED)} FROM pruned_clients WHERE client_id > ? AND until > ? ORDER BY client_id, client_key LIMIT ?"
+PRUNED_BY_KEY = f"SELECT {columns(PRUNED)} FROM pruned_clients WHERE client_key = ? AND until > ?"
+BRING_BACK = f"""
+INSERT INTO clients ({columns(ASIDE)}, approved)
+SELECT {columns(ASIDE)}, approved FROM pruned_clients WHERE client_key = ? AND incarnation = ? AND until > ?
+ON CONFLICT (client_key) DO NOTHING
+"""
+FORGET_PRUNED = "DELETE FROM pruned_clients WHERE client_key = ? AND incarnation = ?"
+DELETE_TOMBSTONE = "DELETE FROM marks WHERE client_key = ? AND mark = ? AND kind = 'tombstone'"
+BURIED = "SELECT 1 FROM marks WHERE client_key = ? AND kind = 'tombstone' LIMIT 1"
+
+NEXT_MARKS = "SELECT max(row) FROM (SELECT rowid AS row FROM marks WHERE rowid > ? ORDER BY rowid LIMIT ?)"
+NEXT_GRANTS = "SELECT max(row) FROM (SELECT rowid AS row FROM grants WHERE rowid > ? ORDER BY rowid LIMIT ?)"
+NEXT_SESSIONS = "SELECT max(row) FROM (SELECT rowid AS row FROM sessions WHERE rowid > ? ORDER BY rowid LIMIT ?)"
+NEXT_HOSTED = "SELECT max(row) FROM (SELECT rowid AS row FROM hosted_documents WHERE rowid > ? ORDER BY rowid LIMIT ?)"
+NEXT_INVITATIONS = "SELECT max(row) FROM (SELECT rowid AS row FROM initial_access_tokens WHERE rowid > ? ORDER BY rowid LIMIT ?)"
+NEXT_PRUNED = "SELECT max(row) FROM (SELECT rowid AS row FROM pruned_clients WHERE rowid > ? ORDER BY rowid LIMIT ?)"
+SWEEP_ALL_MARKS = "DELETE FROM marks WHERE rowid > ? AND rowid <= ? AND expires_at <= ?"
+REMEMBER_APPROVED = f"""
+UPDATE clients SET approved = 1 WHERE approved = 0 AND (client_key, incarnation) IN (
+    SELECT client_key, incarnation FROM grants WHERE rowid > ? AND rowid <= ? AND state <> 'pending' AND {an_ended_grant()}
+)
+"""
+SWEEP_GRANTS = f"DELETE FROM grants WHERE rowid > ? AND rowid <= ? AND {an_ended_grant()}"
+SWEEP_ALL_SESSIONS = "DELETE FROM sessions WHERE rowid > ? AND rowid <= ? AND expires_at <= ?"
+SWEEP_ALL_HOSTED = "DELETE FROM hosted_documents WHERE rowid > ? AND rowid <= ? AND expires_at <= ?"
+SWEEP_INVITATIONS = """
+DELETE FROM initial_access_tokens WHERE rowid > ? AND rowid <= ? AND created_at <= ?
+    AND (uses_left = 0 OR expires_at > 0 AND expires_at <= ?)
+    AND NOT EXISTS (SELECT 1 FROM clients WHERE clients.invitation = initial_access_tokens.id)
+    AND NOT EXISTS (SELECT 1 FROM pruned_clients WHERE pruned_clients.invitation = initial_access_tokens.id)
+"""
+SWEEP_PRUNED = "DELETE FROM pruned_clients WHERE rowid > ? AND rowid <= ? AND until <= ?"
+OF_THE_PRUNER = (*(NEXT_CLIENTS, SUSPECTS, NEXT_MARKS, NEXT_GRANTS, SWEEP_ALL_MARKS, REMEMBER_APPROVED, SWEEP_GRANTS, SWEEP_INVITATIONS),)
+"""Statements on tables of clients that walk over them in bounded steps."""
+
+LEASE = """
+INSERT INTO leases (name, holder, until) VALUES (?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
+    WHERE leases.holder = excluded.holder OR leases.until <= ?
+"""
+
 # Over all clients -----------------------------------------------------------------------------------------------------------------
 CLIENTS_BEHIND = f"SELECT {columns(CLIENT)} FROM clients WHERE client_id > ? ORDER BY client_id, client_key LIMIT ?"
 GENERATIONS_BY_KEY = """
@@ -178,13 +275,17 @@ WITH refreshed AS (
     UNION ALL SELECT rat_confirmed_key FROM clients WHERE route = 'registered' AND rat_confirmed < rat_issued
     UNION ALL SELECT secret_issued_key FROM clients WHERE secret_kind = 'derived'
     UNION ALL SELECT secret_confirmed_key FROM clients WHERE secret_kind = 'derived' AND secret_confirmed < secret_issued
+    UNION ALL SELECT rat_issued_key FROM pruned_clients
+    UNION ALL SELECT rat_confirmed_key FROM pruned_clients WHERE rat_confirmed < rat_issued
+    UNION ALL SELECT secret_issued_key FROM pruned_clients WHERE secret_kind = 'derived'
+    UNION ALL SELECT secret_confirmed_key FROM pruned_clients WHERE secret_kind = 'derived' AND secret_confirmed < secret_issued
     UNION ALL SELECT refresh_issued_key FROM refreshed
     UNION ALL SELECT refresh_confirmed_key FROM refreshed WHERE refresh_confirmed < refresh_issued
     UNION ALL SELECT handle_key FROM sessions WHERE expires_at > ?
     UNION ALL SELECT handle_key FROM initial_access_tokens WHERE uses_left > 0 AND (expires_at = 0 OR expires_at > ?)
 ) WHERE number > 0 GROUP BY number ORDER BY number
 """
-ACROSS_CLIENTS = (CLIENTS_BEHIND, GENERATIONS_BY_KEY)
+ACROSS_CLIENTS = (CLIENTS_BEHIND, GENERATIONS_BY_KEY, *OF_THE_PRUNER)
 """The only statements on tables of clients that do not stay with one client; none of them is asked by a client."""
 
 # People ---------------------------------------------------------------------------------------------------------------------------
@@ -230,10 +331,12 @@ DELETE_PASSKEY = "DELETE FROM passkeys WHERE person = ? AND id = ?"
 
 # Invitations ----------------------------------------------------------------------------------------------------------------------
 INVITATION_BY_ID = f"SELECT {columns(INVITATION)} FROM initial_access_tokens WHERE id = ?"
+INVITATIONS_BEHIND = f"SELECT {columns(INVITATION)} FROM initial_access_tokens WHERE id > ? ORDER BY id LIMIT ?"
 INSERT_INVITATION = f"{insert('initial_access_tokens', INVITATION)} ON CONFLICT (id) DO NOTHING"
 TAKE_A_USE = (
     "UPDATE initial_access_tokens SET uses_left = uses_left - 1 WHERE id = ? AND uses_left > 0 AND (expires_at = 0 OR expires_at > ?)"
 )
+TAKE_ALL_USES = "UPDATE initial_access_tokens SET uses_left = 0, revoked_at = ? WHERE id = ? AND revoked_at = 0"
 
 # Resource servers and signing keys ------------------------------------------------------------------------------------------------
 RESOURCE_BY_URI = f"SELECT {columns(RESOURCE)} FROM resources WHERE uri = ?"

@@ -31,6 +31,7 @@ class Transactions:
         self._chain = chain
         self._groups = Groups(db, chain)
         self._db = db
+        self._path = Path(db.filename)  # asked now: while another thread commits, the connection answers nobody
         self._now = now
         self._turns = Turns()
         self._reports = Reports()
@@ -46,7 +47,7 @@ class Transactions:
 
     def _scan(self, statement: str, values: Values) -> list[Values]:
         """Rows of a walk over everything, on a connection of its own."""
-        db = files.reading(Path(self._db.filename))
+        db = files.reading(self._path)
         try:
             return db.execute(statement, values).fetchall()
         finally:

@@ -24,15 +24,10 @@ from calling_card.protocol.credentials import (
 )
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.fetching import KEY_SET, Unfetched
-from calling_card.protocol.keysets import keyset_problem, shows_secrets, signer_of
 from calling_card.protocol.rotation import present_secret
-from calling_card.protocol.syntax import read_object
 from calling_card.usecases.clients import ATTEMPTS, Known
+from calling_card.usecases.keysets import KeySet, signer
 
-REFETCH = 60
-"""Seconds in which a key set is fetched once, however many unknown keys are named (R-48)."""
-_MEMBERS_OF_KEYS = 1000
 _UNASKED = frozenset({Door.SCR2011, Door.MASTODON})
 _EITHER = ("client_secret_basic", "client_secret_post")
 
@@ -212,43 +207,11 @@ def _registered_alg(card: Card, endpoint: str) -> JSON:
 
 async def _by_key(ports: Ports, presented: Presented, known: Known, assertion: Assertion) -> bool:
     """True: a registered or published key of the client signed. Raises `Unfit`."""
-    key = await _key(ports, presented, known, assertion)
-    if key is None:
-        raise Unfit("header kid: the client has no such key for this algorithm, or several without a name")
+    leak = Event("key_leaked", ports.now(), known.client.key, "server", presented.request_id)
+    key = await signer(ports, KeySet(known.card.get("jwks"), known.card.get("jwks_uri"), leak), assertion)
     if not ports.verifier.signed(assertion.text, assertion.alg, key):
         raise Unfit("the signature is not by the client's key")
     return True
-
-
-async def _key(ports: Ports, presented: Presented, known: Known, assertion: Assertion) -> Card | None:
-    """The one key that may have signed; for one that is unknown the set is read again, if that was not done lately (R-48)."""
-    url = known.card.get("jwks_uri")
-    if not isinstance(url, str):
-        return signer_of(known.card.get("jwks"), assertion.alg, assertion.kid)
-    lately = ports.now() - REFETCH
-    for newer_than in (0, lately):
-        jwks, at = await _published(ports, presented, known.client, url, newer_than)
-        key = signer_of(jwks, assertion.alg, assertion.kid)
-        if key is not None or at >= lately:
-            return key
-    return None
-
-
-async def _published(ports: Ports, presented: Presented, client: Client, url: str, newer_than: int) -> tuple[Card, int]:
-    """The key set at an address, judged like one that is registered, and when it was read (X-41). Raises `Unfit`."""
-    try:
-        fetched = await ports.fetcher.kept(url, KEY_SET, newer_than=newer_than)
-        jwks = read_object(fetched.body, members=_MEMBERS_OF_KEYS)
-    except Unfetched as failure:
-        raise Unfit(f"jwks_uri: {failure}") from None
-    except Refusal as refusal:
-        raise Unfit(f"jwks_uri: {refusal.description}") from None
-    if shows_secrets(jwks):
-        await ports.store.report(Event("key_leaked", ports.now(), client.key, "server", presented.request_id))
-    problem = keyset_problem(jwks, ports.ground.limits.keys)
-    if problem:
-        raise Unfit(f"jwks_uri: {problem}")
-    return jwks, fetched.at
 
 
 async def _by_shared_secret(ports: Ports, presented: Presented, known: Known, assertion: Assertion) -> bool:

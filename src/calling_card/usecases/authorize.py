@@ -30,6 +30,7 @@ from calling_card.protocol.interactions import Transaction, digest, read
 from calling_card.protocol.portrait import Portrait, portrait, redirect_of
 from calling_card.protocol.resources import acceptable, scopes_of
 from calling_card.protocol.rotation import Clock, first
+from calling_card.protocol.statements import kept
 from calling_card.usecases.clients import Asking, Known, find, rules_of
 from calling_card.usecases.people.browsers import Present, Visit, current, expired, form, sent
 from calling_card.usecases.people.sign_in import Offer, offer
@@ -160,7 +161,9 @@ async def _settled(ports: Ports, asked: Asked, patience: int = 0) -> _Request:
     if leads_to(back.uri, ports.settings.issuer):  # the port of the day can make a loopback redirect our own
         raise Refusal(No.INVALID_REDIRECT_URI, "redirect_uri: leads to this server itself")
     languages = (*said.get("ui_locales").split()[:10], *asked.visit.languages)
-    return _Request(asked, said, known, back, portrait(known.client, known.card, back.uri, languages, known.version))
+    vouched = kept(ports.issuers, known.client) if known.client.tier is Tier.VOUCHED else None
+    shown = portrait(known.client, known.card, back.uri, languages, known.version, vouched)
+    return _Request(asked, said, known, back, shown)
 
 
 def _asking(ports: Ports, said: Said, asked: Asked, patience: int) -> Asking:
@@ -202,6 +205,7 @@ async def _next(ports: Ports, request: _Request, wanted: _Wanted) -> Outcome:
     if "consent" in wanted.wish.prompts or not _remembered(ports, request, wanted, present, kept):
         if silent:
             raise Refusal(No.CONSENT_REQUIRED, "the person would have to say yes (OIDC Core section 3.1.2.6)")
+        ports.store.used(request.known.client, ports.now() // 86400)  # or it could be pruned while the person thinks (M-58)
         return _question(ports, request, wanted, present, changed=_changed(request, kept))
     if silent and request.shown.redirect_kind == "private":
         raise Refusal(No.INTERACTION_REQUIRED, "a click precedes every redirect to a private-use scheme (RFC 8252 section 8.6)")

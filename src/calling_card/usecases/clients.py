@@ -7,7 +7,7 @@ endpoint. Its first good document makes it a client like any other, kept with ev
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from calling_card.ports import KeyCollision, Ports
+from calling_card.ports import Invitation, KeyCollision, Ports
 from calling_card.protocol import documents
 from calling_card.protocol.answers import card_of, to_bytes
 from calling_card.protocol.clientids import Named, host_in, listed, name
@@ -19,6 +19,7 @@ from calling_card.protocol.events import Event
 from calling_card.protocol.fetching import Unfetched, Why
 from calling_card.protocol.policy import Rules, invited
 from calling_card.protocol.resources import scopes_of
+from calling_card.protocol.statements import Ceiling, Vouched, kept, vouched_rules
 from calling_card.usecases.reading import read
 
 ATTEMPTS = 3
@@ -67,12 +68,20 @@ def _unknown(problem: str) -> Refusal:
     return Refusal(No.UNKNOWN_CLIENT, f"client_id: {problem} (RFC 6749 section 4.1.2.1)")
 
 
-async def rules_of(ports: Ports, client: Client) -> Rules:
-    """The rules of the client's tier, with what its invitation said (M-30)."""
+async def rules_of(ports: Ports, client: Client, vouched: Vouched | None = None) -> Rules:
+    """The rules of the client's tier, with what its invitation and its statement say (M-30); ``vouched``: another statement comes."""
     if client.tier is Tier.URL:
         return documents.rules_for(ports.rules)
     invitation = await ports.store.invitation(client.invitation) if client.invitation else None
+    if client.tier is Tier.VOUCHED and (stated := vouched or kept(ports.issuers, client)) is not None:
+        return await rules_with(ports, invitation, stated)
     return ports.rules if invitation is None else invited(ports.rules, invitation.scope, invitation.grants, invitation.hosts)
+
+
+async def rules_with(ports: Ports, invitation: Invitation | None, vouched: Vouched) -> Rules:
+    """The rules for who comes with a statement, and perhaps with an invitation too (R-75)."""
+    said = Ceiling() if invitation is None else Ceiling(invitation.scope, invitation.grants, invitation.hosts)
+    return vouched_rules(ports.rules, vouched, said, await known_scopes(ports))
 
 
 async def known_scopes(ports: Ports) -> Collection[str]:

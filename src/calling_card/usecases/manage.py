@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from calling_card.ports import Ports
 from calling_card.protocol.answers import card_of, information, to_bytes
 from calling_card.protocol.clients import JSON, Card, Client, Generations, Route, State, Tier, client_key
-from calling_card.protocol.corridor import Passed, pass_through, within
+from calling_card.protocol.corridor import Passed, pass_through, with_statement, within
 from calling_card.protocol.credentials import (
     CLIENT_SECRET,
     REGISTRATION_ACCESS_TOKEN,
@@ -34,9 +34,10 @@ from calling_card.protocol.rotation import (
     withdraw,
 )
 from calling_card.protocol.rules import sector_to_check
+from calling_card.protocol.statements import MEMBER, Brought, Merged, Vouched, kept, merge, read_request, said_in
 from calling_card.protocol.syntax import read_object
 from calling_card.protocol.vocabulary import MEMBERS
-from calling_card.usecases import sector
+from calling_card.usecases import sector, statements
 from calling_card.usecases.clients import ATTEMPTS, known_scopes, rules_of
 
 _UNSAYABLE = tuple(name for name, row in MEMBERS.items() if not row.said_in)
@@ -56,6 +57,10 @@ class Asked:
     source: str = ""
     """Network the request came from; only used to slow down guessing."""
     request_id: str = ""
+    signed: bool = False
+    """Whether the body is a JWS around the members (R-80)."""
+    certificate: str = ""
+    """Subject of the client certificate, as a trusted proxy says it (R-79)."""
 
 
 async def show(ports: Ports, asked: Asked) -> Card:
@@ -128,6 +133,7 @@ async def change(ports: Ports, asked: Asked) -> Card:
     """
     handle = _handle(ports, asked)
     digest = hashlib.sha256(asked.body).digest()[:16]
+    spent: set[bytes] = set()
     async with ports.store.turn(handle.owner[:16]):
         for _ in range(ATTEMPTS):
             client = await _whose(ports, asked, handle)
@@ -135,22 +141,31 @@ async def change(ports: Ports, asked: Asked) -> Card:
             if step is None:
                 continue
             _allowed(ports, Use.REPLACE, client)
-            after, card, event = await _replacement(ports, asked, client, handle, step)
+            after, card, event = await _replacement(ports, asked, client, handle, step, spent)
             if after == client or await ports.store.replace(client, after, event):
                 ports.store.used(after, ports.now() // 86400)
                 return _answer(ports, after, card, new=_is_new_secret(client, after, step))
     raise _busy()
 
 
-async def _replacement(ports: Ports, asked: Asked, client: Client, handle: Handle, step: Step) -> tuple[Client, Card, Event | None]:
-    """The client after the replacement; the same client when the request was a repeated one."""
+async def _replacement(
+    ports: Ports, asked: Asked, client: Client, handle: Handle, step: Step, spent: set[bytes]
+) -> tuple[Client, Card, Event | None]:
+    """The client after the replacement; the same client when the request was a repeated one.
+
+    ``spent``: what this very request has used up already, when its change is decided again.
+    """
     if not step.apply:
         event = None if step.after == client.rat else _rat_event(ports, asked, client, step.after)
         return replace(client, rat=step.after), card_of(client), event
     before = card_of(client)
     try:
-        said = _said(ports, asked)
-        passed = await _judged(ports, asked, client, said, before)
+        brought, said = _said(ports, asked)
+        vouched = await _vouched(ports, asked, client, said, brought)
+        merged = Merged(said) if vouched is None else merge(said, vouched)
+        passed = await _judged(ports, client, merged.said, before, vouched)
+        if vouched is not None:
+            await statements.spend(ports, vouched, spent)
     except Refusal:
         await _confirm(ports, asked, client, handle)
         raise
@@ -165,28 +180,39 @@ async def _replacement(ports: Ports, asked: Asked, client: Client, handle: Handl
         state=State.HELD if passed.held else client.state,
     )
     body: dict[str, JSON] = {"changed": passed.changed(before), **passed.told()}
+    if vouched is not None:
+        body |= vouched.told(merged.overridden)
     if secret != client.secret:
         body["secret"] = "renewed" if needs_secret(passed.card) else "withdrawn"
     return after, passed.card, Event("client_replaced", ports.now(), client.key, "client", asked.request_id, body)
 
 
-def _said(ports: Ports, asked: Asked) -> Card:
+def _said(ports: Ports, asked: Asked) -> tuple[Brought, Card]:
     """The members of the body; null is the same as left out, and so is an empty secret unless all is taken strictly (H-06)."""
-    said: Card = {name: value for name, value in read_object(asked.body).items() if value is not None}
+    request = read_request(asked.body) if asked.signed else None
+    members = read_object(asked.body) if request is None else said_in(request)
+    said: Card = {name: value for name, value in members.items() if value is not None}
     if said.get("client_secret") == "" and not ports.ground.strict:
         del said["client_secret"]
-    return said
+    return Brought(request, asked.certificate), said
 
 
-async def _judged(ports: Ports, asked: Asked, client: Client, said: Card, before: Card) -> Passed:
-    """What was said, by today's vocabulary and by the rules of the tier and invitation the client came with (M-30)."""
+async def _vouched(ports: Ports, asked: Asked, client: Client, said: Card, brought: Brought) -> Vouched | None:
+    """The statement that counts from now on, once nothing is named that must not be."""
     await _check_named(ports, asked, client, said)
-    rules = await rules_of(ports, client)
+    if client.tier is not Tier.VOUCHED and brought.request is None and not (MEMBER in said and ports.hears(said[MEMBER])):
+        return None
+    return await statements.weigh_again(ports, client, said, brought, asked.request_id)
+
+
+async def _judged(ports: Ports, client: Client, said: Card, before: Card, vouched: Vouched | None) -> Passed:
+    """What was said, by today's vocabulary and by the rules of tier, invitation and statement the client came with (M-30)."""
+    rules = await rules_of(ports, client, vouched)
     scopes = ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
     passed = pass_through(said, ports.ground, rules, scopes, door=client.door, tier=client.tier, before=before)
     if sector_to_check(passed.card, before):
         await sector.check(ports, passed.card)
-    return passed
+    return passed if vouched is None else with_statement(passed, vouched.statement.text)
 
 
 async def _check_named(ports: Ports, asked: Asked, client: Client, said: Card) -> None:
@@ -264,7 +290,7 @@ async def _whose(ports: Ports, asked: Asked, handle: Handle) -> Client:
 async def _step(ports: Ports, asked: Asked, use: Use, client: Client, handle: Handle, digest: bytes | None) -> Step | None:
     """What this generation may do now (CREDENTIALS §9.1); a refused one is reported. None: the row changed, look again."""
     clock = Clock(ports.now(), ports.keyring.minting)
-    step = present_rat(handle.generation, client.rat, use, clock, Policy(ports.settings.rat_rotation), digest)
+    step = present_rat(handle.generation, client.rat, use, clock, _policy(ports, client), digest)
     if step.accepted:
         return step
     after = replace(client, rat=step.after)
@@ -276,6 +302,12 @@ async def _step(ports: Ports, asked: Asked, use: Use, client: Client, handle: Ha
         return None
     await ports.store.report(Event(step.event, clock.now, client.key, "client", asked.request_id))
     raise _failed(ports, asked)
+
+
+def _policy(ports: Ports, client: Client) -> Policy:
+    """When this client gets a new token: never, where that is the custom of those who vouch for it (R-80)."""
+    vouched = kept(ports.issuers, client) if client.tier is Tier.VOUCHED else None
+    return Policy.NEVER if vouched is not None and vouched.issuer.keep_token else Policy(ports.settings.rat_rotation)
 
 
 def _allowed(ports: Ports, use: Use, client: Client) -> None:

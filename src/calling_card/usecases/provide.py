@@ -9,6 +9,7 @@ from calling_card.protocol import base64url
 from calling_card.protocol.addresses import host_problem
 from calling_card.protocol.answers import information, to_bytes
 from calling_card.protocol.clients import JSON, Card, Client, Door, Route, State, Tier, client_key
+from calling_card.protocol.cohorts import ID
 from calling_card.protocol.credentials import INITIAL_ACCESS_TOKEN, Handle, write
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
@@ -75,13 +76,8 @@ async def invite(ports: Ports, wanted: Wanted) -> Invited:
         owner=wanted.owner,
     )
     told: dict[str, JSON] = {"id": made.id.hex(), "label": made.label, "uses": made.uses_left, "expires_at": made.expires_at}
-    if made.scope is not None:
-        told["scope"] = made.scope
-    if made.grants is not None:
-        told["grants"] = list(made.grants)
-    if made.hosts is not None:
-        told["hosts"] = list(made.hosts)
-    await ports.store.invite(made, Event("initial_access_token_created", now, b"", "operator", body=told))
+    event = Event("initial_access_token_created", now, b"", "operator", body=told | _limits(made))
+    await ports.store.invite(made, event)
     return Invited(write(ports.keyring, ports.settings.issuer, Handle(INITIAL_ACCESS_TOKEN, made.key, made.id, 1)), made)
 
 
@@ -100,6 +96,74 @@ class Added:
 
     resource: Resource
     information: Card
+
+
+async def invitations(ports: Ports, after: str, limit: int) -> Sequence[Card]:
+    """A line per invitation in the order of their ids, beginning behind ``after``; never the token (H-01)."""
+    found = await ports.store.invitations(_id(after) if after else b"", limit)
+    return [_invitation(ports, one) for one in found]
+
+
+async def invitation(ports: Ports, id: str) -> Card:
+    """What an invitation says and how far it is used. Raises `Refusal` when there is none."""
+    return _invitation(ports, await _found(ports, id))
+
+
+async def revoke(ports: Ports, id: str, by: str) -> Card:
+    """Nobody comes in by this invitation when this returns; those whom it let in keep what they have, and its ceiling (R-28, R-29).
+
+    Raises `Refusal` when there is none.
+    """
+    found = await _found(ports, id)
+    body: dict[str, JSON] = {"id": id, "label": found.label, "uses": found.uses_left, "by": by}
+    await ports.store.uninvite(found.id, Event("initial_access_token_revoked", ports.now(), b"", "operator", body=body))
+    return await invitation(ports, id)
+
+
+async def _found(ports: Ports, id: str) -> Invitation:
+    found = await ports.store.invitation(_id(id))
+    if found is None:
+        raise Refusal(No.NOT_FOUND, f"there is no initial access token {echo(id)}; see calling-card invitation list")
+    return found
+
+
+def _id(text: str) -> bytes:
+    """The id behind its text; a token is not an id, and is not repeated in the refusal."""
+    if not ID.fullmatch(text):
+        raise Refusal(No.INVALID_REQUEST, "id: an initial access token is named by its id of 32 hexadecimal digits")
+    return bytes.fromhex(text)
+
+
+def _invitation(ports: Ports, one: Invitation) -> Card:
+    row: Card = {
+        "id": one.id.hex(),
+        "label": one.label,
+        "state": _state(one, ports.now()),
+        "uses_left": one.uses_left,
+        "expires_at": one.expires_at,
+        "created_at": one.created_at,
+        "owner": one.owner,
+    }
+    return row | ({"revoked_at": one.revoked_at} if one.revoked_at else {}) | _limits(one)
+
+
+def _limits(one: Invitation) -> dict[str, JSON]:
+    """What an invitation says of its clients; what it does not limit is not said."""
+    said: dict[str, JSON] = {
+        "scope": one.scope,
+        "grants": None if one.grants is None else list(one.grants),
+        "hosts": None if one.hosts is None else list(one.hosts),
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _state(one: Invitation, now: int) -> str:
+    """Why nobody comes in by it any more, or that somebody may."""
+    if one.revoked_at:
+        return "revoked"
+    if one.uses_left < 1:
+        return "used up"
+    return "expired" if 0 < one.expires_at <= now else "open"
 
 
 async def add_resource(ports: Ports, uri: str, scope: str, form: str, name: str) -> Added:

@@ -4,19 +4,22 @@ from dataclasses import dataclass
 
 from calling_card.ports import Invitation, KeyCollision, Ports, Registration
 from calling_card.protocol import base64url
-from calling_card.protocol.answers import information, to_bytes
+from calling_card.protocol.answers import card_of, information, to_bytes
 from calling_card.protocol.clients import JSON, Card, Client, Door, Route, State, Tier, client_key
-from calling_card.protocol.corridor import Passed, pass_through, within
+from calling_card.protocol.corridor import Passed, pass_through, with_statement, within
 from calling_card.protocol.credentials import INITIAL_ACCESS_TOKEN, read
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.metadata import needs_secret
 from calling_card.protocol.policy import invited
+from calling_card.protocol.repeats import Birth, Repeat, answered, repeat, untouched
+from calling_card.protocol.resources import canonical
 from calling_card.protocol.rotation import Clock, first, withdraw
 from calling_card.protocol.rules import sector_to_check
+from calling_card.protocol.statements import MEMBER, NOTHING, Brought, Merged, Vouched, merge, read_request, said_in
 from calling_card.protocol.syntax import read_object
-from calling_card.usecases import sector
-from calling_card.usecases.clients import known_scopes
+from calling_card.usecases import sector, statements, tokens
+from calling_card.usecases.clients import known_scopes, rules_with
 
 _UNMANAGED = frozenset({Door.SCR2011, Door.MASTODON})
 """Doors whose wire form has no place for a registration access token."""
@@ -30,6 +33,12 @@ class Asked:
     token: str | None
     """The bearer token, or None when no credentials were sent."""
     request_id: str = ""
+    signed: bool = False
+    """Whether the body is a JWS around the members (R-76)."""
+    certificate: str = ""
+    """Subject of the client certificate, as a trusted proxy says it (R-79)."""
+    key: str = ""
+    """``Idempotency-Key``: a request that is sent again has the same; empty: this one is not (R-96)."""
 
 
 async def register(ports: Ports, asked: Asked) -> Card:
@@ -37,27 +46,104 @@ async def register(ports: Ports, asked: Asked) -> Card:
 
     Raises `Refusal`: 401 for a bad initial access token, 400 for bad metadata, 429 when the open budget is used up.
     """
+    token = read(ports.keyring, ports.settings.issuer, INITIAL_ACCESS_TOKEN, asked.token) if asked.key and asked.token else None
+    known = repeat(ports.keyring, token, asked.key, asked.body, ports.now()) if token else None
+    if known is None:
+        return await _register(ports, asked)
+    async with ports.store.turn(known.turn):
+        return await _repeated(ports, known) or await _first(ports, asked, known)
+
+
+async def _first(ports: Ports, asked: Asked, known: Repeat) -> Card:
+    """The first of several equal requests, unless another process was faster with it."""
+    try:
+        return await _register(ports, asked, known.births[0])
+    except Refusal:
+        card = await _repeated(ports, known)
+        if card is None:
+            raise
+        return card
+
+
+async def _repeated(ports: Ports, known: Repeat) -> Card | None:
+    """The answer that was given before; None: it was not, or nobody comes in by this invitation any more (R-96)."""
+    invitation = await ports.store.invitation(known.invitation)
+    if invitation is None or invitation.revoked_at or ports.settings.registration == "closed":
+        return None
+    for birth in known.births:
+        rows = await ports.store.living(client_key(Route.REGISTERED, birth.client_id), birth.incarnation)
+        there = rows.client
+        if not rows.marked and (there is None or not answered(there, ports.now())):
+            continue
+        if there is None or not untouched(there):
+            why = "Idempotency-Key: the client that this request made is another now, or gone; send another key"
+            raise Refusal(No.INVALID_REQUEST, why)
+        return information(ports.desk, ports.keyring, there, card_of(there))
+    return None
+
+
+async def _register(ports: Ports, asked: Asked, birth: Birth | None = None) -> Card:
     invitation = await invited_by(ports, asked.token)
-    client, card = await admit(ports, _said(asked.body), Door.RFC7591, invitation, asked.request_id)
+    request = read_request(asked.body) if asked.signed else None
+    said = _checked(read_object(asked.body) if request is None else said_in(request))
+    brought = Brought(request, asked.certificate)
+    client, card = await admit(ports, said, Door.RFC7591, invitation, asked.request_id, brought, birth)
     return information(ports.desk, ports.keyring, client, card)
 
 
-async def admit(ports: Ports, said: Card, door: Door, invitation: Invitation | None, request_id: str) -> tuple[Client, Card]:
+async def admit(
+    ports: Ports,
+    said: Card,
+    door: Door,
+    invitation: Invitation | None,
+    request_id: str,
+    brought: Brought = NOTHING,
+    birth: Birth | None = None,
+) -> tuple[Client, Card]:
     """A new client that says this, and its card in force: one corridor and one birth for every door (DESIGN, "One corridor").
 
-    Raises `Refusal`: 400 for bad metadata, 401 for an invitation that somebody else used up, 429 when the open budget is.
+    Raises `Refusal`: 400 for bad metadata or statement, 401 for an invitation that somebody else used up, 429 when a budget is.
     """
-    rules = ports.rules if invitation is None else invited(ports.rules, invitation.scope, invitation.grants, invitation.hosts)
-    scopes = ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
-    tier = Tier.ANONYMOUS if invitation is None else Tier.TOKEN
-    passed = pass_through(said, ports.ground, rules, scopes, door=door, tier=tier, before=None)
-    if invitation is None and (wait := ports.registrations.take("anonymous")):
+    stated = ports.hears(said.get(MEMBER)) or brought.request is not None
+    vouched = await statements.weigh(ports, said, brought, request_id) if stated else None
+    merged = Merged(said) if vouched is None else merge(said, vouched)
+    passed, tier = await _passed(ports, merged.said, door, invitation, vouched)
+    if invitation is None and (wait := ports.registrations.take(_budget(vouched))):
         raise Refusal(No.TOO_MANY_REQUESTS, "too many registrations without an initial access token; try again later", retry_after=wait)
     if sector_to_check(passed.card, None):
         await sector.check(ports, passed.card)
-    client = born(ports, passed, door, tier, invitation)
-    actor = "anonymous" if invitation is None else "client"
-    event = Event("client_registered", client.issued_at, client.key, actor, request_id, _told(client, passed))
+    client = born(ports, passed, door, tier, invitation, birth)
+    told = _told(client, passed)
+    if vouched is None:
+        await _keep(ports, client, request_id, told)
+        return client, passed.card
+    async with ports.store.turn(vouched.place):
+        before = await statements.room(ports, vouched)
+        await statements.spend(ports, vouched)
+        await _keep(ports, client, request_id, told | vouched.told(merged.overridden))
+        await statements.succeed(ports, client, before, request_id)
+    return client, passed.card
+
+
+async def _passed(ports: Ports, said: Card, door: Door, invitation: Invitation | None, vouched: Vouched | None) -> tuple[Passed, Tier]:
+    """What comes through the corridor, and the tier for life."""
+    rules = ports.rules if invitation is None else invited(ports.rules, invitation.scope, invitation.grants, invitation.hosts)
+    rules = rules if vouched is None else await rules_with(ports, invitation, vouched)
+    scopes = ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
+    tier = Tier.VOUCHED if vouched is not None else Tier.ANONYMOUS if invitation is None else Tier.TOKEN
+    passed = pass_through(said, ports.ground, rules, scopes, door=door, tier=tier, before=None)
+    return (passed if vouched is None else with_statement(passed, vouched.statement.text)), tier
+
+
+def _budget(vouched: Vouched | None) -> str:
+    """Whose budget it is: strangers together have one, each issuer its own, so that none uses up another's (H-11)."""
+    return "anonymous" if vouched is None else f"statement {vouched.issuer.issuer}"
+
+
+async def _keep(ports: Ports, client: Client, request_id: str, told: dict[str, JSON]) -> None:
+    """Raises `Refusal` when the place or the invitation is taken."""
+    actor = "anonymous" if client.tier is Tier.ANONYMOUS else "client"
+    event = Event("client_registered", client.issued_at, client.key, actor, request_id, told)
     try:
         outcome = await ports.store.register(client, event, client.invitation)
     except KeyCollision:
@@ -65,7 +151,6 @@ async def admit(ports: Ports, said: Card, door: Door, invitation: Invitation | N
         raise Refusal(No.SERVER_ERROR, "the client could not be given an identifier; try again") from None
     if outcome is Registration.SPENT:
         raise _spent()
-    return client, passed.card
 
 
 def _spent() -> Refusal:
@@ -81,15 +166,33 @@ async def invited_by(ports: Ports, token: str | None) -> Invitation | None:
             raise Refusal(No.NO_TOKEN, "registration needs an initial access token; ask the operator for one (RFC 7591 section 3)")
         return None
     handle = read(ports.keyring, ports.settings.issuer, INITIAL_ACCESS_TOKEN, token)
+    if handle is None and (delegated := await _delegated(ports, token)):
+        return delegated
     found = await ports.store.invitation(handle.owner) if handle else None
     if handle is None or found is None or found.key != handle.key or found.uses_left < 1 or 0 < found.expires_at <= ports.now():
         raise _spent()
     return found
 
 
-def _said(body: bytes) -> Card:
+async def _delegated(ports: Ports, text: str) -> Invitation | None:
+    """An access token for us alone, with the scope for it, invites as often as its owner's budget lets it (RFC 7591 §3, R-27).
+
+    It limits nothing: its clients are held to what strangers may have, and belong to the person or client it speaks for.
+    """
+    scope, here = ports.settings.registration_scope, canonical(ports.place.userinfo)
+    claims = await tokens.read(ports, text) if scope else None
+    found = await tokens.living(ports, claims) if claims else None
+    if found is None or scope not in found.token.scope.split() or [here] != list(map(canonical, found.token.audience)):
+        return None
+    if found.grant is not None and scope not in found.grant.scope.split():
+        return None
+    if wait := ports.registrations.take(f"access token {found.token.subject}"):
+        raise Refusal(No.TOO_MANY_REQUESTS, "too many registrations with access tokens of one owner; try again later", retry_after=wait)
+    return Invitation(b"", 0, "", 1, 0, 0, None, None, None, found.token.subject)
+
+
+def _checked(said: Card) -> Card:
     """The request's members; those that never belong into a registration are refused by name."""
-    said = read_object(body)
     if said.get("client_id") is not None:
         raise Refusal(No.INVALID_REQUEST, "client_id: the server chooses it; leave it out of a registration (RFC 7591 section 3.2.1)")
     if "access_token" in said:
@@ -97,23 +200,23 @@ def _said(body: bytes) -> Card:
     return said
 
 
-def born(ports: Ports, passed: Passed, door: Door, tier: Tier, invitation: Invitation | None) -> Client:
+def born(ports: Ports, passed: Passed, door: Door, tier: Tier, invitation: Invitation | None, birth: Birth | None = None) -> Client:
     """A new client with identifier, incarnation and first generations, of what its door hands out (R-90, R-103, M-50)."""
     now = ports.now()
-    client_id = "c" + base64url.encode(ports.entropy(16))
+    birth = birth or Birth("c" + base64url.encode(ports.entropy(16)), ports.entropy(8))
     generations = first(Clock(now, ports.keyring.minting))
     lifetime = ports.settings.secret_lifetime
     return Client(
-        key=client_key(Route.REGISTERED, client_id),
+        key=client_key(Route.REGISTERED, birth.client_id),
         route=Route.REGISTERED,
-        client_id=client_id,
-        incarnation=ports.entropy(8),
+        client_id=birth.client_id,
+        incarnation=birth.incarnation,
         epoch=0,
         door=door,
         tier=tier,
         state=State.HELD if passed.held else State.ACTIVE,
         owner="" if invitation is None else invitation.owner,
-        invitation=None if invitation is None else invitation.id,
+        invitation=None if invitation is None else invitation.id or None,
         issued_at=now,
         metadata=to_bytes(passed.card),
         decision=passed.reasons,
@@ -129,4 +232,6 @@ def _told(client: Client, passed: Passed) -> dict[str, JSON]:
     told: dict[str, JSON] = {"door": client.door.value, "tier": int(client.tier)}
     if client.invitation:
         told["invitation"] = client.invitation.hex()
+    elif client.owner:
+        told["owner"] = client.owner
     return told | passed.told()

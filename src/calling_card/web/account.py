@@ -6,8 +6,10 @@ from calling_card.ports import Ports
 from calling_card.protocol import base64url
 from calling_card.protocol.addresses import host_of
 from calling_card.protocol.answers import card_of
+from calling_card.protocol.clients import Tier
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.portrait import portrait
+from calling_card.protocol.statements import kept
 from calling_card.usecases.people import account, leave, sign_in
 from calling_card.usecases.people.browsers import Visit
 from calling_card.web.browsers import check_origin, session_cookie, visit
@@ -64,7 +66,14 @@ async def _page(ports: Ports, request: Request, who: Visit, *, done: str = "", p
 def _view(ports: Ports, who: Visit, found: account.Account, done: str, problem: str) -> Account:
     allowed = [
         Allowed(
-            client=portrait(client, card_of(client), grants[0].redirect_uri, who.languages, found.versions.get(client.key)),
+            client=portrait(
+                client,
+                card_of(client),
+                grants[0].redirect_uri,
+                who.languages,
+                found.versions.get(client.key),
+                kept(ports.issuers, client) if client.tier is Tier.VOUCHED else None,
+            ),
             key=base64url.encode(client.key),
             scopes=tuple(dict.fromkeys(word for grant in grants for word in grant.scope.split())),
             since=min(grant.created_at for grant in grants),

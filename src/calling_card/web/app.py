@@ -69,7 +69,13 @@ class App:
             self._source(peer, headers),
             self._ports.entropy(8).hex(),
             NAMED,
+            certificate=self._certificate(peer, headers),
         )
+
+    def _certificate(self, peer: str, headers: dict[bytes, list[bytes]]) -> str:
+        """The subject that a listed proxy says; from anybody else, or said twice, it is nobody's (R-79, X-27)."""
+        values = headers.get(self._ports.settings.client_certificate_header.lower().encode(), [])
+        return values[0].decode("latin-1") if len(values) == 1 and self._trusted(peer) else ""
 
     def _source(self, peer: str, headers: dict[bytes, list[bytes]]) -> str:
         """The caller's address; forwarded headers count only from a listed proxy (X-27)."""

@@ -8,7 +8,7 @@ from calling_card.ports import Ports
 from calling_card.settings import BadSettings, Settings
 from calling_card.web import account, authorize, documents, health, logos, metadata, registration, tokens
 from calling_card.web.http import FORM, JSON, Answer, Request
-from calling_card.web.registration import in_query
+from calling_card.web.registration import SIGNED, in_query
 
 Handler: TypeAlias = Callable[[Ports, Request], Awaitable[Answer]]
 
@@ -259,7 +259,15 @@ def _served(settings: Settings) -> Iterator[Endpoint]:
     for endpoint in ENDPOINTS:
         if endpoint.setting and not getattr(settings, endpoint.setting):
             continue
-        yield replace(endpoint, media=(JSON,)) if endpoint.name == "registration" and not settings.legacy_registration else endpoint
+        yield replace(endpoint, media=_media(settings, endpoint))
+
+
+def _media(settings: Settings, endpoint: Endpoint) -> tuple[bytes, ...]:
+    """What a body may be: the form of 2011 and signed requests only where they are switched on (R-76, R-82)."""
+    if endpoint.name == "registration" and not settings.legacy_registration:
+        return (JSON, *(SIGNED if settings.signed_registration else ()))
+    signed = endpoint.name in ("registration", "management") and settings.signed_registration
+    return (*endpoint.media, *SIGNED) if signed else endpoint.media
 
 
 def routes(settings: Settings) -> Routes:

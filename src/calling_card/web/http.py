@@ -17,6 +17,8 @@ from calling_card.usecases.authenticate import Presented
 
 JSON = b"application/json"
 FORM = b"application/x-www-form-urlencoded"
+JWT = b"application/jwt"
+JOSE = b"application/jose"
 JSON_TYPE = (b"content-type", JSON)
 JWT_TYPE = (b"content-type", b"application/jwt")
 NO_STORE = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
@@ -41,6 +43,8 @@ class Request:
     named: Mapping[str, str]
     """Paths of the endpoints that the server metadata names."""
     body: bytes = b""
+    certificate: str = ""
+    """Subject of the client certificate, as a trusted proxy says it; empty: there was none (R-79)."""
 
     def header(self, name: bytes) -> bytes:
         """The only value of a header, or empty. Raises `Refusal` (400) when it was sent twice."""

@@ -7,7 +7,10 @@ from calling_card.protocol.clients import JSON
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.forms import SECTION
 from calling_card.usecases import apps, associate, manage, register
-from calling_card.web.http import FORM, NO_STORE, Answer, Request, bearer, form, json_answer, media, source_network
+from calling_card.web.http import FORM, JOSE, JWT, NO_STORE, Answer, Request, bearer, form, json_answer, media, source_network
+
+SIGNED = (JWT, JOSE)
+"""Types of a body that is a JWS around the members (R-76)."""
 
 
 def in_query(request: Request, name: str) -> str | None:
@@ -22,7 +25,9 @@ async def create(ports: Ports, request: Request) -> Answer:
         raise Refusal(No.INVALID_REQUEST, "access_token: a token belongs into the Authorization header only (RFC 6750 section 2.3)")
     if media(request) == FORM:
         return await create_by_form(ports, request)
-    card = await register.register(ports, register.Asked(request.body, bearer(request), request.id))
+    key = request.header(b"idempotency-key").decode("latin-1")
+    asked = register.Asked(request.body, bearer(request), request.id, media(request) in SIGNED, request.certificate, key)
+    card = await register.register(ports, asked)
     where = card.get("registration_client_uri")
     more = ((b"location", where.encode()),) if isinstance(where, str) else ()
     return json_answer(201, card, *more)
@@ -80,4 +85,5 @@ async def _asked(ports: Ports, request: Request) -> manage.Asked:
     misplaced = in_query(request, "access_token")
     if misplaced is not None:
         await manage.misplaced(ports, manage.Asked(client_id, misplaced, b"", source, request.id))
-    return manage.Asked(client_id, bearer(request), request.body, source, request.id)
+    signed = request.method == "PUT" and media(request) in SIGNED
+    return manage.Asked(client_id, bearer(request), request.body, source, request.id, signed, request.certificate)

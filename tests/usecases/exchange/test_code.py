@@ -15,6 +15,7 @@ from calling_card.usecases.operate import delete, resume, rotate, suspend
 from calling_card.usecases.people.operate import reset, set_active
 from calling_card.usecases.renew import credential_key
 from tests.ledger import meets
+from tests.store.examples import a_version
 from tests.usecases.exchange.scene import DEAD, LIVES, REDEEMABLE, REFRESHABLE, Scene, scene
 from tests.visitor import CHALLENGE, VERIFIER, Browser, somebody
 from tests.world import CALLBACK, START, Reply, world
@@ -412,7 +413,8 @@ async def born_again(scene: Scene, card: dict[str, Any]) -> None:
     client = await scene.server.row(card)
     await delete(scene.server.ports, card["client_id"], "tester")
     event = Event("client_registered", scene.server.clock.now, client.key, "anonymous")
-    await scene.server.ports.store.register(replace(client, incarnation=b"another!"), event, None)
+    reborn = replace(client, incarnation=b"another!")
+    await scene.server.ports.store.meet(reborn, a_version(reborn), event)
 
 
 async def disabled(scene: Scene, card: dict[str, Any]) -> None:

@@ -40,6 +40,7 @@ NOTES = Portrait("client-1", "Paper Notes", True, AT, "", "notes.example", "web"
 HELPER = replace(NOTES, name="Terminal helper", redirect_host="127.0.0.1", redirect_kind="loopback", links=())
 EDITOR = replace(NOTES, name="An editor", redirect_host="cursor", redirect_kind="private", vouched="invitation")
 KNOWN = replace(NOTES, name="Set up", vouched="operator")
+VOUCHED = replace(NOTES, name="Official Notes", vouched="statement", voucher="The Directory", name_vouched=True)
 NAMELESS = replace(NOTES, name=NOTES.client_id, named=False)
 NOWHERE = replace(NOTES, redirect_host="", redirect_kind="private", links=())
 PUBLISHED = replace(NOTES, client_id="https://notes.example/client.json", host="notes.example")
@@ -105,6 +106,7 @@ VIEWS: Mapping[str, View] = {
     "consent changed": replace(CONSENT, changed=True),
     "consent on this device": replace(CONSENT, client=HELPER, links=()),
     "consent by a scheme": replace(CONSENT, client=EDITOR),
+    "consent of a vouched one": replace(CONSENT, client=VOUCHED),
     "consent of the operator's": replace(CONSENT, client=KNOWN, scopes=("openid",)),
     "consent without a name": replace(CONSENT, client=NAMELESS, scopes=(), resources=()),
     "consent without a place": replace(CONSENT, client=NOWHERE, scopes=("files:read",), switch=""),
@@ -168,7 +170,7 @@ _portraits = st.builds(
     name=_texts,
     named=st.booleans(),
     introduced_at=_times,
-    vouched=st.sampled_from(["", "operator", "invitation"]),
+    vouched=st.sampled_from(["", "operator", "statement", "invitation"]),
     redirect_host=_texts,
     redirect_kind=st.sampled_from(["web", "loopback", "private"]),
     links=st.lists(st.tuples(st.sampled_from(["client_uri", "policy_uri", "x"]), _texts), max_size=3).map(tuple),
@@ -176,6 +178,8 @@ _portraits = st.builds(
     changed_at=_times,
     in_development=st.booleans(),
     logo=_texts,
+    voucher=_texts,
+    name_vouched=st.booleans(),
     doubts=st.lists(st.builds(Doubt, st.sampled_from(["host", "name", "letters"]), _texts, _texts), max_size=3).map(tuple),
 )
 _forms = st.builds(Form, _texts, _texts)

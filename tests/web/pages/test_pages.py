@@ -37,6 +37,7 @@ from tests.web.pages.gallery import (
     SIGN_IN,
     UNFINISHED,
     VIEWS,
+    VOUCHED,
 )
 from tests.web.pages.reading import Element, Page, read
 
@@ -259,12 +260,13 @@ def test_harmless_scopes_frighten_nobody() -> None:
     [
         (NOTES, "unverified", "Introduced itself on 2026-11-21, not verified by anyone."),
         (EDITOR, "vouched", "Let in on 2026-11-21 by an invitation of this server’s operator."),
+        (VOUCHED, "vouched", "Vouched for by The Directory. Introduced itself on 2026-11-21."),
         (KNOWN, "vouched", "Set up on 2026-11-21 by this server’s operator."),
     ],
-    ids=["introduced itself", "invited", "set up"],
+    ids=["introduced itself", "invited", "vouched for", "set up"],
 )
 def test_a_client_is_shown_with_who_vouches_for_it(client: object, id: str, said: str) -> None:
-    view = next(replace(CONSENT, client=one) for one in (NOTES, EDITOR, KNOWN) if one is client)
+    view = next(replace(CONSENT, client=one) for one in (NOTES, EDITOR, VOUCHED, KNOWN) if one is client)
 
     assert shown(view).text(id) == said
 

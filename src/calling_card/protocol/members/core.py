@@ -130,7 +130,7 @@ ROWS = (
         "software_statement",
         Kind.TEXT,
         "RFC 7591 §2.3",
-        "A signed statement about the software; not read by this server.",
+        "A signed statement about the software; returned as it came when its issuer is trusted.",
         said_in=frozenset({Where.BODY, Where.UPDATE}),
         sensitivity=Sensitivity.SECRET,
         unread=True,

@@ -53,6 +53,10 @@ MESSAGES: Mapping[str, Row] = MappingProxyType(
             "Let in on {date} by an invitation of this server’s operator.",
             "{date}に、このサーバーの管理者の招待により登録されたアプリです。",
         ),
+        "card.statement": Row(
+            "Vouched for by {voucher}. Introduced itself on {date}.",
+            "{voucher} が保証するアプリです。{date}に自ら登録しました。",
+        ),
         "card.operator": Row("Set up on {date} by this server’s operator.", "{date}に、このサーバーの管理者が登録したアプリです。"),
         "card.loopback": Row(
             "An application on this device will get the access: go on only if you just started it.",
@@ -266,6 +270,14 @@ MESSAGES: Mapping[str, Row] = MappingProxyType(
         "error.invalid_client_metadata": Row(
             "What the application says of itself cannot be accepted. Only its makers can put that right.",
             "アプリが示している情報に問題があるため、受け付けられません。アプリの提供元にお知らせください。",
+        ),
+        "error.invalid_software_statement": Row(
+            "What others say of the application cannot be accepted. Only its makers can put that right.",
+            "アプリについての証明に問題があるため、受け付けられません。アプリの提供元にお知らせください。",
+        ),
+        "error.unapproved_software_statement": Row(
+            "What others say of the application does not count here. Only its makers can put that right.",
+            "アプリについての証明は、このサーバーでは認められていません。アプリの提供元にお知らせください。",
         ),
         "error.invalid_grant": Row(
             "What the application presented is used up or no longer valid. Please start again there.",

@@ -1,0 +1,35 @@
+"""Once a day one process prunes and sweeps (S4-05, X-34)."""
+
+import asyncio
+
+from calling_card.ports import Ports
+from calling_card.usecases.prune import BY_ITSELF, prune
+
+NAME = "prune"
+DAY = 86400
+TURN = 900
+"""Seconds until another process may take over from one that says nothing more."""
+
+
+async def keep_pruning(ports: Ports, every: float = 600.0) -> None:
+    """Ask for the turn again and again until cancelled; the asking also writes down which clients were used of late."""
+    while True:
+        await asyncio.sleep(every)
+        try:
+            await one_turn(ports)
+        except Exception as error:  # noqa: BLE001 - whatever it was, a loop that ended unheard would be worse
+            ports.log("not_pruned", level="error", cause=f"{type(error).__name__}: {error}")
+
+
+async def one_turn(ports: Ports) -> bool:
+    """Do the work of the day, if it is not done and nobody else is at it; False: it is, or somebody took it over."""
+    store, holder, began = ports.store, ports.entropy(8), ports.now()
+    if not await store.lease(NAME, holder, began + TURN, began):
+        return False
+    told: dict[str, int] = {}
+    async for report in prune(ports, "server", BY_ITSELF[ports.settings.prune]):
+        told = report.counts()
+        if not await store.lease(NAME, holder, ports.now() + TURN, ports.now()):
+            return False
+    ports.log("pruned", **told)
+    return await store.lease(NAME, holder, began + DAY, ports.now())
