@@ -54,6 +54,8 @@ class Portrait:
     logo: str = ""
     """Where the picture is that it wants to be shown with; empty: it has none, or may not pass for somebody else."""
     doubts: tuple[Doubt, ...] = ()
+    key: bytes = b""
+    """Of the client; its logo is shown as long as it is there."""
 
     @property
     def elsewhere(self) -> bool:
@@ -86,6 +88,7 @@ def portrait(client: Client, card: Card, redirect_uri: str, languages: Sequence[
         in_development=is_loopback_host(host) or (version is not None and not version.url),
         logo="" if doubts else _text(card, "logo_uri", languages),
         doubts=doubts,
+        key=client.key,
     )
 
 

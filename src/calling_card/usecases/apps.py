@@ -22,6 +22,8 @@ class Asked:
     token: str | None
     """The bearer token, or None when no credentials were sent."""
     request_id: str = ""
+    source: str = ""
+    """Network it comes from, whose budget a fetch is on."""
 
 
 async def create(ports: Ports, asked: Asked) -> Card:
@@ -33,7 +35,7 @@ async def create(ports: Ports, asked: Asked) -> Card:
     said = read_object(asked.body) if asked.said is None else asked.said
     if "access_token" in said:
         raise Refusal(No.INVALID_REQUEST, "access_token: a token belongs into the Authorization header only (RFC 6750 section 2)")
-    client, card = await admit(ports, forms.app(said), Door.MASTODON, invitation, asked.request_id)
+    client, card = await admit(ports, forms.app(said), Door.MASTODON, invitation, asked.request_id, asked.source)
     return _application(ports, client, card)
 
 

@@ -54,7 +54,7 @@ class Asked:
     """The bearer token, or None when no credentials were sent."""
     body: bytes = b""
     source: str = ""
-    """Network the request came from; only used to slow down guessing."""
+    """Network the request came from: it is slowed down when it guesses, and a fetch is on its budget."""
     request_id: str = ""
 
 
@@ -185,7 +185,7 @@ async def _judged(ports: Ports, asked: Asked, client: Client, said: Card, before
     scopes = ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
     passed = pass_through(said, ports.ground, rules, scopes, door=client.door, tier=client.tier, before=before)
     if sector_to_check(passed.card, before):
-        await sector.check(ports, passed.card)
+        await sector.check(ports, passed.card, asked.source)
     return passed
 
 

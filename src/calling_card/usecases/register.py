@@ -30,6 +30,8 @@ class Asked:
     token: str | None
     """The bearer token, or None when no credentials were sent."""
     request_id: str = ""
+    source: str = ""
+    """Network it comes from, whose budget a fetch is on."""
 
 
 async def register(ports: Ports, asked: Asked) -> Card:
@@ -38,11 +40,11 @@ async def register(ports: Ports, asked: Asked) -> Card:
     Raises `Refusal`: 401 for a bad initial access token, 400 for bad metadata, 429 when the open budget is used up.
     """
     invitation = await invited_by(ports, asked.token)
-    client, card = await admit(ports, _said(asked.body), Door.RFC7591, invitation, asked.request_id)
+    client, card = await admit(ports, _said(asked.body), Door.RFC7591, invitation, asked.request_id, asked.source)
     return information(ports.desk, ports.keyring, client, card)
 
 
-async def admit(ports: Ports, said: Card, door: Door, invitation: Invitation | None, request_id: str) -> tuple[Client, Card]:
+async def admit(ports: Ports, said: Card, door: Door, invitation: Invitation | None, request_id: str, source: str) -> tuple[Client, Card]:
     """A new client that says this, and its card in force: one corridor and one birth for every door (DESIGN, "One corridor").
 
     Raises `Refusal`: 400 for bad metadata, 401 for an invitation that somebody else used up, 429 when the open budget is.
@@ -54,7 +56,7 @@ async def admit(ports: Ports, said: Card, door: Door, invitation: Invitation | N
     if invitation is None and (wait := ports.registrations.take("anonymous")):
         raise Refusal(No.TOO_MANY_REQUESTS, "too many registrations without an initial access token; try again later", retry_after=wait)
     if sector_to_check(passed.card, None):
-        await sector.check(ports, passed.card)
+        await sector.check(ports, passed.card, source)
     client = born(ports, passed, door, tier, invitation)
     actor = "anonymous" if invitation is None else "client"
     event = Event("client_registered", client.issued_at, client.key, actor, request_id, _told(client, passed))

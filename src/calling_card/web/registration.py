@@ -22,7 +22,7 @@ async def create(ports: Ports, request: Request) -> Answer:
         raise Refusal(No.INVALID_REQUEST, "access_token: a token belongs into the Authorization header only (RFC 6750 section 2.3)")
     if media(request) == FORM:
         return await create_by_form(ports, request)
-    card = await register.register(ports, register.Asked(request.body, bearer(request), request.id))
+    card = await register.register(ports, register.Asked(request.body, bearer(request), request.id, source_network(request.source)))
     where = card.get("registration_client_uri")
     more = ((b"location", where.encode()),) if isinstance(where, str) else ()
     return json_answer(201, card, *more)
@@ -31,14 +31,14 @@ async def create(ports: Ports, request: Request) -> Answer:
 async def create_by_form(ports: Ports, request: Request) -> Answer:
     """POST of a form: a client of 2011 introduces itself, or renews its secret."""
     _no_query(request)
-    asked = associate.Asked(form(request).values, bearer(request), request.id)
+    asked = associate.Asked(form(request).values, bearer(request), request.id, source_network(request.source))
     return json_answer(200, await associate.answer(ports, asked))
 
 
 async def create_app(ports: Ports, request: Request) -> Answer:
     """POST: an application introduces itself as it would to Mastodon."""
     _no_query(request)
-    asked = apps.Asked(_app(request), request.body, bearer(request), request.id)
+    asked = apps.Asked(_app(request), request.body, bearer(request), request.id, source_network(request.source))
     return json_answer(200, await apps.create(ports, asked))
 
 
@@ -47,6 +47,8 @@ def _app(request: Request) -> dict[str, JSON] | None:
     if media(request) != FORM:
         return None
     sent = form(request)
+    if sent.redirects and "redirect_uris" in sent.values:
+        raise Refusal(No.INVALID_REQUEST, "redirect_uris: was sent in two ways; send one (Mastodon API, apps)")
     more: dict[str, JSON] = {"redirect_uris": [*sent.redirects]} if sent.redirects else {}
     return {**sent.values, **more}
 
