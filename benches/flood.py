@@ -1,217 +1,147 @@
-"""A flood of authorization requests of clients whose addresses lead nowhere, from a process of its own with the stranger they lead to.
+"""A flood of authorization requests, each of another client whose address leads to a stranger, from a process of its own.
 
 ``python -m benches.flood PLAN`` floods a server, where PLAN is JSON, and prints what became of it as JSON.
 """
 
 import asyncio
 import contextlib
-import json
 import os
-import socket
-import struct
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
-from itertools import count, islice
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import count, islice, takewhile
 from pathlib import Path
 from typing import cast
 from urllib.parse import quote
 
+import msgspec
 import uvloop
 
-from benches.load import Figures, Pace, drive, request
+from benches.load import Pace, drive, request
+from benches.stranger import Stranger, address
 
 ROOT = Path(__file__).resolve().parent.parent
-SILENT, RESETS, NOBODY = "accepts and says nothing", "resets", "nobody registered it"
-"""What the host of a client does; the last one is no address, and is there to compare with."""
-HOSTS = 64
-"""Addresses of the stranger: with one alone the limit for a host would be met before the limit for all."""
-PATIENCE = 60.0
-_ASKS = (
+PATIENCE = 300.0
+"""Seconds until a flood must have begun, and again until it must be over."""
+_ASKED = (
     "response_type=code&redirect_uri=https%3A%2F%2Fclient.example.org%2Fcallback&scope=openid&state=s"
     "&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256"
 )
+
+
+class Client(StrEnum):
+    """Whom the requests of a flood are of."""
+
+    SILENT = "silent"
+    """An address whose host takes the connection and never says a word."""
+    RESETS = "resets"
+    """An address whose host resets the connection when it was asked."""
+    UNKNOWN = "unknown"
+    """No address, and nobody registered it: nothing is fetched, which shows what any other flood costs."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """What a flood is made of."""
 
-    port: int
-    host: str
-    """What the client's host does with whoever connects."""
+    client: Client
     requests: int = 0
     """How many; 0: until it is told to end."""
     connections: int = 200
-    """To the server: so many may wait for an answer at once."""
+    """To the server: so many requests may wait for an answer at once."""
     a_second: float = 0.0
+    """Requests that leave in a second; 0: as soon as there is a connection for them."""
     ready: int = 0
-    """Connections to the stranger with which the flood has begun."""
+    """Fetches in flight with which the flood has begun."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a flood."""
+
+    requests: int
+    seconds: float
+    statuses: dict[str, int]
+    fetches: int
+    """Connections to the stranger in all."""
+    most_at_once: int
+    """Connections to the stranger."""
 
 
 @dataclass
 class Flood:
-    """What became of it."""
-
-    requests: int = 0
-    seconds: float = 0.0
-    statuses: dict[str, int] = field(default_factory=dict[str, int])
-    connections: int = 0
-    """From the server to the stranger, in all."""
-    most_at_once: int = 0
-    p50: float = 0.0
-    p99: float = 0.0
-    """Milliseconds until an answer."""
-
-
-class Stranger:
-    """A host that takes connections, counts them and is of no use."""
-
-    def __init__(self, play: str) -> None:
-        """Counts from its first connection on."""
-        self._play = play
-        self._open: set[asyncio.StreamWriter] = set()
-        self.connections = self.most_at_once = 0
-        self.more = asyncio.Condition()
-
-    @property
-    def at_once(self) -> int:
-        """Connections that the other side has not closed, whether we were told of it by now or not."""
-        return sum(_is_established(writer) for writer in self._open)
-
-    async def meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, until the other side leaves, or has asked and gets a reset."""
-        self.connections += 1
-        self._open.add(writer)
-        self.most_at_once = max(self.most_at_once, self.at_once)
-        async with self.more:
-            self.more.notify_all()
-        with contextlib.suppress(OSError):
-            await reader.read(65536 if self._play == RESETS else -1)
-        self._open.discard(writer)
-        if self._play == RESETS:
-            _socket(writer).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        writer.transport.abort()
-
-    @asynccontextmanager
-    async def there(self) -> AsyncGenerator[int]:
-        """Listen at all addresses, on one port."""
-        first = await asyncio.start_server(self.meet, "127.0.1.1", 0)
-        port = int(first.sockets[0].getsockname()[1])
-        others = await asyncio.start_server(self.meet, [f"127.0.1.{number}" for number in range(2, HOSTS + 1)], port)
-        try:
-            yield port
-        finally:
-            first.close()
-            others.close()
-
-
-def _socket(writer: asyncio.StreamWriter) -> socket.socket:
-    return cast("socket.socket", writer.get_extra_info("socket"))
-
-
-def _is_established(writer: asyncio.StreamWriter) -> bool:
-    """As the kernel has it: the first byte of ``tcp_info`` (tcp(7))."""
-    return _socket(writer).getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == b"\x01"
-
-
-def asking(host: str, port: int) -> Iterator[bytes]:
-    """Authorization requests, each of another client."""
-    start = int.from_bytes(os.urandom(4))
-    for number in count(start):
-        url = f"http://127.0.1.{number % HOSTS + 1}:{port}/{number}.json"
-        client_id = quote(url, safe="") if host != NOBODY else f"cc_c_{number:022d}"
-        yield request("GET", f"/authorize?client_id={client_id}&{_ASKS}")
-
-
-async def flood(plan: Plan) -> Flood:
-    """Send what is planned."""
-    stranger, told = Stranger(plan.host), asyncio.Event()
-    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), told.set)
-    async with stranger.there() as port:
-        asks = asking(plan.host, port)
-        every = islice(asks, plan.requests) if plan.requests else until(told, asks)
-        sending = asyncio.create_task(
-            drive(
-                plan.port, every, seconds=PATIENCE * 10, expected=503, connections=plan.connections, pace=Pace(plan.a_second)
-            )
-        )
-        async with stranger.more:
-            await stranger.more.wait_for(lambda: stranger.at_once >= plan.ready)
-        print("ready", flush=True)
-        figures = await sending
-    return told_of(figures, stranger)
-
-
-def until(told: asyncio.Event, asks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same, until somebody says that it is enough."""
-    for ask in asks:
-        if told.is_set():
-            return
-        yield ask
-
-
-def told_of(figures: Figures, stranger: Stranger) -> Flood:
-    """The whole of it."""
-    statuses = {str(status): number for status, number in sorted(figures.statuses.items())}
-    return Flood(
-        figures.done, figures.seconds, statuses, stranger.connections, stranger.most_at_once, figures.quantile(0.5), figures.quantile(0.99)
-    )
-
-
-class Flooding:
     """A flood that is going on in another process."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        """Its output is all that is left of it in the end."""
-        self._process = process
-        self._last: asyncio.Task[bytes] | None = None
-
-    async def begun(self) -> None:
-        """Wait until it has begun. Raises `TimeoutError`."""
-        await self._line()
-        self._last = asyncio.create_task(self._line())
+    _input: asyncio.StreamWriter
+    _last: asyncio.Task[bytes]
+    """The line with what became of it."""
 
     @property
     def over(self) -> bool:
         """Whether all of it was sent and answered."""
-        return self._last is not None and self._last.done()
+        return self._last.done()
 
-    async def end(self) -> Flood:
-        """Say that it is enough, wait for the answers that are due, and hear what became of it."""
-        assert self._process.stdin is not None
-        assert self._last is not None
-        self._process.stdin.close()
-        return Flood(**json.loads(await self._last))
-
-    async def _line(self) -> bytes:
-        assert self._process.stdout is not None
+    async def end(self) -> Outcome:
+        """Say that it is enough, wait for the answers that are due, and hear what became of it. Raises `TimeoutError`."""
+        self._input.close()
         async with asyncio.timeout(PATIENCE):
-            return await self._process.stdout.readline()
+            return msgspec.json.decode(await self._last, type=Outcome)
 
 
 @asynccontextmanager
-async def flooding(plan: Plan) -> AsyncGenerator[Flooding]:
-    """A flood that has begun, from the same core as the caller's."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benches.flood", json.dumps(asdict(plan)), stdin=PIPE, stdout=PIPE, cwd=ROOT
-    )
+async def flooding(port: int, plan: Plan) -> AsyncGenerator[Flood]:
+    """A flood of the server on this port, from the caller's core; it has begun. Raises `TimeoutError`."""
+    command = [sys.executable, "-m", "benches.flood", str(port), msgspec.json.encode(plan)]
+    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, cwd=ROOT)
+    printed = cast("asyncio.StreamReader", process.stdout)
     try:
-        made = Flooding(process)
-        await made.begun()
-        yield made
+        async with asyncio.timeout(PATIENCE):
+            await printed.readline()
+        last = asyncio.create_task(printed.readline())
+        yield Flood(cast("asyncio.StreamWriter", process.stdin), last)
+        last.cancel()
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
 
 
-async def main() -> None:
-    """Flood, and say what became of it."""
-    print(json.dumps(asdict(await flood(Plan(**json.loads(sys.argv[1]))))))
+# ── In the process ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def asking(client: Client, port: int) -> Iterator[bytes]:
+    """Authorization requests, none of a client that was in one before; ``port`` is the stranger's."""
+    for number in count(int.from_bytes(os.urandom(4))):
+        there = quote(f"http://{address(number)}:{port}/{number}.json", safe="")
+        client_id = f"nobody-{number}" if client is Client.UNKNOWN else there
+        yield request("GET", f"/authorize?client_id={client_id}&{_ASKED}")
+
+
+async def pour(port: int, plan: Plan) -> Outcome:
+    """Send what is planned; the end of our input says that it is enough."""
+    stranger, enough = Stranger(silent=plan.client is Client.SILENT), asyncio.Event()
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), enough.set)
+    async with stranger.there() as there:
+        asks = asking(plan.client, there)
+        wanted = islice(asks, plan.requests) if plan.requests else takewhile(lambda _: not enough.is_set(), asks)
+        sending = drive(port, wanted, seconds=PATIENCE, expected=400, connections=plan.connections, pace=Pace(plan.a_second))
+        sent = asyncio.create_task(sending)
+        async with stranger.more:
+            await stranger.more.wait_for(lambda: stranger.at_once >= plan.ready)
+        print("begun", flush=True)
+        figures = await sent
+    statuses = {str(status): number for status, number in sorted(figures.statuses.items())}
+    return Outcome(figures.done, figures.seconds, statuses, stranger.connections, stranger.most_at_once)
+
+
+def main() -> None:
+    """Flood, and print what became of it."""
+    outcome = uvloop.run(pour(int(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=Plan)))
+    print(msgspec.json.encode(outcome).decode())
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    main()

@@ -26,6 +26,8 @@ class Strangers:
     asked: list[str] = field(default_factory=list[str])
     """Addresses in the order in which they were asked for."""
     forgotten: list[str] = field(default_factory=list[str])
+    trusted: list[str] = field(default_factory=list[str])
+    """Where keys were that somebody proved themselves by."""
     _kept: dict[str, Fetched] = field(default_factory=dict[str, Fetched])
 
     def serve(self, url: str, body: bytes, **headers: str) -> None:
@@ -54,6 +56,15 @@ class Strangers:
         if there is None or there.at < newer_than or there.at + 300 <= self.now():
             there = self._kept[url] = await self.get(url, purpose)
         return there
+
+    def fresh(self, url: str, purpose: Purpose, *, newer_than: int = 0) -> bool:
+        """See `Fetcher.fresh`."""
+        there = self._kept.get(url)
+        return there is not None and there.at >= newer_than and there.at + 300 > self.now()
+
+    def proven(self, url: str, purpose: Purpose) -> None:
+        """See `Fetcher.proven`."""
+        self.trusted.append(url)
 
     def forget(self, url: str) -> None:
         """See `Fetcher.forget`."""

@@ -1,7 +1,8 @@
 """Measures this server beside a floor program and the in-memory MCP SDK server: ``script/bench --quick``.
 
 Every server runs alone on the first core, the load on the second; rounds alternate, medians are printed. Figures of one
-run may be compared with each other, never with another machine's.
+run may be compared with each other, never with another machine's. ``script/bench --flood`` measures what others feel of a flood
+of requests whose clients are addresses of hosts that never answer.
 """
 
 import argparse
@@ -18,15 +19,18 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import count, cycle, takewhile
 from pathlib import Path
 from typing import cast
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from benches.load import Figures, drive, request
+from benches import siege
+from benches.flood import PATIENCE, Client, Outcome, Plan, flooding
+from benches.load import Figures, Pace, Reply, drive, request
 from benches.person import Person
+from benches.siege import LOGINS, TURN, Measured, Siege, sieges
 
 ROOT = Path(__file__).resolve().parent.parent
 JSON = ("Content-Type", "application/json")
@@ -129,10 +133,11 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(peer: Peer, folder: Path) -> Generator[int]:
+def running(peer: Peer, folder: Path, settings: Mapping[str, str] | None = None) -> Generator[int]:
     """The peer on the first core until the block ends; its memory is read at the end."""
     port = free_port()
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "CALLING_CARD_REGISTRATION_RATE": "0"}
+    ours = {f"CALLING_CARD_{name}": value for name, value in {"REGISTRATION_RATE": "0", **(settings or {})}.items()}
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", **ours}
     command = peer.command(port, folder)
     cores = sorted(os.sched_getaffinity(0))
     with (folder / "log").open("wb") as log:
@@ -227,21 +232,26 @@ class Round:
 
     def _flow(self, name: str) -> tuple[Iterator[bytes], int]:
         card = self._flow_card()
-        proof = {"client_id": card["client_id"], "client_secret": card["client_secret"]}
         if name == FLOW[0]:
             cookie = [("Cookie", self._cookie(card))] if self.ours else []
             asks = (asked_with(card, f"{'po'[number % 2]}{number}") for number in range(FLOW_CODES))
             return iter([request("GET", f"/authorize?{ask}", b"", cookie) for ask in asks]), 302 if "SDK" in self.peer.name else 303
         if name == FLOW[3]:
-            bodies = [{"grant_type": "refresh_token", "refresh_token": token} for token in self.refresh]
-        else:
-            letter = "o" if "ID token" in name else "p"
-            marked = {"id_token": "1"} if letter == "o" and not self.ours else {}
-            bodies = [
-                {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK, "code_verifier": verifier(state), **marked}
-                for code, state in self.codes[letter]
-            ]
-        return iter([request("POST", "/token", urlencode({**proof, **body}).encode(), [FORM]) for body in bodies]), 200
+            return iter([self._granted({"grant_type": "refresh_token", "refresh_token": token}) for token in self.refresh]), 200
+        letter = "o" if "ID token" in name else "p"
+        marked = {"id_token": "1"} if letter == "o" and not self.ours else {}
+        return iter([self._redemption(code, state, marked) for code, state in self.codes[letter]]), 200
+
+    def _redemption(self, code: str, state: str, marked: Mapping[str, str] | None = None) -> bytes:
+        """A code for tokens."""
+        body = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK, "code_verifier": verifier(state)}
+        return self._granted({**body, **(marked or {})})
+
+    def _granted(self, body: Mapping[str, str]) -> bytes:
+        """A request at the token endpoint of the client of the flow."""
+        card = self._flow_card()
+        proof = {"client_id": card["client_id"], "client_secret": card["client_secret"]}
+        return request("POST", "/token", urlencode({**proof, **body}).encode(), [FORM])
 
     def _flow_card(self) -> dict[str, str]:
         """The client of the flow."""
@@ -253,11 +263,12 @@ class Round:
 
     def _cookie(self, card: dict[str, str]) -> str:
         """Of a person who said yes to both kinds of request."""
-        made = _command(self.folder, "user", "add", "alice")
-        person = Person(self.port, "alice", made["password"])
-        for letter in SCOPES:
-            person.allow(asked_with(card, letter))
-        return person.cookie
+        if not hasattr(self, "_alice"):
+            made = _command(self.folder, "user", "add", "alice")
+            self._alice = Person(self.port, "alice", made["password"])
+            for letter in SCOPES:
+                self._alice.allow(asked_with(card, letter))
+        return self._alice.cookie
 
     def _tokens(self, name: str) -> tuple[Iterator[bytes], int]:
         if not self.ours:
@@ -299,6 +310,42 @@ class Round:
         return self._works
 
 
+class Besieged(Round):
+    """Our server, measured while it is flooded and while it is not."""
+
+    async def stand(self, siege: Siege) -> None:
+        """Every phase once, after the first fetch of all, which loads what fetches need."""
+        async with flooding(self.port, Plan(Client.RESETS, 1, connections=1)) as first:
+            await first.end()
+        for phase in siege.phases:
+            siege.note(phase, *await self._phase(siege.measured, phase.plan))
+
+    async def _phase(self, measured: Measured, plan: Plan | None) -> tuple[Figures, Outcome | None]:
+        """As long as a flood has an end, and else for long enough."""
+        seconds = max(self.seconds, TURN)
+        if plan is None:
+            return await self._measured(measured, seconds, lambda: True), None
+        async with flooding(self.port, plan) as flood:
+            if plan.requests:
+                return await self._measured(measured, PATIENCE, lambda: not flood.over), await flood.end()
+            return await self._measured(measured, seconds, lambda: True), await flood.end()
+
+    async def _measured(self, measured: Measured, seconds: float, going: Callable[[], bool]) -> Figures:
+        if measured is Measured.TOKENS:
+            requests, expected = self._tokens("client_credentials, opaque")
+            return await drive(self.port, takewhile(lambda _: going(), requests), seconds=seconds, expected=expected)
+        card = self._flow_card()
+        cookie = [("Cookie", self._cookie(card))]
+        asks = (request("GET", f"/authorize?{asked_with(card, f'p{number}')}", b"", cookie) for number in count())
+        pace = Pace(LOGINS, self._redeemed)
+        return await drive(self.port, takewhile(lambda _: going(), asks), seconds=seconds, expected=200, pace=pace)
+
+    def _redeemed(self, reply: Reply) -> bytes | None:
+        """The second half of a login."""
+        said = parse_qs(urlsplit(reply.place).query)
+        return self._redemption(said["code"][0], said["state"][0]) if "code" in said else None
+
+
 def verifier(state: str) -> str:
     """Another one for each request."""
     return hashlib.sha256(state.encode()).hexdigest()
@@ -337,31 +384,64 @@ def report(peers: list[Peer]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Parse the arguments, run the rounds, print the table."""
-    parser = argparse.ArgumentParser(prog="script/bench", description="Measures this server beside others on this machine.")
-    parser.add_argument("--quick", action="store_true", help="one round of one second per workload, about a minute")
-    parser.add_argument("--rounds", type=int, default=3, help="alternating rounds (default 3)")
-    parser.add_argument("--seconds", type=float, default=3.0, help="seconds per workload (default 3)")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    chosen = parser.parse_args()
-    rounds, seconds = (1, 1.0) if chosen.quick else (chosen.rounds, chosen.seconds)
-    cores = sorted(os.sched_getaffinity(0))
+def compared(rounds: int, seconds: float) -> list[Peer]:
+    """All servers on all workloads."""
     peers = [Peer(name, command, workloads) for name, command, workloads in PEERS]
     for number in range(rounds):
         for peer in peers:
             print(f"round {number + 1} of {rounds}: {peer.name}", file=sys.stderr)
-            with tempfile.TemporaryDirectory() as made:
-                folder = Path(made)
-                folder.chmod(0o700)
-                with running(peer, folder) as port:
-                    os.sched_setaffinity(0, {cores[-1]})
-                    asyncio.run(Round(peer, port, folder, seconds).run())
-                    os.sched_setaffinity(0, set(cores))
+            with alone(peer, {}) as (port, folder):
+                asyncio.run(Round(peer, port, folder, seconds).run())
+    return peers
+
+
+def besieged(rounds: int, seconds: float, requests: int) -> Sequence[Siege]:
+    """Our server in every siege."""
+    found = sieges(requests)
+    for number in range(rounds):
+        for one in found:
+            print(f"round {number + 1} of {rounds}: {one.name}", file=sys.stderr)
+            peer = Peer("calling-card", ours, ALL)
+            with alone(peer, one.settings) as (port, folder):
+                asyncio.run(Besieged(peer, port, folder, seconds).stand(one))
+    return found
+
+
+@contextlib.contextmanager
+def alone(peer: Peer, settings: Mapping[str, str]) -> Generator[tuple[int, Path]]:
+    """The peer on the first core and we on the last: port and folder."""
+    cores = sorted(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        folder.chmod(0o700)
+        with running(peer, folder, settings) as port:
+            os.sched_setaffinity(0, {cores[-1]})
+            yield port, folder
+            os.sched_setaffinity(0, set(cores))
+
+
+def main() -> None:
+    """Parse the arguments, run the rounds, print the tables."""
+    parser = argparse.ArgumentParser(prog="script/bench", description="Measures this server beside others on this machine.")
+    parser.add_argument("--quick", action="store_true", help="one round of one second per workload, about a minute")
+    parser.add_argument("--rounds", type=int, default=3, help="alternating rounds (default 3)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="seconds per workload (default 3)")
+    parser.add_argument("--flood", type=int, nargs="?", const=10_000, metavar="REQUESTS", help=FLOODED)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    chosen = parser.parse_args()
+    rounds, seconds = (1, 1.0) if chosen.quick else (chosen.rounds, chosen.seconds)
+    if chosen.flood:
+        found = besieged(rounds, seconds, chosen.flood)
+        print(json.dumps([siege.as_json(one) for one in found]) if chosen.json else "\n\n".join(map(siege.report, found)))
+        return
+    peers = compared(rounds, seconds)
     if chosen.json:
         print(json.dumps({peer.name: {name: [run.rate for run in runs] for name, runs in peer.figures.items()} for peer in peers}))
     else:
         print(report(peers))
+
+
+FLOODED = "what others feel of so many requests whose clients nobody can reach (default 10000; --quick suits 1000)"
 
 
 if __name__ == "__main__":

@@ -556,6 +556,14 @@ class Fetcher(Protocol):
         """
         ...
 
+    def fresh(self, url: str, purpose: Purpose, *, newer_than: int = 0) -> bool:
+        """Whether `kept` would answer from memory, without going out."""
+        ...
+
+    def proven(self, url: str, purpose: Purpose) -> None:
+        """Somebody proved by what is there who they are: of all that is remembered it is let go of last."""
+        ...
+
     def forget(self, url: str) -> None:
         """Drop what is remembered of an address, failures too."""
         ...
@@ -634,6 +642,10 @@ class Ports:
         """Whether a software statement, or that there is none, has to be looked at (R-72, R-73)."""
         taken = self.settings.software_statements
         return bool(self.issuers) and (taken == "required" or (taken == "optional" and statement is not None))
+
+    def wait_to_fetch(self, url: str, purpose: Purpose, source: str, newer_than: int = 0) -> int:
+        """Seconds until this network may have this fetched; 0: now, or nothing would go out (D-36)."""
+        return 0 if self.fetcher.fresh(url, purpose, newer_than=newer_than) else self.fetches.take(source)
 
     @property
     def place(self) -> Place:

@@ -124,6 +124,7 @@ def customs(settings: Settings) -> Customs:
         atproto="atproto" in settings.client_dialects,
         query=settings.client_id_query,
         bare_host=settings.client_id_bare_host,
+        hosting=settings.client_documents,
         longest=settings.client_id_length,
         only_443=settings.fetch_ports == "443",
         loopback=settings.fetch_loopback or settings.dev,

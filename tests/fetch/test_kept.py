@@ -40,7 +40,7 @@ async def test_what_must_not_be_stored_is_not(lab: Lab) -> None:
         await fetcher.kept(URL, SECTOR)
 
         assert host.connections == 2
-        assert fetcher._answers._known == {}
+        assert fetcher._shelf(SECTOR)._known == {}
 
 
 @meets("R-48", "X-41")
@@ -189,15 +189,57 @@ async def test_what_is_kept_is_bounded_in_number_and_in_bytes(monkeypatch: pytes
     some = memory.Answers(0)
 
     for number in range(5):
-        some.keep(str(number), KEY_SET, Fetched(200, b"x", NOW))
-    assert [url for url, _ in some._known] == ["2", "3", "4"]
-    some.of("2", KEY_SET)
-    some.keep("large", KEY_SET, Fetched(200, b"x" * 7000, NOW))
-    assert [url for url, _ in some._known] == ["2", "large"]
-    some.keep("too large", KEY_SET, Fetched(200, b"x" * 10_000, NOW))
-    assert [url for url, _ in some._known] == ["2", "large"]
-    some.keep("2", KEY_SET, Fetched(200, b"x", NOW))
+        some.keep(str(number), Fetched(200, b"x", NOW))
+    assert list(some._known) == ["2", "3", "4"]
+    some.of("2")
+    some.keep("large", Fetched(200, b"x" * 7000, NOW))
+    assert list(some._known) == ["2", "large"]
+    some.keep("too large", Fetched(200, b"x" * 10_000, NOW))
+    assert list(some._known) == ["2", "large"]
+    some.keep("2", Fetched(200, b"x", NOW))
     assert some._size == sum(kept.size for kept in some._known.values())
-    some.forget("2")
-    some.drop("large", KEY_SET)
+    some.drop("2")
+    some.drop("large")
     assert (some._known, some._size) == ({}, 0)
+
+
+@meets("X-41")
+def test_what_somebody_proved_themselves_by_is_let_go_of_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "ANSWERS", 3)
+    some = memory.Answers(0)
+    some.keep("proven", Fetched(200, b"x", NOW))
+    some.prove("proven")
+    some.prove("unknown")
+
+    for number in range(10):
+        some.keep(str(number), Fetched(200, b"x", NOW))
+    some.keep("proven", Fetched(200, b"y", NOW))
+    for number in range(10):
+        some.keep(str(number), Fetched(200, b"x", NOW))
+
+    kept = some.of("proven")
+    assert kept is not None
+    assert kept.fetched.body == b"y"
+    some.keep("other", Fetched(200, b"x", NOW))
+    some.prove("other")
+    for number in range(10):
+        some.keep(str(number), Fetched(200, b"x", NOW))
+    assert some.of("proven") is None
+    assert some.of("other") is not None
+    assert some.of("9") is not None
+    assert some._size == sum(one.size for shelf in (some._known, some._proven) for one in shelf.values())
+
+
+@meets("X-41")
+async def test_pictures_do_not_push_keys_out(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "ANSWERS", 1)
+    async with lab.host(says(200, FIRST)) as host:
+        fetcher = lab.fetcher()
+        await body(fetcher)
+        assert fetcher.fresh(URL, KEY_SET)
+        fetcher.proven(URL, KEY_SET)
+        await fetcher.kept(URL, SECTOR)
+        assert await body(fetcher) == FIRST
+
+        assert host.connections == 2
+        assert not fetcher.fresh(URL, KEY_SET, newer_than=lab.clock.now + 1)

@@ -133,21 +133,37 @@ async def test_there_is_a_limit_for_all_hosts_together(lab: Lab) -> None:
     async with hosting(Host(gate), lab.tls(*hosts)) as host:
         for index, name in enumerate(hosts):
             lab.network.connect(host, name, f"93.184.216.{index + 1}")
-        tasks = start(lab.fetcher(most=16), *[f"https://{name}/" for name in hosts])
-        await asyncio.wait(tasks[16:])
+        fetcher = lab.fetcher(most=16)
+        tasks = start(fetcher, *[f"https://{name}/" for name in hosts[:14]])
+        others = [asyncio.create_task(fetcher.get(f"https://{name}/", KEY_SET)) for name in hosts[14:]]
         for _ in range(16):
             await gate.came.acquire()
+        await asyncio.wait([*tasks[12:], *others[4:]])
 
         assert host.most_at_once == 16
         gate.open.set()
-        assert await ends(tasks) == {None: 16, Why.BUSY: 4}
+        assert await ends([*tasks, *others]) == {None: 16, Why.BUSY: 4}
+
+
+@meets("D-36", "X-09")
+async def test_one_purpose_leaves_places_for_the_others(lab: Lab) -> None:
+    gate, hosts = Gate(), [f"h{number}.example" for number in range(20)]
+    async with hosting(Host(gate), lab.tls(*hosts)) as host:
+        for index, name in enumerate(hosts):
+            lab.network.connect(host, name, f"93.184.216.{index + 1}")
+        tasks = start(lab.fetcher(most=16), *[f"https://{name}/" for name in hosts])
+        await asyncio.wait(tasks[12:])
+
+        assert host.most_at_once == 12
+        gate.open.set()
+        assert await ends(tasks) == {None: 12, Why.BUSY: 8}
 
 
 @meets("D-36")
 async def test_a_crowd_at_one_host_takes_no_place_of_another(lab: Lab) -> None:
     gate = Gate()
     async with lab.host(gate), lab.host(says(), "other.example", "93.184.216.35"):
-        fetcher = lab.fetcher(most=3)
+        fetcher = lab.fetcher(most=4)
         crowd = start(fetcher, *[f"{URL}?{number}" for number in range(8)])
         await gate.came.acquire()
         await gate.came.acquire()
@@ -161,7 +177,7 @@ async def test_who_finds_no_place_waits_a_moment_for_one() -> None:
     some, order = Places(1, 1, patience=60), list[int]()
 
     async def stay(number: int) -> None:
-        async with some.taken("a.example"):
+        async with some.taken("a.example", "keys"):
             order.append(number)
             await asyncio.sleep(0)
 
@@ -188,12 +204,12 @@ async def test_what_was_too_much_is_not_remembered_as_a_failure(lab: Lab) -> Non
 async def test_places_are_given_back_and_leave_nothing_behind() -> None:
     some = Places(1, 1, patience=0)
     for _ in range(3):
-        async with some.taken("a.example"):
+        async with some.taken("a.example", "keys"):
             with pytest.raises(Unfetched):
-                async with some.taken("a.example"):
+                async with some.taken("a.example", "keys"):
                     raise AssertionError
             with pytest.raises(Unfetched):
-                async with some.taken("b.example"):
+                async with some.taken("b.example", "keys"):
                     raise AssertionError
 
     assert (some._hosts, some._users, some._waiting) == ({}, {}, 0)
@@ -204,10 +220,10 @@ async def test_only_so_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     some = Places(2, 1, patience=5)
 
     async def wait() -> None:
-        async with some.taken("a.example"):
+        async with some.taken("a.example", "keys"):
             pass
 
-    async with some.taken("a.example"):
+    async with some.taken("a.example", "keys"):
         waiting = [asyncio.create_task(wait()) for _ in range(2)]
         await asyncio.sleep(0)
         with pytest.raises(Unfetched) as no:
@@ -220,7 +236,7 @@ async def test_what_goes_wrong_inside_a_place_is_told_as_it_is() -> None:
     some = Places(1, 1)
 
     with pytest.raises(TimeoutError):
-        async with some.taken("a.example"):
+        async with some.taken("a.example", "keys"):
             raise TimeoutError
 
     assert some._hosts == {}

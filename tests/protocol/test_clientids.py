@@ -12,6 +12,7 @@ from tests.ledger import meets
 ISSUER = "https://as.example"
 CUSTOMS = Customs(ISSUER)
 URL = "https://app.example/oauth/client.json"
+ID = "A" * 22
 
 
 @meets("D-01")
@@ -72,8 +73,29 @@ def test_the_well_known_place_may_come_before_the_path_too() -> None:
 @meets("D-52")
 def test_a_document_of_our_own_is_read_without_a_fetch() -> None:
     for issuer in (ISSUER, "http://127.0.0.1:8000"):
-        url = f"{issuer}/client-documents/abc"
-        assert name(url, Customs(issuer)) == Named(Route.CIMD, url, (), host_in(url), "abc")
+        url = f"{issuer}/client-documents/{ID}"
+        assert name(url, Customs(issuer)) == Named(Route.CIMD, url, (), host_in(url), ID)
+
+
+@meets("D-52", "D-53")
+@pytest.mark.parametrize(
+    "id, customs",
+    [
+        ("", CUSTOMS),
+        ("abc", CUSTOMS),
+        ("A" * 23, CUSTOMS),
+        ("../" + "A" * 19, CUSTOMS),
+        ("A" * 22 + "?x", CUSTOMS),
+        ("A" * 22, replace(CUSTOMS, hosting=False)),
+        ("A" * 22, replace(CUSTOMS, denied=("as.example",))),
+        ("A" * 22, replace(CUSTOMS, allowed=("app.example",))),
+    ],
+)
+def test_no_other_path_of_ours_is_a_document(id: str, customs: Customs) -> None:
+    with pytest.raises(Refusal) as refused:
+        name(f"{ISSUER}/client-documents/{id}", customs)
+
+    assert refused.value.no is No.UNKNOWN_CLIENT
 
 
 def test_a_hosted_document_is_none_that_is_discovered() -> None:

@@ -8,8 +8,9 @@ import pytest
 from calling_card.protocol.clients import Route, State, client_key
 from calling_card.protocol.events import Event
 from calling_card.protocol.fetching import Why
+from calling_card.store.budget import GcraBudget
 from calling_card.usecases.clients import Known, read_now, recheck
-from tests.addresses import URL, asked, no, publish, the_client, told, visitor
+from tests.addresses import URL, asked, discoverable, no, publish, the_client, told, visitor
 from tests.ledger import meets
 from tests.visitor import Browser, Page, answer_of, exchange, refresh, tokens
 from tests.world import CALLBACK, World, world
@@ -280,7 +281,7 @@ async def test_a_client_that_registered_has_no_document_to_be_read_again(server:
     row = await server.row(await server.register())
     known = Known(row, {})
 
-    assert await recheck(server.ports, known) is known
+    assert await recheck(server.ports, known, "203.0.113.5") is known
     assert server.strangers.asked == []
 
 
@@ -305,3 +306,158 @@ async def test_a_url_client_has_nothing_to_manage(server: World) -> None:
     for method in ("GET", "PUT", "DELETE"):
         reply = await server.call(method, "/register/" + URL.replace("/", "%2F"), b"{}", {"content-type": "application/json"})
         assert reply.status == 401, method
+
+
+# ── What an attacker would try ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@meets("D-24", "D-35", "C-30", "X-48")
+@pytest.mark.parametrize("endpoint", ["/token", "/revoke"])
+async def test_a_code_of_another_says_nothing_about_how_a_client_proves_itself(server: World, endpoint: str) -> None:
+    card = publish(server)
+    await visitor(server)
+    stolen = (await tokens(server, card))["refresh_token"]
+    mallory = await visitor(server, "mallory")
+    spent = (answer_of(await mallory.decide(await mallory.sign_in(await mallory.authorize(card), "mallory"))))["code"]
+    server.clock.forward(301)
+    publish(server, token_endpoint_auth_method="private_key_jwt", jwks_uri="https://app.example/k")
+    await Browser(server).authorize(card)
+
+    for grant_type in ("refresh_token", "authorization_code", ""):
+        about = {"grant_type": grant_type, "refresh_token": stolen, "token": stolen, "code": spent, "client_id": URL}
+        reply = await server.post_form(endpoint, {name: value for name, value in about.items() if value})
+
+        assert reply.status != 200, grant_type
+    assert (await refresh(server, card, stolen)).no == (401, "invalid_client")
+
+
+@meets("D-60")
+@pytest.mark.parametrize("why", [Why.UNREACHABLE, Why.BUSY, Why.SLOW, Why.MEDIA])
+async def test_one_404_and_another_failure_a_day_later_end_nothing(server: World, why: Why) -> None:
+    card = publish(server)
+    await visitor(server)
+    token = (await tokens(server, card))["refresh_token"]
+    server.strangers.fail(URL, Why.GONE)
+    server.clock.forward(DAY)
+    token = (await refresh(server, card, token)).json["refresh_token"]
+
+    server.strangers.fail(URL, why)
+    server.clock.forward(DAY)
+    reply = await refresh(server, card, token)
+
+    assert reply.status == 200
+
+
+@meets("D-60")
+async def test_a_document_that_is_back_is_found_at_the_next_refresh(server: World) -> None:
+    card = publish(server)
+    await visitor(server)
+    token = (await tokens(server, card))["refresh_token"]
+    server.strangers.fail(URL, Why.GONE)
+    server.clock.forward(DAY)
+    token = (await refresh(server, card, token)).json["refresh_token"]
+    server.clock.forward(DAY)
+    assert (await refresh(server, card, token)).no == (401, "invalid_client")
+
+    publish(server)
+    server.clock.forward(60)
+
+    assert (await refresh(server, card, token)).status == 200
+
+
+@meets("D-60", "D-36")
+async def test_a_refresh_without_a_budget_for_reading_goes_on_without(server: World) -> None:
+    card = publish(server)
+    await visitor(server)
+    token = (await tokens(server, card))["refresh_token"]
+    object.__setattr__(server.ports, "fetches", GcraBudget(1, 1, lambda: 0.0))
+    server.ports.fetches.take("198.51.100.7")
+
+    server.clock.forward(DAY)
+
+    assert (await refresh(server, card, token)).status == 200
+    assert server.strangers.asked == [URL]
+
+
+@meets("D-66")
+async def test_a_client_that_wanted_to_be_known_until_now_cannot_refresh(server: World) -> None:
+    card = publish(server, client_id_expires_at=server.clock.now + 100)
+    await visitor(server)
+    token = (await tokens(server, card))["refresh_token"]
+
+    server.clock.forward(101)
+
+    assert (await refresh(server, card, token)).no == (401, "invalid_client")
+
+
+@meets("D-34", "A-33")
+async def test_a_remembered_yes_does_not_cover_a_new_grant_type(server: World) -> None:
+    card = publish(server, grant_types=["authorization_code"])
+    browser = await visitor(server)
+    await browser.decide(await asked(browser, card), remember="yes")
+    assert (await browser.authorize(card)).status == 303
+
+    server.clock.forward(301)
+    publish(server, grant_types=["authorization_code", "refresh_token"])
+
+    assert "changed" in told(await browser.authorize(card))
+
+
+@meets("D-46")
+@pytest.mark.parametrize("first", [Why.GONE, Why.MEDIA, None])
+async def test_what_its_owner_took_back_does_not_stand_in_later(server: World, first: Why | None) -> None:
+    card = publish(server)
+    await Browser(server).authorize(card)
+    server.clock.forward(301)
+    if first is None:
+        publish(server, client_secret="x")
+    else:
+        server.strangers.fail(URL, first)
+    assert (await no(server, URL))[0] == 400
+
+    server.strangers.fail(URL, Why.UNREACHABLE)
+
+    assert await no(server, URL) == (400, "invalid_client")
+
+
+@meets("D-26")
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_private_key_in_a_document_is_told(server: World, known: bool) -> None:
+    if known:
+        publish(server)
+        await Browser(server).authorize({"client_id": URL})
+        server.clock.forward(301)
+    publish(server, jwks={"keys": [{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "d": "AA"}]})
+
+    assert await no(server, URL) == (400, "invalid_client_metadata")
+    assert len(await server.told("key_leaked")) == 1
+
+
+@meets("D-34", "D-35")
+async def test_bytes_that_make_the_same_card_make_no_new_version(server: World) -> None:
+    card = publish(server, headers={"cache_control": "no-store"})
+    browser = await visitor(server)
+    answer = answer_of(await browser.decide(await asked(browser, card)))
+
+    for number in range(25):
+        publish(server, headers={"cache_control": "no-store"}, unheard_of=number)
+        await Browser(server).authorize(card)
+
+    assert [version.number for version in await server.ports.store.versions(client_key(Route.CIMD, URL))] == [1]
+    assert (await exchange(server, card, answer["code"])).status == 200
+
+
+@meets("S4-41", "D-13", "D-59")
+async def test_an_access_token_given_back_says_on_which_way_its_client_came(server: World) -> None:
+    host = "https://client.example.org/app"
+    card = discoverable(server, host, redirect_uris=[CALLBACK])
+    publish(server, host)
+    await Browser(server).authorize({"client_id": host})
+    browser = await visitor(server)
+    answer = answer_of(await browser.decide(await asked(browser, card, client_discovery="true")))
+    given = (await exchange(server, card, answer["code"])).json
+
+    back = await server.post_form("/revoke", {"client_id": host, "token": given["access_token"]})
+    who = await server.call("GET", "/userinfo", b"", {"authorization": f"Bearer {given['access_token']}"})
+
+    assert (back.status, who.status) == (200, 401)

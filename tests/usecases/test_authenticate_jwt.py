@@ -17,6 +17,7 @@ from calling_card.protocol.clients import State
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.fetching import Fetched, Purpose, Why
 from calling_card.protocol.ground import ASSERTION_ALGS
+from calling_card.store.budget import GcraBudget
 from calling_card.usecases.authenticate import Presented, authenticate
 from calling_card.usecases.clients import ATTEMPTS, Known
 from calling_card.usecases.introspect import Asked, introspect
@@ -488,7 +489,7 @@ async def test_a_key_that_is_taken_out_of_the_set_signs_until_the_set_is_read_ag
 
 
 @meets("X-41", "R-48")
-@pytest.mark.parametrize("why", list(Why))
+@pytest.mark.parametrize("why", [why for why in Why if why is not Why.BUSY])
 async def test_keys_that_cannot_be_fetched_let_nobody_in(server: World, why: Why) -> None:
     card = await publishing(server)
     server.strangers.fail(SET, why)
@@ -806,3 +807,33 @@ async def test_no_other_jwt_of_ours_or_theirs_is_an_assertion(server: World) -> 
     assert [name for name, text in theirs.items() if await let_in(server, text)] == []
     with pytest.raises(Unfit):
         read(tokens.get("refresh_token", "x"))
+
+
+# ── Overload is told as overload ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@meets("D-47", "X-41", "H-14")
+async def test_a_client_whose_keys_cannot_be_read_for_overload_is_told_to_come_again(server: World) -> None:
+    card = await publishing(server)
+    server.strangers.fail(SET, Why.BUSY)
+
+    found = await tried(server, proof(server, card, holder()))
+
+    assert isinstance(found, Refusal)
+    assert (found.no, found.retry_after) == (No.UNAVAILABLE, 5)
+
+
+@meets("D-36", "X-09")
+async def test_one_network_has_only_so_many_key_sets_read_and_those_that_are_here_cost_nothing(server: World) -> None:
+    cards = [await publishing(server) for _ in range(3)]
+    object.__setattr__(server.ports, "fetches", GcraBudget(1, 1, lambda: 0.0))
+
+    first = [await tried(server, proof(server, card, holder())) for card in cards]
+    server.clock.forward(3600)
+    later = await tried(server, proof(server, cards[0], holder()))
+
+    assert all(isinstance(one, Known) for one in first)
+    assert isinstance(later, Refusal)
+    assert (later.no, later.retry_after) == (No.UNAVAILABLE, 61)
+    assert server.strangers.asked == [SET]
+    assert server.strangers.trusted == [SET] * 3

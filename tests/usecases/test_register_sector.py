@@ -9,6 +9,7 @@ import pytest
 from calling_card.protocol.clients import Card
 from calling_card.protocol.fetching import Why
 from calling_card.protocol.rules import sector_problem, sector_to_check
+from calling_card.store.budget import GcraBudget
 from tests.ledger import meets
 from tests.world import CALLBACK, World, rat, world
 
@@ -225,3 +226,18 @@ def test_what_was_checked_before_is_not_checked_again() -> None:
 
 def test_a_sector_without_redirects_lacks_none() -> None:
     assert sector_problem(b"[]", {"redirect_uris": []}) == ""
+
+
+@meets("D-36", "X-09", "R-49")
+async def test_one_network_has_only_so_many_sectors_read(server: World) -> None:
+    card = await of_the_sector(server)
+    object.__setattr__(server.ports, "fetches", GcraBudget(2, 2, lambda: 0.0))
+    body = {"redirect_uris": [CALLBACK], "sector_identifier_uri": LIST}
+
+    replies = [await server.post_json("/register", body) for _ in range(3)]
+    replaced = await server.replace(card, redirect_uris=[CALLBACK, OTHER])
+
+    assert [reply.status for reply in replies] == [201, 201, 429]
+    assert replies[2].json["error"] == "temporarily_unavailable"
+    assert (replaced.status, replaced.headers["retry-after"]) == (429, "31")
+    assert server.strangers.asked == [LIST, LIST]

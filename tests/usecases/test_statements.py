@@ -12,7 +12,7 @@ import pytest
 from calling_card.protocol.clients import Tier
 from calling_card.protocol.errors import Refusal
 from calling_card.protocol.fetching import Why
-from calling_card.protocol.statements import NOTHING, kept
+from calling_card.protocol.statements import Brought, kept
 from calling_card.settings import BadSettings
 from calling_card.usecases.statements import spend, weigh
 from calling_card.wiring import check
@@ -392,7 +392,7 @@ async def test_of_many_at_once_on_two_nodes_one_comes_in(tmp_path: Path, directo
 
 async def test_what_a_request_has_spent_itself_is_no_obstacle_to_it(tmp_path: Path, directory: Directory) -> None:
     server = await trusting(tmp_path, written(once=True))
-    vouched = await weigh(server.ports, {"software_statement": directory.states()}, NOTHING, "r1")
+    vouched = await weigh(server.ports, {"software_statement": directory.states()}, Brought(), "r1")
     spent: set[bytes] = set()
 
     await spend(server.ports, vouched, spent)

@@ -1,6 +1,7 @@
 """From bytes to a request: bearer tokens, forms, client credentials, networks."""
 
 import base64
+from dataclasses import replace
 
 import pytest
 
@@ -88,9 +89,14 @@ def test_a_form_that_can_be_read_in_two_ways_is_refused(body: bytes, words: str)
         (b"", [basic("c%31:s%2B+x")], Presented("client_secret_basic", "c1", "s+ x", "id")),
         (JWT + b"&client_id=c1", [], Presented("assertion", "c1", request_id="id", assertion="a.b.c")),
         (JWT, [], Presented("assertion", "", request_id="id", assertion="a.b.c")),
-        (b"client_id=c1&code=x", [], Presented("none", "c1", request_id="id", speaks="x")),
-        (JWT + b"&refresh_token=y", [], Presented("assertion", "", request_id="id", assertion="a.b.c", speaks="y")),
-        (b"token=z", [basic("c1:s")], Presented("client_secret_basic", "c1", "s", "id", speaks="z")),
+        (b"client_id=c1&grant_type=authorization_code&code=x", [], Presented("none", "c1", request_id="id", speaks="x")),
+        (
+            JWT + b"&grant_type=refresh_token&refresh_token=y&code=x",
+            [],
+            Presented("assertion", "", request_id="id", assertion="a.b.c", speaks="y"),
+        ),
+        (b"client_id=c1&grant_type=client_credentials&code=x", [], Presented("none", "c1", request_id="id")),
+        (b"client_id=c1&code=x&refresh_token=y&token=z", [], Presented("none", "c1", request_id="id")),
         (b"client_id=c1&client_discovery=true", [], Presented("none", "c1", request_id="id", discovery=True)),
         (b"client_id=c1&client_discovery=false", [], Presented("none", "c1", request_id="id")),
         (b"client_id=c1&client_discovery=", [], Presented("none", "c1", request_id="id")),
@@ -99,7 +105,13 @@ def test_a_form_that_can_be_read_in_two_ways_is_refused(body: bytes, words: str)
 def test_how_a_client_says_who_it_is(body: bytes, headers: list[tuple[str, str]], said: Presented) -> None:
     asked = request(body, *headers)
 
-    assert presented(asked, form(asked)) == said
+    assert presented(asked, form(asked)) == replace(said, source="198.51.100.1")
+
+
+def test_what_is_asked_about_or_given_back_says_whose_it_is() -> None:
+    asked = request(b"client_id=c1&token=z&code=x&grant_type=authorization_code")
+
+    assert presented(asked, form(asked), "revocation").speaks == "z"
 
 
 @pytest.mark.parametrize(

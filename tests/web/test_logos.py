@@ -9,6 +9,7 @@ from PIL import Image
 
 from calling_card.protocol.fetching import Why
 from calling_card.protocol.seals import LINK, LOGO, write
+from calling_card.usecases.operate import suspend
 from calling_card.usecases.people import leave, logos
 from tests.addresses import publish
 from tests.ledger import meets
@@ -32,6 +33,9 @@ def png(colour: str = "teal", side: int = 200) -> bytes:
     made = BytesIO()
     Image.new("RGB", (side, side), colour).save(made, "PNG")
     return made.getvalue()
+
+
+KEY = "A" * 22
 
 
 @pytest.fixture
@@ -165,15 +169,20 @@ async def test_what_is_no_picture_is_not_relayed(server: World, body: bytes) -> 
 async def test_a_picture_that_is_a_page_as_well_is_only_a_picture_then(server: World) -> None:
     server.strangers.serve(AT, png() + b"<script>alert(1)</script>")
 
-    reply = await seen(server, logos_of(server))
+    reply = await seen(server, await logos_of(server))
 
     assert reply.status == 200
     assert b"script" not in reply.body
 
 
-def logos_of(server: World, url: str = AT, since: int = 0) -> str:
+async def logos_of(server: World, url: str = AT, since: int = 0) -> str:
     """The path that a page of ours would name."""
-    return "/logos/" + logos.link(server.ports, url, since)
+    return "/logos/" + await name_of(server, url, since)
+
+
+async def name_of(server: World, url: str = AT, since: int = 0) -> str:
+    card = await person_client(server, logo_uri=url)
+    return logos.link(server.ports, (await server.row(card)).key, url, since)
 
 
 @meets("D-44", "X-71", "X-108")
@@ -181,7 +190,7 @@ def logos_of(server: World, url: str = AT, since: int = 0) -> str:
 async def test_a_picture_that_is_not_fetched_is_none_and_nobody_learns_why(server: World, why: Why) -> None:
     server.strangers.fail(AT, why)
 
-    assert await no_picture(server, logos_of(server))
+    assert await no_picture(server, await logos_of(server))
     line = next(line for line in server.lines if line["event"] == "logo_not_fetched")
     assert (line["why"], line["cause"]) == (why.name, "as the test says")
 
@@ -200,10 +209,10 @@ async def test_registering_a_picture_fetches_nothing(server: World) -> None:
 
 @meets("X-05", "X-108")
 async def test_only_a_link_of_ours_makes_us_fetch(server: World, tmp_path: Path) -> None:
-    ours = logos.link(server.ports, AT, 0)
-    elsewhere = logos.link((await world(tmp_path / "other")).ports, AT, 0)
+    ours = await name_of(server)
+    elsewhere = await name_of(await world(tmp_path / "other"))
     door = leave.link(server.ports, AT)
-    dressed = LOGO.prefix + write(server.ports.keyring, LINK, f"0 {AT}".encode(), bytes(12)).removeprefix(LINK.prefix)
+    dressed = LOGO.prefix + write(server.ports.keyring, LINK, f"{KEY} 0 {AT}".encode(), bytes(12)).removeprefix(LINK.prefix)
     altered = ours[:-5] + ("A" if ours[-5] != "A" else "B") + ours[-4:]
 
     for name in ("", AT, "0 " + AT, ours + "x", ours[:-1], ours + "/x", altered, elsewhere, door, dressed, "../account", "cc_logo_"):
@@ -212,8 +221,25 @@ async def test_only_a_link_of_ours_makes_us_fetch(server: World, tmp_path: Path)
     assert server.strangers.asked == []
 
 
+@meets("X-05")
+async def test_a_link_ends_with_its_client_and_with_its_picture(server: World) -> None:
+    card = await person_client(server, logo_uri=AT, token_endpoint_auth_method="client_secret_basic")
+    name = logos.link(server.ports, (await server.row(card)).key, AT, 0)
+    assert (await seen(server, f"/logos/{name}")).status == 200
+
+    suspended = await person_client(server, logo_uri=AT)
+    held = logos.link(server.ports, (await server.row(suspended)).key, AT, 0)
+    await suspend(server.ports, suspended["client_id"], "tester")
+    assert await no_picture(server, f"/logos/{held}")
+    card = await server.replaced(card, logo_uri=AT + "?new")
+    assert await no_picture(server, f"/logos/{name}")
+    await server.remove(card)
+    assert await no_picture(server, f"/logos/{name}")
+    assert server.strangers.asked == [AT]
+
+
 async def test_a_link_to_a_picture_is_no_door_to_a_page(server: World) -> None:
-    reply = await Browser(server).get("/leave?to=" + logos.link(server.ports, AT, 0))
+    reply = await Browser(server).get("/leave?to=" + await name_of(server))
 
     assert reply.status == 400
     assert AT.encode() not in reply.body
@@ -225,18 +251,24 @@ async def test_one_network_makes_us_fetch_only_so_many_pictures_a_minute(tmp_pat
     server.strangers.serve(AT, png())
     other = Browser(server, source="198.51.100.99")
 
-    statuses = [(await seen(server, logos_of(server))).status for _ in range(3)]
+    paths = [await logos_of(server, f"{AT}?{number}") for number in range(3)]
+    for number in range(3):
+        server.strangers.serve(f"{AT}?{number}", png())
+
+    statuses = [(await seen(server, path)).status for path in paths]
+    again = (await seen(server, paths[0])).status
 
     assert statuses == [200, 200, 404]
-    assert (await seen(server, logos_of(server), other)).status == 200
+    assert again == 200  # it is here already, and costs nothing
+    assert (await seen(server, await logos_of(server), other)).status == 200
     assert server.ports.fetches.take("203.0.113.5") == 0  # documents have a budget of their own
 
 
 async def test_pictures_are_only_looked_at(server: World) -> None:
     for method in ("POST", "PUT", "DELETE"):
-        reply = await server.call(method, logos_of(server))
+        reply = await server.call(method, await logos_of(server))
         assert (reply.status, reply.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
 
-    head = await server.call("HEAD", logos_of(server))
+    head = await server.call("HEAD", await logos_of(server))
     assert (head.status, head.body) == (200, b"")
     assert int(head.headers["content-length"]) > 0

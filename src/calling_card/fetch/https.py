@@ -76,7 +76,7 @@ class HttpsFetcher:
         self._opening = asyncio.Lock()
         self._places = Places(outward.most, outward.most_of_a_host)
         self._failures = Failures(clock)
-        self._answers = Answers(outward.stale_if_error)
+        self._shelves: dict[Purpose, Answers] = {}
         self._flights: dict[Flight, asyncio.Task[Fetched | Unfetched]] = {}
 
     async def get(self, url: str, purpose: Purpose, *, etag: str = "", last_modified: str = "") -> Fetched:
@@ -95,10 +95,11 @@ class HttpsFetcher:
 
     async def kept(self, url: str, purpose: Purpose, *, newer_than: int = 0) -> Fetched:
         """See `Fetcher.kept`."""
-        there = self._answers.of(url, purpose)
+        answers = self._shelf(purpose)
+        there = answers.of(url)
         if there is None:
             found = await self.get(url, purpose)
-        elif there.life.fresh_until > self._now() and there.fetched.at >= newer_than:
+        elif self.fresh(url, purpose, newer_than=newer_than):
             return there.fetched
         else:
             old = there.fetched
@@ -107,16 +108,30 @@ class HttpsFetcher:
             except Unfetched as no:
                 if no.why.passing and there.life.stale_until > self._now():
                     return old
-                self._answers.drop(url, purpose)
+                answers.drop(url)
                 raise
             found = renewed(old, found) if found.status == 304 else found
-        self._answers.keep(url, purpose, found)
+        answers.keep(url, found, purpose.least)
         return found
+
+    def fresh(self, url: str, purpose: Purpose, *, newer_than: int = 0) -> bool:
+        """See `Fetcher.fresh`."""
+        there = self._shelf(purpose).of(url)
+        return there is not None and there.life.fresh_until > self._now() and there.fetched.at >= newer_than
+
+    def proven(self, url: str, purpose: Purpose) -> None:
+        """See `Fetcher.proven`."""
+        self._shelf(purpose).prove(url)
 
     def forget(self, url: str) -> None:
         """See `Fetcher.forget`."""
-        self._answers.forget(url)
+        for answers in self._shelves.values():
+            answers.drop(url)
         self._failures.forget(url)
+
+    def _shelf(self, purpose: Purpose) -> Answers:
+        """Each purpose has its own: pictures do not push keys out."""
+        return self._shelves.setdefault(purpose, Answers(self._outward.stale_if_error))
 
     def _place(self, url: str) -> Address:
         """The parts of a URL that may be fetched. Raises `Unfetched`, before anything was looked up."""
@@ -134,19 +149,26 @@ class HttpsFetcher:
             raise Unfetched(known.why, f"{known.logged}; a moment ago")
 
     async def _fly(self, place: Address, flight: Flight) -> Fetched | Unfetched:
-        """One fetch for everybody who waits for it; a failure is remembered, and one of the network takes its time."""
-        began = self._clock()
+        """One fetch for everybody who waits for it; a failure is remembered."""
         try:
-            door = await self._opened()
-            async with self._places.taken(place.host):
-                return await door.ask(place, flight.purpose, flight.etag, flight.last_modified)
+            return await self._ask(place, flight)
         except Unfetched as no:
             failure = Unfetched(no.why, no.logged)
         if failure.why is not Why.BUSY:
             self._failures.note(flight.url, flight.purpose, failure)
-        if failure.why is Why.UNREACHABLE:
-            await asyncio.sleep(self._least - (self._clock() - began))
         return failure
+
+    async def _ask(self, place: Address, flight: Flight) -> Fetched:
+        """From a place; a failure of the network takes its time there, so that hosts that hang up at once are not asked by the hundred."""
+        door = await self._opened()
+        async with self._places.taken(place.host, flight.purpose.name):
+            began = self._clock()
+            try:
+                return await door.ask(place, flight.purpose, flight.etag, flight.last_modified)
+            except Unfetched as no:
+                if no.why is Why.UNREACHABLE:
+                    await asyncio.sleep(self._least - (self._clock() - began))
+                raise
 
     async def _opened(self) -> "Door":
         """The door, made at the first fetch, in a thread: its libraries and certificates take longer than other requests should wait."""

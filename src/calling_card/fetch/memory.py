@@ -11,8 +11,8 @@ FAILURES = 4096
 PENANCE = 30.0
 """Seconds that a failure is remembered."""
 ANSWERS = 256
-ROOM = 8 * 1024 * 1024
-"""Bytes of all answers together."""
+ROOM = 4 * 1024 * 1024
+"""Bytes of all answers for one purpose together."""
 _FRAME = 1024
 """Bytes that an answer takes beside its body and its headers."""
 
@@ -62,43 +62,49 @@ class Kept:
 
 
 class Answers:
-    """Good answers, the ones used last; what is ``no-store`` only as long as its purpose demands."""
+    """Good answers for one purpose, the ones used last; what is ``no-store`` only as long as its purpose demands.
+
+    What somebody proved themselves by is let go of last: strangers cannot push it out with answers of their own (X-41).
+    """
 
     def __init__(self, stale_if_error: int) -> None:
         self._stale_if_error = stale_if_error
-        self._known: OrderedDict[Key, Kept] = OrderedDict()
+        self._known: OrderedDict[str, Kept] = OrderedDict()
+        self._proven: OrderedDict[str, Kept] = OrderedDict()
         self._size = 0
 
-    def of(self, url: str, purpose: Purpose) -> Kept | None:
+    def of(self, url: str) -> Kept | None:
         """The last good answer, fresh or not."""
-        found = self._known.get((url, purpose))
-        if found is not None:
-            self._known.move_to_end((url, purpose))
-        return found
+        for shelf in (self._known, self._proven):
+            if url in shelf:
+                shelf.move_to_end(url)
+                return shelf[url]
+        return None
 
-    def keep(self, url: str, purpose: Purpose, fetched: Fetched) -> None:
-        """This is the last good one now; the ones that were not used for longest make room."""
-        self._drop((url, purpose))
-        span, least = life(fetched, fetched.at, self._stale_if_error), fetched.at + purpose.least
-        kept = Kept(fetched, Life(max(span.fresh_until, least), max(span.stale_until, least)))
+    def keep(self, url: str, fetched: Fetched, least: int = 0) -> None:
+        """This is the last good one now; the ones that were not used for longest make room. ``least`` is in seconds."""
+        proven = url in self._proven
+        self.drop(url)
+        span, end = life(fetched, fetched.at, self._stale_if_error), fetched.at + least
+        kept = Kept(fetched, Life(max(span.fresh_until, end), max(span.stale_until, end)))
         if kept.life.stale_until <= fetched.at or kept.size > ROOM:
             return
-        self._known[url, purpose] = kept
+        (self._proven if proven else self._known)[url] = kept
         self._size += kept.size
-        while len(self._known) > ANSWERS or self._size > ROOM:
-            self._drop(next(iter(self._known)))
+        while len(self._known) + len(self._proven) > ANSWERS or self._size > ROOM:
+            self.drop(next(iter(self._known or self._proven)))
 
-    def forget(self, url: str) -> None:
-        """Drop what is known of an address."""
-        for key in [key for key in self._known if key[0] == url]:
-            self._drop(key)
+    def prove(self, url: str) -> None:
+        """Somebody proved by it who they are. At most half of everything is held back for that: newcomers need room, too."""
+        if url in self._known:
+            self._proven[url] = self._known.pop(url)
+        while len(self._proven) > max(1, ANSWERS // 2) or sum(kept.size for kept in self._proven.values()) > ROOM // 2:
+            oldest, kept = self._proven.popitem(last=False)
+            self._known[oldest] = kept
 
-    def drop(self, url: str, purpose: Purpose) -> None:
-        """Its owner took it back."""
-        self._drop((url, purpose))
-
-    def _drop(self, key: Key) -> None:
-        gone = self._known.pop(key, None)
+    def drop(self, url: str) -> None:
+        """Nothing is known of this address any more."""
+        gone = self._known.pop(url, None) or self._proven.pop(url, None)
         self._size -= gone.size if gone is not None else 0
 
 

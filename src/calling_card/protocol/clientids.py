@@ -3,6 +3,7 @@
 Everything is judged on the text as it came: a parser that tidies up first would hide what is to be refused (D-05).
 """
 
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
@@ -15,6 +16,7 @@ from calling_card.protocol.networks import SERVICES, is_local_name
 WELL_KNOWN = "/.well-known/client-metadata"
 HOSTED = "/client-documents/"
 """Where this server hosts documents for developers (D-52)."""
+_HOSTED = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class Customs:
     longest: int = 512
     """Bytes."""
     only_443: bool = False
+    hosting: bool = True
+    """Whether documents that lie here for developers count."""
     loopback: bool = False
     """Whether this machine may be a client's host, http included: development."""
     insertion: bool = False
@@ -104,7 +108,7 @@ def name(client_id: str, customs: Customs, *, discovery: bool = False) -> Named:
         return Named(route, client_id, (), "localhost")
     hosted = client_id.removeprefix(customs.issuer + HOSTED)
     if hosted != client_id and route is Route.CIMD:
-        return Named(route, client_id, (), host_in(client_id), hosted)
+        return _hosted(client_id, hosted, customs)
     for rule, problem in judged(client_id, route, customs):
         if problem:
             raise refused(f"{problem} ({rule.section.replace('§', 'section ')})")
@@ -113,6 +117,14 @@ def name(client_id: str, customs: Customs, *, discovery: bool = False) -> Named:
         return Named(route, client_id, (client_id,), url.host)
     canonical = _canonical(url)
     return Named(route, canonical, _well_known(canonical, customs), url.host)
+
+
+def _hosted(client_id: str, id: str, customs: Customs) -> Named:
+    """A document that lies here; the operator's lists hold for it as for all others."""
+    host = host_in(client_id)
+    if not customs.hosting or not _HOSTED.fullmatch(id) or not _let_in(client_id, host, customs):
+        raise refused("is no document that lies here")
+    return Named(Route.CIMD, client_id, (), host, id)
 
 
 def refused(problem: str) -> Refusal:
@@ -172,6 +184,10 @@ def listed(url: str, host: str, entries: Collection[str]) -> bool:
     above = host.split(".")
     domains = {"*." + ".".join(above[index:]) for index in range(1, len(above) - 1)}
     return any(entry in (url, host) or entry in domains for entry in entries)
+
+
+def _let_in(url: str, host: str, customs: Customs) -> bool:
+    return not listed(url, host, customs.denied) and (not customs.allowed or listed(url, host, customs.allowed))
 
 
 def _canonical(url: Address) -> str:
@@ -242,9 +258,7 @@ def _query(url: Address, route: Route, customs: Customs) -> str:
 
 def _lists(url: Address, route: Route, customs: Customs) -> str:
     known = _canonical(url) if route is Route.LOOKER else url.text
-    if listed(known, url.host, customs.denied) or (customs.allowed and not listed(known, url.host, customs.allowed)):
-        return "is not one of those that this server takes"
-    return ""
+    return "" if _let_in(known, url.host, customs) else "is not one of those that this server takes"
 
 
 def _read(url: Address, route: Route, customs: Customs) -> str:

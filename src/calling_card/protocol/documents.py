@@ -4,12 +4,14 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from calling_card.protocol.addresses import host_of, same_origin, split_url
 from calling_card.protocol.clientids import Customs, Named
 from calling_card.protocol.clients import JSON, Card, Route, words
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.ground import Ground
-from calling_card.protocol.keysets import keys_of
+from calling_card.protocol.keysets import keys_of, shows_secrets
 from calling_card.protocol.policy.rules import ASKING_GRANTS, Rules
 
 METHOD = "token_endpoint_auth_method"
@@ -125,10 +127,21 @@ def changed(before: Card, after: Card) -> list[str]:
     return [name for name in names if name.partition("#")[0] in SIGNIFICANT and before.get(name) != after.get(name)]
 
 
-def expires_at(said: Mapping[str, JSON]) -> int:
+def expires_at(said: Mapping[str, object]) -> int:
     """Until when the client wants to be known, in seconds since 1970; 0: it does not say (CIMD, open points; D-66)."""
     value = said.get("client_id_expires_at")
     return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 2**40 else 0
+
+
+def leaks(said: Mapping[str, JSON]) -> bool:
+    """Whether private or symmetric keys are published: whatever they were for, they are everybody's now (D-26)."""
+    jwks = said.get("jwks")
+    return isinstance(jwks, dict) and shows_secrets(jwks)
+
+
+def over(version: Version, now: int) -> bool:
+    """Whether the client wanted to be known no longer than until now (D-66)."""
+    return 0 < expires_at(msgspec.json.decode(version.body, type=dict[str, object])) <= now
 
 
 def warnings(published: Published) -> list[str]:

@@ -120,6 +120,7 @@ SEEN = (
     "client_name",
     "logo_uri",
     "scope",
+    "grant_types",
     "token_endpoint_auth_method",
 )
 """Members whose change, in any language, makes a client another in people's eyes: remembered consents end (M-36)."""

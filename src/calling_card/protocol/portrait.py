@@ -59,6 +59,8 @@ class Portrait:
     """Who made the statement, in words for people."""
     name_vouched: bool = False
     """Whether the name is from somebody else than the client."""
+    key: bytes = b""
+    """Of the client; its logo is shown as long as it is there."""
 
     @property
     def elsewhere(self) -> bool:
@@ -101,6 +103,7 @@ def portrait(
         doubts=doubts,
         voucher="" if vouched is None else vouched.issuer.shown,
         name_vouched=client.tier is Tier.ADMIN or (vouched is not None and states_name(vouched)),
+        key=client.key,
     )
 
 

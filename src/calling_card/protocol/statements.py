@@ -117,9 +117,8 @@ class Brought:
     """The signed request that they were in; None: plain JSON or a form."""
     certificate: str = ""
     """Subject of the client certificate, as a trusted proxy says it (R-79)."""
-
-
-NOTHING = Brought()
+    source: str = ""
+    """Network it came from, whose budget a fetch is on."""
 
 
 def read(text: JSON) -> Assertion:

@@ -8,6 +8,7 @@ from calling_card.protocol import forms
 from calling_card.protocol.answers import information
 from calling_card.protocol.clients import JSON, Card, Client, Door, words
 from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.statements import Brought
 from calling_card.protocol.syntax import read_object
 from calling_card.usecases.register import admit, invited_by
 
@@ -22,6 +23,8 @@ class Asked:
     token: str | None
     """The bearer token, or None when no credentials were sent."""
     request_id: str = ""
+    source: str = ""
+    """Network it comes from, whose budget a fetch is on."""
 
 
 async def create(ports: Ports, asked: Asked) -> Card:
@@ -33,7 +36,7 @@ async def create(ports: Ports, asked: Asked) -> Card:
     said = read_object(asked.body) if asked.said is None else asked.said
     if "access_token" in said:
         raise Refusal(No.INVALID_REQUEST, "access_token: a token belongs into the Authorization header only (RFC 6750 section 2)")
-    client, card = await admit(ports, forms.app(said), Door.MASTODON, invitation, asked.request_id)
+    client, card = await admit(ports, forms.app(said), Door.MASTODON, invitation, asked.request_id, Brought(source=asked.source))
     return _application(ports, client, card)
 
 

@@ -12,6 +12,7 @@ from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.rotation import Clock, renew
 from calling_card.protocol.rules import sector_to_check
+from calling_card.protocol.statements import Brought
 from calling_card.usecases import sector
 from calling_card.usecases.authenticate import Presented, authenticate, refused
 from calling_card.usecases.clients import ATTEMPTS, Known, known_scopes, rules_of
@@ -29,6 +30,8 @@ class Asked:
     token: str | None
     """The bearer token, or None when no credentials were sent in the header."""
     request_id: str = ""
+    source: str = ""
+    """Network it comes from, whose budget a fetch is on."""
 
 
 async def answer(ports: Ports, asked: Asked) -> Card:
@@ -55,7 +58,7 @@ async def associate(ports: Ports, asked: Asked) -> Client:
     invitation = await invited_by(ports, asked.token)
     _without(asked, "client_id", "client_secret", "access_token")
     said: Card = {**_UNASKED, **_said(ports, asked)}
-    client, _ = await admit(ports, said, Door.SCR2011, invitation, asked.request_id)
+    client, _ = await admit(ports, said, Door.SCR2011, invitation, asked.request_id, Brought(source=asked.source))
     return client
 
 
@@ -90,7 +93,7 @@ async def _renewed(ports: Ports, asked: Asked, known: Known) -> tuple[Client, Ev
     named = _said(ports, asked)
     told: dict[str, JSON] = {"changed": list[JSON](), "secret": "renewed"}
     if named:
-        passed = await _judged(ports, known, named)
+        passed = await _judged(ports, known, named, asked.source)
         told |= {"changed": passed.changed(known.card), **passed.told()}
         state = State.HELD if passed.held else client.state
         client = replace(client, metadata=to_bytes(passed.card), decision=passed.reasons, state=state)
@@ -102,7 +105,7 @@ async def _renewed(ports: Ports, asked: Asked, known: Known) -> tuple[Client, Ev
     return after, Event("client_replaced", now, client.key, "client", asked.request_id, told)
 
 
-async def _judged(ports: Ports, known: Known, named: Card) -> Passed:
+async def _judged(ports: Ports, known: Known, named: Card, source: str) -> Passed:
     """The whole card as it would be, by today's vocabulary and by the rules the client came with (M-30)."""
     if not ports.settings.self_update:
         raise Refusal(
@@ -113,7 +116,7 @@ async def _judged(ports: Ports, known: Known, named: Card) -> Passed:
     rules = await rules_of(ports, client)
     passed = pass_through(said, ports.ground, rules, scopes, door=client.door, tier=client.tier, before=known.card)
     if sector_to_check(passed.card, known.card):
-        await sector.check(ports, passed.card)
+        await sector.check(ports, passed.card, source)
     return passed
 
 

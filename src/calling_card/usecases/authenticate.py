@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from calling_card.ports import Ports
-from calling_card.protocol import base64url
+from calling_card.protocol import base64url, seals, tokens
 from calling_card.protocol.answers import card_of
 from calling_card.protocol.assertions import Assertion, Expected, Unfit, judge
 from calling_card.protocol.assertions import read as read_assertion
@@ -24,6 +24,7 @@ from calling_card.protocol.credentials import (
 )
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
+from calling_card.protocol.fetching import KEY_SET
 from calling_card.protocol.rotation import present_secret
 from calling_card.usecases.clients import ATTEMPTS, Known
 from calling_card.usecases.keysets import KeySet, signer
@@ -47,7 +48,9 @@ class Presented:
     discovery: bool = False
     """Whether ``client_discovery=true`` was sent."""
     speaks: str = ""
-    """The code or token of the request: it was made for one client."""
+    """What the request is about: its code, refresh token or token, which was made for one client."""
+    source: str = ""
+    """Network it comes from, whose budget a fetch is on."""
     endpoint: str = "token"
     """Where: ``token``, ``introspection`` or ``revocation``; each may have its own algorithm for assertions."""
 
@@ -108,17 +111,22 @@ def _names(ports: Ports, presented: Presented) -> Sequence[tuple[Route, str]]:
 
 
 def _brought(ports: Ports, presented: Presented) -> bytes:
-    """The key of the client for which a code or refresh token was made; empty: the request brings neither."""
+    """The key of the client for which a code or token was made; empty: the request brings none."""
     kinds = (AUTHORIZATION_CODE, REFRESH_TOKEN) if presented.speaks else ()
     found = (read(ports.keyring, ports.settings.issuer, kind, presented.speaks) for kind in kinds)
+    plain = seals.read(ports.keyring, seals.ACCESS_TOKEN, presented.speaks) if presented.endpoint != "token" else None
+    token = tokens.from_bytes(plain) if plain is not None else None
+    if token is not None:
+        return client_key(Route(token.route), token.client_id)
     return next((handle.owner[:16] for handle in found if handle is not None), b"")
 
 
 async def _card(ports: Ports, client: Client, presented: Presented) -> Card:
     """What the client says of itself; a code stands for the version of the document that its person was shown (D-35)."""
-    if client.tier is not Tier.URL or not presented.speaks:
+    if client.tier is not Tier.URL or presented.endpoint != "token":
         return card_of(client)
     code = read(ports.keyring, ports.settings.issuer, AUTHORIZATION_CODE, presented.speaks)
+    code = code if code is not None and hmac.compare_digest(code.owner[:16], client.key) else None
     found = await ports.store.grant(client.key, code.owner[16:]) if code is not None else None
     shown = await ports.store.version(client.key, found[0].document_version) if found and found[0].document_version else None
     return card_of(client if shown is None else replace(client, metadata=shown.metadata))
@@ -208,9 +216,11 @@ def _registered_alg(card: Card, endpoint: str) -> JSON:
 async def _by_key(ports: Ports, presented: Presented, known: Known, assertion: Assertion) -> bool:
     """True: a registered or published key of the client signed. Raises `Unfit`."""
     leak = Event("key_leaked", ports.now(), known.client.key, "server", presented.request_id)
-    key = await signer(ports, KeySet(known.card.get("jwks"), known.card.get("jwks_uri"), leak), assertion)
+    key = await signer(ports, KeySet(known.card.get("jwks"), known.card.get("jwks_uri"), leak, presented.source), assertion)
     if not ports.verifier.signed(assertion.text, assertion.alg, key):
         raise Unfit("the signature is not by the client's key")
+    if isinstance(url := known.card.get("jwks_uri"), str):
+        ports.fetcher.proven(url, KEY_SET)
     return True
 
 

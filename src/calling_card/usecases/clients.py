@@ -13,7 +13,7 @@ from calling_card.protocol.answers import card_of, to_bytes
 from calling_card.protocol.clientids import Named, host_in, listed, name
 from calling_card.protocol.clients import JSON, Card, Client, Door, Generations, Route, State, Tier, client_key, is_over
 from calling_card.protocol.corridor import Passed
-from calling_card.protocol.documents import Version
+from calling_card.protocol.documents import Version, over
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.fetching import Unfetched, Why
@@ -133,8 +133,9 @@ async def _looked_up(ports: Ports, named: Named, client: Client | None, version:
     try:
         newest, passed = await read(ports, named, version)
     except Unfetched as failure:
-        if client is None or version is None or not await _failed(ports, version, failure.why.name, gone=failure.why is Why.GONE):
+        if client is None or version is None:
             raise _unfetched(failure) from None
+        await _failed(ports, version, failure.why.name, failure.why)
         if not failure.why.passing or ports.now() >= version.stale_until:
             raise _unfetched(failure) from None
         return Known(client, card_of(client), version)
@@ -163,7 +164,7 @@ async def _met(ports: Ports, named: Named, version: Version, passed: Passed) -> 
     except KeyCollision:
         ports.log("client_key_collision", client_id=client.client_id, alarm=True)
         raise _unknown("no such client") from None
-    return Known(client, passed.card, version) if met else None
+    return Known(client, passed.card, version) if met and client.state is State.ACTIVE else None
 
 
 def _born(ports: Ports, named: Named, passed: Passed) -> Client:
@@ -204,33 +205,44 @@ async def _kept(ports: Ports, client: Client, before: Version, after: Version, p
     return Known(became, passed.card, after)
 
 
-async def _failed(ports: Ports, version: Version, why: str, *, gone: bool = False) -> bool:
-    """Note that a document could not be read, not more often than once a minute for one reason."""
+async def _failed(ports: Ports, version: Version, told: str, why: Why | None = None) -> None:
+    """Note that a document could not be read, not more often than once a minute for one reason; our own overload is none.
+
+    Whoever answered has taken back what was there before: it does not stand in again (D-46).
+    """
     now = ports.now()
-    if version.failure != why or now - version.failed_at >= AGAIN:
-        gone_at = (version.gone_at or now) if gone else version.gone_at
-        await ports.store.read_again(version, replace(version, failed_at=now, failure=why, gone_at=gone_at), None, None)
-    return True
+    if why is Why.BUSY or (version.failure == told and now - version.failed_at < AGAIN):
+        return
+    gone_at = (version.gone_at or now) if why is Why.GONE else version.gone_at
+    stale_until = version.stale_until if why is not None and why.passing else 0
+    noted = replace(version, failed_at=now, failure=told, gone_at=gone_at, stale_until=stale_until)
+    await ports.store.read_again(version, noted, None, None)
 
 
 # ── For refreshes and for operators ──────────────────────────────────────────────────────────────────────────────────
 
 
-async def recheck(ports: Ports, known: Known) -> Known:
-    """The client of a refresh: its document is read again now and then; one that is gone for good ends it (D-60).
+async def recheck(ports: Ports, known: Known, source: str) -> Known:
+    """The client of a refresh: its document is read again now and then; one that is gone for good, or over, ends it (D-60, D-66).
 
     Raises `Refusal` (``invalid_client``) for that alone: a host that does not answer today ends nothing.
     """
-    client = known.client
+    client, now = known.client, ports.now()
     version = await ports.store.version(client.key)
     if version is None:
         return known
     pinned = listed(client.client_id, host_in(client.client_id), ports.customs.pinned)
-    if not pinned and ports.now() - max(version.checked_at, version.failed_at) >= ports.settings.recheck_interval:
+    due = not pinned and now - max(version.checked_at, version.failed_at) >= ports.settings.recheck_interval
+    if (due or _is_gone(version)) and not ports.fetches.take(source):
         known, version = await _rechecked(ports, known, version)
-    if version.gone_at and version.failed_at - version.gone_at >= GONE_FOR_GOOD:
+    if _is_gone(version) or over(version, now):
         raise Refusal(No.INVALID_CLIENT, "the client metadata document is gone; the client is not known any more (RFC 6749 section 5.2)")
     return known
+
+
+def _is_gone(version: Version) -> bool:
+    """Whether the newest look found it gone, and so did one a day before."""
+    return version.failure == Why.GONE.name and version.failed_at - version.gone_at >= GONE_FOR_GOOD
 
 
 async def _rechecked(ports: Ports, known: Known, version: Version) -> tuple[Known, Version]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from calling_card.ports import Ports
 from calling_card.protocol.assertions import Assertion, Unfit
 from calling_card.protocol.clients import JSON, Card
-from calling_card.protocol.errors import Refusal
+from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.fetching import KEY_SET, Unfetched
+from calling_card.protocol.fetching import KEY_SET, Unfetched, Why
 from calling_card.protocol.keysets import keyset_problem, shows_secrets, signer_of
 from calling_card.protocol.syntax import read_object
 
@@ -28,6 +28,8 @@ class KeySet:
     jwks_uri: JSON
     leak: Event
     """What is reported when the set shows a private key to everybody."""
+    source: str | None = None
+    """Network whose budget a fetch is on; None: the operator named the address."""
 
 
 async def signer(ports: Ports, keys: KeySet, signed: Assertion) -> Card:
@@ -54,11 +56,18 @@ async def _key(ports: Ports, keys: KeySet, signed: Assertion) -> Card | None:
 
 
 async def _published(ports: Ports, keys: KeySet, url: str, newer_than: int) -> tuple[Card, int]:
-    """The key set at an address, judged like one that is registered, and when it was read (X-41). Raises `Unfit`."""
+    """The key set at an address, judged like one that is registered, and when it was read (X-41). Raises `Unfit`.
+
+    Raises `Refusal` where we are the ones who cannot: whoever owns the keys is told to come again, not that they are unknown (D-47).
+    """
+    if keys.source is not None and (wait := ports.wait_to_fetch(url, KEY_SET, keys.source, newer_than)):
+        raise _overloaded(wait)
     try:
         fetched = await ports.fetcher.kept(url, KEY_SET, newer_than=newer_than)
         jwks = read_object(fetched.body, members=_MEMBERS_OF_KEYS)
     except Unfetched as failure:
+        if failure.why is Why.BUSY:
+            raise _overloaded(5) from None
         raise (Away if failure.why.passing else Unfit)(f"jwks_uri: {failure}") from None
     except Refusal as refusal:
         raise Unfit(f"jwks_uri: {refusal.description}") from None
@@ -68,3 +77,7 @@ async def _published(ports: Ports, keys: KeySet, url: str, newer_than: int) -> t
     if problem:
         raise Unfit(f"jwks_uri: {problem}")
     return jwks, fetched.at
+
+
+def _overloaded(wait: int) -> Refusal:
+    return Refusal(No.UNAVAILABLE, "the keys at jwks_uri cannot be read now; try again", retry_after=wait)

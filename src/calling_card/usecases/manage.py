@@ -55,7 +55,7 @@ class Asked:
     """The bearer token, or None when no credentials were sent."""
     body: bytes = b""
     source: str = ""
-    """Network the request came from; only used to slow down guessing."""
+    """Network the request came from: it is slowed down when it guesses, and a fetch is on its budget."""
     request_id: str = ""
     signed: bool = False
     """Whether the body is a JWS around the members (R-80)."""
@@ -163,7 +163,7 @@ async def _replacement(
         brought, said = _said(ports, asked)
         vouched = await _vouched(ports, asked, client, said, brought)
         merged = Merged(said) if vouched is None else merge(said, vouched)
-        passed = await _judged(ports, client, merged.said, before, vouched)
+        passed = await _judged(ports, client, merged.said, before, vouched, asked.source)
         if vouched is not None:
             await statements.spend(ports, vouched, spent)
     except Refusal:
@@ -194,7 +194,7 @@ def _said(ports: Ports, asked: Asked) -> tuple[Brought, Card]:
     said: Card = {name: value for name, value in members.items() if value is not None}
     if said.get("client_secret") == "" and not ports.ground.strict:
         del said["client_secret"]
-    return Brought(request, asked.certificate), said
+    return Brought(request, asked.certificate, asked.source), said
 
 
 async def _vouched(ports: Ports, asked: Asked, client: Client, said: Card, brought: Brought) -> Vouched | None:
@@ -205,13 +205,13 @@ async def _vouched(ports: Ports, asked: Asked, client: Client, said: Card, broug
     return await statements.weigh_again(ports, client, said, brought, asked.request_id)
 
 
-async def _judged(ports: Ports, client: Client, said: Card, before: Card, vouched: Vouched | None) -> Passed:
+async def _judged(ports: Ports, client: Client, said: Card, before: Card, vouched: Vouched | None, source: str) -> Passed:
     """What was said, by today's vocabulary and by the rules of tier, invitation and statement the client came with (M-30)."""
     rules = await rules_of(ports, client, vouched)
     scopes = ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
     passed = pass_through(said, ports.ground, rules, scopes, door=client.door, tier=client.tier, before=before)
     if sector_to_check(passed.card, before):
-        await sector.check(ports, passed.card)
+        await sector.check(ports, passed.card, source)
     return passed if vouched is None else with_statement(passed, vouched.statement.text)
 
 

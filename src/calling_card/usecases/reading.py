@@ -17,6 +17,7 @@ from calling_card.protocol.clients import JSON, Card, Door, Route, Tier, client_
 from calling_card.protocol.corridor import Passed, pass_through
 from calling_card.protocol.documents import Published, Version
 from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.events import Event
 from calling_card.protocol.fetching import Fetched, Unfetched, Why
 from calling_card.protocol.freshness import life
 from calling_card.protocol.resources import scopes_of
@@ -38,11 +39,16 @@ class Finding:
 
 
 async def read(ports: Ports, named: Named, before: Version | None) -> tuple[Version, Passed]:
-    """The document as it is now, judged by today's rules. Raises `Unfetched`, or `Refusal` for a bad one (D-47)."""
+    """The document as it is now, judged by today's rules; it is another version when it makes another card.
+
+    Raises `Unfetched`, or `Refusal` for a bad one (D-47).
+    """
     url, fetched = await _fetched(ports, named, before)
     now = ports.now()
     body = before.body if fetched.status == 304 and before is not None else fetched.body
     published = Published(named, _object(body), ports.customs, now)
+    if documents.leaks(published.said):
+        await ports.store.report(Event("key_leaked", now, client_key(named.route, named.client_id), "server"))
     documents.check(published)
     passed = _passed(ports, published, {*ports.settings.scopes, *scopes_of(await ports.store.resources())})
     span = life(fetched, now, ports.settings.stale_if_error)
@@ -65,8 +71,9 @@ async def read(ports: Ports, named: Named, before: Version | None) -> tuple[Vers
     )
     if before is None:
         return version, passed
-    same = before.digest == version.digest and before.metadata == metadata
-    return replace(version, number=before.number if same else before.number + 1, seen_at=before.seen_at if same else now), passed
+    if before.metadata != metadata:
+        return replace(version, number=before.number + 1), passed
+    return replace(version, number=before.number, seen_at=before.seen_at, body=before.body, digest=before.digest), passed
 
 
 def _validator(text: str) -> str:
@@ -80,15 +87,17 @@ async def _fetched(ports: Ports, named: Named, before: Version | None) -> tuple[
         if hosted is None or hosted.expires_at <= ports.now():
             raise Unfetched(Why.GONE, "hosted here, and expired or dropped")
         return "", Fetched(200, hosted.body, ports.now())
-    if not named.places:
+    if not named.places and is_virtual(named.client_id, ports.customs):
         return "", Fetched(200, msgspec.json.encode(virtual_document(named.client_id)), ports.now())
-    for url in named.places[:-1]:
+    gone = Unfetched(Why.GONE)
+    for url in named.places:
         try:
             return url, await _get(ports, url, before)
         except Unfetched as failure:
             if failure.why is not Why.GONE:
                 raise
-    return named.places[-1], await _get(ports, named.places[-1], before)
+            gone = failure
+    raise gone
 
 
 async def _get(ports: Ports, url: str, before: Version | None) -> Fetched:

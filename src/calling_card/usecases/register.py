@@ -16,7 +16,7 @@ from calling_card.protocol.repeats import Birth, Repeat, answered, repeat, untou
 from calling_card.protocol.resources import canonical
 from calling_card.protocol.rotation import Clock, first, withdraw
 from calling_card.protocol.rules import sector_to_check
-from calling_card.protocol.statements import MEMBER, NOTHING, Brought, Merged, Vouched, merge, read_request, said_in
+from calling_card.protocol.statements import MEMBER, Brought, Merged, Vouched, merge, read_request, said_in
 from calling_card.protocol.syntax import read_object
 from calling_card.usecases import sector, statements, tokens
 from calling_card.usecases.clients import known_scopes, rules_with
@@ -39,6 +39,8 @@ class Asked:
     """Subject of the client certificate, as a trusted proxy says it (R-79)."""
     key: str = ""
     """``Idempotency-Key``: a request that is sent again has the same; empty: this one is not (R-96)."""
+    source: str = ""
+    """Network it comes from, whose budget a fetch is on."""
 
 
 async def register(ports: Ports, asked: Asked) -> Card:
@@ -86,19 +88,13 @@ async def _register(ports: Ports, asked: Asked, birth: Birth | None = None) -> C
     invitation = await invited_by(ports, asked.token)
     request = read_request(asked.body) if asked.signed else None
     said = _checked(read_object(asked.body) if request is None else said_in(request))
-    brought = Brought(request, asked.certificate)
+    brought = Brought(request, asked.certificate, asked.source)
     client, card = await admit(ports, said, Door.RFC7591, invitation, asked.request_id, brought, birth)
     return information(ports.desk, ports.keyring, client, card)
 
 
 async def admit(
-    ports: Ports,
-    said: Card,
-    door: Door,
-    invitation: Invitation | None,
-    request_id: str,
-    brought: Brought = NOTHING,
-    birth: Birth | None = None,
+    ports: Ports, said: Card, door: Door, invitation: Invitation | None, request_id: str, brought: Brought, birth: Birth | None = None
 ) -> tuple[Client, Card]:
     """A new client that says this, and its card in force: one corridor and one birth for every door (DESIGN, "One corridor").
 
@@ -111,7 +107,7 @@ async def admit(
     if invitation is None and (wait := ports.registrations.take(_budget(vouched))):
         raise Refusal(No.TOO_MANY_REQUESTS, "too many registrations without an initial access token; try again later", retry_after=wait)
     if sector_to_check(passed.card, None):
-        await sector.check(ports, passed.card)
+        await sector.check(ports, passed.card, brought.source)
     client = born(ports, passed, door, tier, invitation, birth)
     told = _told(client, passed)
     if vouched is None:

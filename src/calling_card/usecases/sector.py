@@ -8,8 +8,13 @@ from calling_card.protocol.rules import SECTOR as MEMBER
 from calling_card.protocol.rules import sector_problem
 
 
-async def check(ports: Ports, card: Card) -> None:
-    """Whether the list of the sector holds every redirect URI now; nothing of it is kept. Raises `Refusal` (R-49)."""
+async def check(ports: Ports, card: Card, source: str) -> None:
+    """Whether the list of the sector holds every redirect URI now; nothing of it is kept. Raises `Refusal` (R-49).
+
+    ``source``: the network whose budget the fetch is on (D-36).
+    """
+    if wait := ports.fetches.take(source):
+        raise _no("too much was read for this network; wait a little", No.TOO_MANY_REQUESTS, retry_after=wait)
     try:
         fetched = await ports.fetcher.get(str(card[MEMBER]), SECTOR)
     except Unfetched as failure:

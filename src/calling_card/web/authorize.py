@@ -99,7 +99,7 @@ def _links(ports: Ports, client: Portrait) -> tuple[tuple[str, str], ...]:
 
 def _logo(ports: Ports, client: Portrait) -> str:
     """The path where we serve the picture of the client as it is now; empty: it has none."""
-    return f"{ports.settings.base_path}/logos/{logos.link(ports, client.logo, client.changed_at)}" if client.logo else ""
+    return f"{ports.settings.base_path}/logos/{logos.link(ports, client.key, client.logo, client.changed_at)}" if client.logo else ""
 
 
 def _stopped(ports: Ports, request: Request, who: Visit, stopped: authorize.Stopped) -> Answer:

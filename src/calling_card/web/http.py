@@ -140,11 +140,13 @@ def presented(request: Request, sent: Form, endpoint: str = "token") -> Presente
     Raises `Refusal`: 400 for two methods in one request, 401 when there is none or a header that cannot be read.
     """
     discovery = wants_discovery(sent.values.get("client_discovery", ""))
-    speaks = next((sent.values[name] for name in _SPEAKING if name in sent.values), "")
-    return replace(_method(request, sent), discovery=discovery, speaks=speaks, endpoint=endpoint)
+    speaking = _SPEAKING.get(sent.values.get("grant_type", ""), "") if endpoint == "token" else "token"
+    speaks = sent.values.get(speaking, "")
+    return replace(_method(request, sent), discovery=discovery, speaks=speaks, endpoint=endpoint, source=source_network(request.source))
 
 
-_SPEAKING = ("code", "refresh_token", "token")
+_SPEAKING = {"authorization_code": "code", "refresh_token": "refresh_token"}
+"""What a token request of each grant type is about; nothing that rides along beside it says anything about the client."""
 
 
 def _method(request: Request, sent: Form) -> Presented:

@@ -26,7 +26,8 @@ async def create(ports: Ports, request: Request) -> Answer:
     if media(request) == FORM:
         return await create_by_form(ports, request)
     key = request.header(b"idempotency-key").decode("latin-1")
-    asked = register.Asked(request.body, bearer(request), request.id, media(request) in SIGNED, request.certificate, key)
+    source = source_network(request.source)
+    asked = register.Asked(request.body, bearer(request), request.id, media(request) in SIGNED, request.certificate, key, source)
     card = await register.register(ports, asked)
     where = card.get("registration_client_uri")
     more = ((b"location", where.encode()),) if isinstance(where, str) else ()
@@ -36,14 +37,14 @@ async def create(ports: Ports, request: Request) -> Answer:
 async def create_by_form(ports: Ports, request: Request) -> Answer:
     """POST of a form: a client of 2011 introduces itself, or renews its secret."""
     _no_query(request)
-    asked = associate.Asked(form(request).values, bearer(request), request.id)
+    asked = associate.Asked(form(request).values, bearer(request), request.id, source_network(request.source))
     return json_answer(200, await associate.answer(ports, asked))
 
 
 async def create_app(ports: Ports, request: Request) -> Answer:
     """POST: an application introduces itself as it would to Mastodon."""
     _no_query(request)
-    asked = apps.Asked(_app(request), request.body, bearer(request), request.id)
+    asked = apps.Asked(_app(request), request.body, bearer(request), request.id, source_network(request.source))
     return json_answer(200, await apps.create(ports, asked))
 
 
@@ -52,6 +53,8 @@ def _app(request: Request) -> dict[str, JSON] | None:
     if media(request) != FORM:
         return None
     sent = form(request)
+    if sent.redirects and "redirect_uris" in sent.values:
+        raise Refusal(No.INVALID_REQUEST, "redirect_uris: was sent in two ways; send one (Mastodon API, apps)")
     more: dict[str, JSON] = {"redirect_uris": [*sent.redirects]} if sent.redirects else {}
     return {**sent.values, **more}
 

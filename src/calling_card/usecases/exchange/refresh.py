@@ -26,7 +26,7 @@ async def by_refresh(ports: Ports, known: Known, asked: Asked) -> Issued:
     if handle is None or not hmac.compare_digest(handle.owner[:16], known.client.key):
         raise _bad()
     if known.client.tier is Tier.URL:
-        known = await recheck(ports, known)
+        known = await recheck(ports, known, asked.presented.source)
     for _ in range(ATTEMPTS):
         grant = await _living(ports, known, handle)
         allowed = Extent(grant.scope, grant.resource.split())

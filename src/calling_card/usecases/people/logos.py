@@ -6,17 +6,21 @@ Nobody's browser asks a stranger for it, and only a page of ours makes us ask: t
 import hashlib
 
 from calling_card.ports import Ports
+from calling_card.protocol import base64url
+from calling_card.protocol.answers import card_of
+from calling_card.protocol.clients import State
 from calling_card.protocol.fetching import LOGO, Unfetched
 from calling_card.protocol.seals import LOGO as SEAL
 from calling_card.protocol.seals import NONCE, read, write
 
 
-def link(ports: Ports, url: str, since: int) -> str:
+def link(ports: Ports, key: bytes, url: str, since: int) -> str:
     """The address as a name for our path, the same one each time, so that a browser asks once.
 
-    ``since``: when the client last said something new about itself; a picture of before is not taken for the one of now.
+    ``key``: of the client; ``since``: when it last said something new about itself, so that a picture of before is not taken for the
+    one of now.
     """
-    plain = f"{since} {url}".encode()
+    plain = f"{base64url.encode(key)} {since} {url}".encode()
     return write(ports.keyring, SEAL, plain, hashlib.sha256(plain).digest()[:NONCE])
 
 
@@ -25,8 +29,10 @@ async def picture(ports: Ports, text: str, source: str) -> bytes | None:
     plain = read(ports.keyring, SEAL, text)
     if plain is None:
         return None
-    since, _, url = plain.decode().partition(" ")
-    if ports.fetches.take(f"logo {source}"):
+    key, since, url = plain.decode().split(" ", 2)
+    if not await _shown(ports, base64url.canonical(key) or b"", url):
+        return None
+    if ports.wait_to_fetch(url, LOGO, f"logo {source}", int(since)):
         ports.log("logo_not_fetched", cause="the budget of its source is used up")
         return None
     try:
@@ -35,3 +41,11 @@ async def picture(ports: Ports, text: str, source: str) -> bytes | None:
         ports.log("logo_not_fetched", why=failure.why.name, cause=failure.logged)
         return None
     return await ports.pictures.clean(fetched.body)
+
+
+async def _shown(ports: Ports, key: bytes, url: str) -> bool:
+    """Whether there is such a client that may act, and this is still a picture of it."""
+    client = await ports.store.client(key)
+    if client is None or client.state is not State.ACTIVE:
+        return False
+    return url in (value for name, value in card_of(client).items() if name.partition("#")[0] == "logo_uri")
