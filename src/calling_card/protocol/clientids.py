@@ -138,7 +138,7 @@ def judged(client_id: str, route: Route, customs: Customs) -> list[tuple[Rule, s
         url = split_url(client_id, customs.longest)
     except AddressError as error:
         return [(GRAMMAR, str(error))]
-    return [(GRAMMAR, ""), *((rule, rule.check(url, route, customs)) for rule in RULES)]
+    return [(rule, rule.check(url, route, customs)) for rule in (GRAMMAR, *RULES)]
 
 
 def is_virtual(client_id: str, customs: Customs) -> bool:

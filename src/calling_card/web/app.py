@@ -155,7 +155,7 @@ def _preflight(endpoint: Endpoint) -> Answer:
         (
             allow,
             (b"access-control-allow-methods", ", ".join(endpoint.methods).encode()),
-            (b"access-control-allow-headers", b"Authorization, Content-Type, MCP-Protocol-Version"),
+            (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key, MCP-Protocol-Version"),
             (b"access-control-max-age", b"600"),
         ),
     )
