@@ -94,7 +94,7 @@ class Flood:
 @asynccontextmanager
 async def flooding(port: int, plan: Plan) -> AsyncGenerator[Flood]:
     """A flood of the server on this port, from the caller's core; it has begun. Raises `TimeoutError`."""
-    command = [sys.executable, "-m", "benches.flood", str(port), msgspec.json.encode(plan)]
+    command = [sys.executable, "-m", "benches.flood", str(port), msgspec.json.encode(plan).decode()]
     process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, cwd=ROOT)
     printed = cast("asyncio.StreamReader", process.stdout)
     try:

@@ -13,18 +13,32 @@ from benches.flood import Client, Outcome, Plan
 from benches.load import Figures
 
 TURN = 3.5
-"""Seconds after which a silent host has been left by everybody who asked it: nothing shorter shows what leaving costs."""
+"""Seconds after which everybody has left a silent host once: nothing shorter shows what leaving costs."""
 A_SECOND = 500
 """Requests of a flood: a quarter, about, of those that would take the whole core."""
-LOGINS = 50
-"""A second, evenly: few enough not to disturb each other."""
 
 
 class Measured(Enum):
-    """What everybody else does."""
+    """What everybody else does: in words, and how often a second; 0: as fast as answers come."""
 
-    TOKENS = "client_credentials at /token, 16 connections, as fast as answers come"
-    LOGINS = f"whole logins (authorize with remembered consent, then redeem), {LOGINS} a second"
+    TOKENS = ("client_credentials at /token, 1,000 a second", 1000)
+    ALL_TOKENS = ("client_credentials at /token, as fast as answers come", 0)
+    LOGINS = ("whole logins (authorize with remembered consent, redeem), 50 a second", 50)
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return self.value[0]
+
+    @property
+    def a_second(self) -> int:
+        """Few enough, where it is not 0, not to disturb each other."""
+        return self.value[1]
+
+    @property
+    def connections(self) -> int:
+        """Enough for each request to leave in its time while others wait."""
+        return 64 if self.a_second else 16
 
 
 @dataclass(frozen=True)
@@ -43,6 +57,8 @@ class Siege:
     measured: Measured
     settings: Mapping[str, str]
     phases: Sequence[Phase]
+    calm: float
+    """Seconds of a phase without a flood: as long as one with a flood."""
     figures: dict[str, list[Figures]] = field(default_factory=dict[str, list[Figures]])
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict[str, list[Outcome]])
 
@@ -91,7 +107,7 @@ def as_json(siege: Siege) -> dict[str, object]:
 def report(siege: Siege) -> str:
     """The phases as a table."""
     settings = ", ".join(f"{name.lower()}={value}" for name, value in siege.settings.items())
-    head = f"{'  ' + siege.measured.value:76}{'a second':>9}{'p50 ms':>8}{'p99 ms':>8}{'p50 x':>7}{'p99 x':>7}{'fetches':>9}{'at once':>8}"
+    head = f"{'  ' + siege.measured.text:76}{'a second':>9}{'p50 ms':>8}{'p99 ms':>8}{'p50 x':>7}{'p99 x':>7}{'fetches':>9}{'at once':>8}"
     first = told(siege, siege.phases[0])
     return "\n".join([f"{siege.name} ({settings})", head, *(_line(phase, told(siege, phase), first) for phase in siege.phases)])
 
@@ -106,8 +122,8 @@ def _line(phase: Phase, told: Told, first: Told) -> str:
 # ── The table ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def sieges(requests: int) -> Sequence[Siege]:
-    """All of them, with this many requests in each flood that has an end."""
+def sieges(requests: int, seconds: float) -> Sequence[Siege]:
+    """All of them, with this many requests in each flood that has an end, and this long where it has none."""
     calm = Phase("calm")
     floods = [
         Phase(f"{requests:,} requests, {A_SECOND} a second, of {whose}", Plan(client, requests, connections=400, a_second=A_SECOND))
@@ -116,9 +132,12 @@ def sieges(requests: int) -> Sequence[Siege]:
     evenly, together = (Plan(Client.SILENT, connections=200, ready=190, a_second=pace) for pace in (200 / 3, 0.0))
     in_flight = [Phase("200 bad fetches, one begun after the other", evenly), Phase("200 bad fetches, all begun together", together)]
     return (
-        Siege("200 bad fetches in flight", Measured.TOKENS, {**_HERE, **_ROOM}, [calm, *in_flight]),
-        Siege("No limit for a source network", Measured.LOGINS, {**_HERE, "FETCH_RATE": "0"}, [calm, *floods]),
-        Siege("As shipped", Measured.LOGINS, _HERE, [calm, *floods]),
+        *(
+            Siege("200 bad fetches in flight", measured, {**_HERE, **_ROOM}, [calm, *in_flight], max(seconds, TURN))
+            for measured in (Measured.TOKENS, Measured.ALL_TOKENS)
+        ),
+        Siege("No limit for a source network", Measured.LOGINS, {**_HERE, "FETCH_RATE": "0"}, [calm, *floods], requests / A_SECOND),
+        Siege("As shipped", Measured.LOGINS, _HERE, [calm, *floods], requests / A_SECOND),
     )
 
 

@@ -30,7 +30,7 @@ from benches import siege
 from benches.flood import PATIENCE, Client, Outcome, Plan, flooding
 from benches.load import Figures, Pace, Reply, drive, request
 from benches.person import Person
-from benches.siege import LOGINS, TURN, Measured, Siege, sieges
+from benches.siege import Measured, Siege, sieges
 
 ROOT = Path(__file__).resolve().parent.parent
 JSON = ("Content-Type", "application/json")
@@ -318,27 +318,28 @@ class Besieged(Round):
         async with flooding(self.port, Plan(Client.RESETS, 1, connections=1)) as first:
             await first.end()
         for phase in siege.phases:
-            siege.note(phase, *await self._phase(siege.measured, phase.plan))
+            siege.note(phase, *await self._phase(siege, phase.plan))
 
-    async def _phase(self, measured: Measured, plan: Plan | None) -> tuple[Figures, Outcome | None]:
-        """As long as a flood has an end, and else for long enough."""
-        seconds = max(self.seconds, TURN)
+    async def _phase(self, siege: Siege, plan: Plan | None) -> tuple[Figures, Outcome | None]:
+        """Until the flood is over, if it has an end."""
         if plan is None:
-            return await self._measured(measured, seconds, lambda: True), None
+            return await self._measured(siege.measured, siege.calm, lambda: True), None
         async with flooding(self.port, plan) as flood:
             if plan.requests:
-                return await self._measured(measured, PATIENCE, lambda: not flood.over), await flood.end()
-            return await self._measured(measured, seconds, lambda: True), await flood.end()
+                return await self._measured(siege.measured, PATIENCE, lambda: not flood.over), await flood.end()
+            return await self._measured(siege.measured, siege.calm, lambda: True), await flood.end()
 
     async def _measured(self, measured: Measured, seconds: float, going: Callable[[], bool]) -> Figures:
-        if measured is Measured.TOKENS:
-            requests, expected = self._tokens("client_credentials, opaque")
-            return await drive(self.port, takewhile(lambda _: going(), requests), seconds=seconds, expected=expected)
-        card = self._flow_card()
-        cookie = [("Cookie", self._cookie(card))]
-        asks = (request("GET", f"/authorize?{asked_with(card, f'p{number}')}", b"", cookie) for number in count())
-        pace = Pace(LOGINS, self._redeemed)
-        return await drive(self.port, takewhile(lambda _: going(), asks), seconds=seconds, expected=200, pace=pace)
+        pace, expected = Pace(measured.a_second), 200
+        if measured is Measured.LOGINS:
+            card = self._flow_card()
+            cookie = [("Cookie", self._cookie(card))]
+            asks: Iterator[bytes] = (request("GET", f"/authorize?{asked_with(card, f'p{number}')}", b"", cookie) for number in count())
+            pace = Pace(measured.a_second, self._redeemed)
+        else:
+            asks, expected = self._tokens("client_credentials, opaque")
+        wanted = takewhile(lambda _: going(), asks)
+        return await drive(self.port, wanted, seconds=seconds, expected=expected, connections=measured.connections, pace=pace)
 
     def _redeemed(self, reply: Reply) -> bytes | None:
         """The second half of a login."""
@@ -397,13 +398,13 @@ def compared(rounds: int, seconds: float) -> list[Peer]:
 
 def besieged(rounds: int, seconds: float, requests: int) -> Sequence[Siege]:
     """Our server in every siege."""
-    found = sieges(requests)
+    found = sieges(requests, seconds)
     for number in range(rounds):
         for one in found:
-            print(f"round {number + 1} of {rounds}: {one.name}", file=sys.stderr)
+            print(f"round {number + 1} of {rounds}: {one.name}, {one.measured.text}", file=sys.stderr)
             peer = Peer("calling-card", ours, ALL)
             with alone(peer, one.settings) as (port, folder):
-                asyncio.run(Besieged(peer, port, folder, seconds).stand(one))
+                asyncio.run(Besieged(peer, port, folder, one.calm).stand(one))
     return found
 
 

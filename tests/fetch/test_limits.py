@@ -1,12 +1,13 @@
 """How much goes out at once, for whom, and how long a failure is remembered (D-32, D-36, X-09, X-47)."""
 
 import asyncio
+import time
 from collections import Counter
 
 import pytest
 
 from calling_card.fetch import memory, places
-from calling_card.fetch.https import HttpsFetcher
+from calling_card.fetch.https import HttpsFetcher, Outward
 from calling_card.fetch.places import Places
 from calling_card.protocol.fetching import DOCUMENT, KEY_SET, LOGO, Fetched, Unfetched, Why
 from tests.fetch.stranger import ADDRESS, BODY, NAME, URL, Host, Lab, Play, hosting, says
@@ -171,6 +172,16 @@ async def test_a_crowd_at_one_host_takes_no_place_of_another(lab: Lab) -> None:
         assert (await fetcher.get("https://other.example/", DOCUMENT)).body == BODY
         gate.open.set()
         await ends(crowd)
+
+
+@meets("X-09")
+async def test_a_host_that_hangs_up_at_once_is_not_asked_faster_for_that(lab: Lab) -> None:
+    lab.network.addresses[NAME] = [ADDRESS]
+    names, dial, least = lab.network.names, lab.network.dial, 2 * places.PATIENCE
+    fetcher = HttpsFetcher(Outward("x", most_of_a_host=1), lab.clock.wall, time.monotonic, names=names, dial=dial, least=least)
+
+    assert await ends(start(fetcher, f"{URL}?1", f"{URL}?2")) == {Why.UNREACHABLE: 1, Why.BUSY: 1}
+    assert len(lab.network.dialled) == 1
 
 
 async def test_who_finds_no_place_waits_a_moment_for_one() -> None:
