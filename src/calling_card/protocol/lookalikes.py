@@ -171,6 +171,7 @@ def belongs(host: str, domains: Iterable[str]) -> bool:
     return any(host == domain or host.endswith("." + domain) for domain in domains)
 
 
+@lru_cache(maxsize=256)
 def likeness(host: str) -> str:
     """The domain that a host, in A-labels, is easily taken for; empty: none, or it is that one."""
     if any(belongs(host, (*vendor.hosts, *vendor.lent)) for vendor in VENDORS):
@@ -260,6 +261,7 @@ def _is_letter(one: str) -> bool:
 # ── Names ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@lru_cache(maxsize=256)
 def namesake(name: str, host: str) -> str:
     """The domain of whoever is known by this name, if that host is not theirs; else empty (X-46)."""
     gist = _gist(name)
