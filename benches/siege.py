@@ -14,6 +14,12 @@ from benches.load import Figures
 
 TURN = 3.5
 """Seconds after which everybody has left a silent host once: nothing shorter shows what leaving costs."""
+SETTLED = 0.3
+"""Seconds after which fetches that began together are only in flight: none of them begins any more."""
+STILL = 1.5
+"""Seconds that fetches in flight are watched: they are over before the first host is left."""
+TURNS = 8
+"""How often they are, by turns with nothing in flight."""
 A_SECOND = 500
 """Requests of a flood: a quarter, about, of those that would take the whole core."""
 
@@ -59,6 +65,10 @@ class Siege:
     phases: Sequence[Phase]
     calm: float
     """Seconds of a phase without a flood: as long as one with a flood."""
+    turns: int = 1
+    """How often each phase has its turn in a round."""
+    settle: float = 0.0
+    """Seconds between the moment when a flood has begun and the first request that is measured."""
     figures: dict[str, list[Figures]] = field(default_factory=dict[str, list[Figures]])
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict[str, list[Outcome]])
 
@@ -130,10 +140,12 @@ def sieges(requests: int, seconds: float) -> Sequence[Siege]:
         for client, whose in _WHOSE.items()
     ]
     evenly, together = (Plan(Client.SILENT, connections=200, ready=190, a_second=pace) for pace in (200 / 3, 0.0))
+    begun = [Phase("calm"), Phase("200 bad fetches, while none begins or ends", Plan(Client.SILENT, 200, connections=200, ready=190))]
     in_flight = [Phase("200 bad fetches, one begun after the other", evenly), Phase("200 bad fetches, all begun together", together)]
     return (
+        Siege("200 bad fetches in flight", Measured.TOKENS, {**_HERE, **_ROOM}, begun, STILL, TURNS, SETTLED),
         *(
-            Siege("200 bad fetches in flight", measured, {**_HERE, **_ROOM}, [calm, *in_flight], max(seconds, TURN))
+            Siege("200 bad fetches begin and end", measured, {**_HERE, **_ROOM}, [calm, *in_flight], max(seconds, TURN))
             for measured in (Measured.TOKENS, Measured.ALL_TOKENS)
         ),
         Siege("No limit for a source network", Measured.LOGINS, {**_HERE, "FETCH_RATE": "0"}, [calm, *floods], requests / A_SECOND),

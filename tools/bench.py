@@ -317,7 +317,7 @@ class Besieged(Round):
         """Every phase once, after the first fetch of all, which loads what fetches need."""
         async with flooding(self.port, Plan(Client.RESETS, 1, connections=1)) as first:
             await first.end()
-        for phase in siege.phases:
+        for phase in [*siege.phases] * siege.turns:
             siege.note(phase, *await self._phase(siege, phase.plan))
 
     async def _phase(self, siege: Siege, plan: Plan | None) -> tuple[Figures, Outcome | None]:
@@ -325,6 +325,9 @@ class Besieged(Round):
         if plan is None:
             return await self._measured(siege.measured, siege.calm, lambda: True), None
         async with flooding(self.port, plan) as flood:
+            if siege.settle:
+                await asyncio.sleep(siege.settle)
+                return await self._measured(siege.measured, siege.calm, lambda: True), await flood.end()
             if plan.requests:
                 return await self._measured(siege.measured, PATIENCE, lambda: not flood.over), await flood.end()
             return await self._measured(siege.measured, siege.calm, lambda: True), await flood.end()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -254,6 +255,7 @@ async def _serve(settings: Settings) -> None:
         try:
             await server.listening.wait()
             if server.started:
+                gc.freeze()  # what was loaded stays: looking through it again and again would make everybody wait
                 _greet(ports)
             await serving
         finally:

@@ -1,6 +1,7 @@
 """The guarded fetcher: who may be asked, how often, and what is remembered of it; the request itself is in `door`."""
 
 import asyncio
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -176,6 +177,7 @@ class HttpsFetcher:
             if self._door is None:
                 try:
                     self._door = await asyncio.to_thread(self._open)
+                    gc.freeze()
                 except OSError as error:
                     raise Unfetched(Why.UNREACHABLE, f"fetch_ca_file: {error}") from None
             return self._door
