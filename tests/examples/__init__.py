@@ -1,0 +1,1 @@
+"""The examples of the requirements, one test each, in their order."""
