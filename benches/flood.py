@@ -1,4 +1,4 @@
-"""A flood of authorization requests, each of another client whose address leads to a stranger, from a process of its own.
+"""A flood of requests of strangers, none of whom was there before, from a process of its own.
 
 ``python -m benches.flood PLAN`` floods a server, where PLAN is JSON, and prints what became of it as JSON.
 """
@@ -24,11 +24,15 @@ from benches.load import Pace, drive, request
 from benches.stranger import Stranger, address
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = 300.0
+PATIENCE = 1800.0
 """Seconds until a flood must have begun, and again until it must be over."""
 _ASKED = (
     "response_type=code&redirect_uri=https%3A%2F%2Fclient.example.org%2Fcallback&scope=openid&state=s"
     "&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256"
+)
+_CARD = (
+    b'{"client_name":"Notes %d","redirect_uris":["http://127.0.0.1:33418/callback"],"token_endpoint_auth_method":"none",'
+    b'"grant_types":["authorization_code","refresh_token"],"response_types":["code"]}'
 )
 
 
@@ -41,6 +45,8 @@ class Client(StrEnum):
     """An address whose host resets the connection when it was asked."""
     UNKNOWN = "unknown"
     """No address, and nobody registered it: nothing is fetched, which shows what any other flood costs."""
+    NEW = "new"
+    """One that registers and is never seen again."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,10 @@ class Flood:
         """Whether all of it was sent and answered."""
         return self._last.done()
 
+    async def over_at_last(self) -> Outcome:
+        """What became of it, however long it takes."""
+        return msgspec.json.decode(await self._last, type=Outcome)
+
     async def end(self) -> Outcome:
         """Say that it is enough, wait for the answers that are due, and hear what became of it. Raises `TimeoutError`."""
         self._input.close()
@@ -113,8 +123,11 @@ async def flooding(port: int, plan: Plan) -> AsyncGenerator[Flood]:
 
 
 def asking(client: Client, port: int) -> Iterator[bytes]:
-    """Authorization requests, none of a client that was in one before; ``port`` is the stranger's."""
+    """Requests, none of a client that was in one before; ``port`` is the stranger's."""
     for number in count(int.from_bytes(os.urandom(4))):
+        if client is Client.NEW:
+            yield request("POST", "/register", _CARD % number, [("Content-Type", "application/json")])
+            continue
         there = quote(f"http://{address(number)}:{port}/{number}.json", safe="")
         client_id = f"nobody-{number}" if client is Client.UNKNOWN else there
         yield request("GET", f"/authorize?client_id={client_id}&{_ASKED}")

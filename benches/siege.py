@@ -29,6 +29,7 @@ class Measured(Enum):
 
     TOKENS = ("client_credentials at /token, 1,000 a second", 1000)
     ALL_TOKENS = ("client_credentials at /token, as fast as answers come", 0)
+    INVITED = ("registrations with an initial access token, 50 a second", 50)
     LOGINS = ("whole logins (authorize with remembered consent, redeem), 50 a second", 50)
 
     @property
@@ -142,7 +143,10 @@ def sieges(requests: int, seconds: float) -> Sequence[Siege]:
     evenly, together = (Plan(Client.SILENT, connections=200, ready=190, a_second=pace) for pace in (200 / 3, 0.0))
     begun = [Phase("calm"), Phase("200 bad fetches, while none begins or ends", Plan(Client.SILENT, 200, connections=200, ready=190))]
     in_flight = [Phase("200 bad fetches, one begun after the other", evenly), Phase("200 bad fetches, all begun together", together)]
+    newcomers = Plan(Client.NEW, requests, connections=64, a_second=A_SECOND)
+    registering = [calm, Phase(f"{requests:,} sealed registrations, {A_SECOND} a second", newcomers)]
     return (
+        Siege("Strangers register, and nobody approves them", Measured.INVITED, _SEALED, registering, requests / A_SECOND),
         Siege("200 bad fetches in flight", Measured.TOKENS, {**_HERE, **_ROOM}, begun, STILL, TURNS, SETTLED),
         *(
             Siege("200 bad fetches begin and end", measured, {**_HERE, **_ROOM}, [calm, *in_flight], max(seconds, TURN))
@@ -159,5 +163,6 @@ _WHOSE = {
     Client.RESETS: "clients whose hosts hang up",
 }
 _HERE = {"FETCH_LOOPBACK": "true"}
+_SEALED = {"OPEN_REGISTRATION": "sealed"}
 _ROOM = {"FETCH_RATE": "0", "FETCH_LIMIT": "268", "FETCH_HOST_LIMIT": "200"}
 """So that two hundred documents may be on their way; a quarter of all places is not for documents."""

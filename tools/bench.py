@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import socket
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from benches import siege
 from benches.flood import PATIENCE, Client, Outcome, Plan, flooding
 from benches.load import Figures, Pace, Reply, drive, request
 from benches.person import Person
+from benches.pruning import pruned
 from benches.siege import Measured, Siege, sieges
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -339,10 +341,17 @@ class Besieged(Round):
             cookie = [("Cookie", self._cookie(card))]
             asks: Iterator[bytes] = (request("GET", f"/authorize?{asked_with(card, f'p{number}')}", b"", cookie) for number in count())
             pace = Pace(measured.a_second, self._redeemed)
+        elif measured is Measured.INVITED:
+            asks, expected = self._invited(), 201
         else:
             asks, expected = self._tokens("client_credentials, opaque")
         wanted = takewhile(lambda _: going(), asks)
         return await drive(self.port, wanted, seconds=seconds, expected=expected, connections=measured.connections, pace=pace)
+
+    def _invited(self) -> Iterator[bytes]:
+        """Registrations of somebody whom the operator knows."""
+        token = _command(self.folder, "invite", "--uses", "1000000")["initial_access_token"]
+        return cycle([request("POST", "/register", json.dumps(MCP_BODY).encode(), [JSON, ("Authorization", f"Bearer {token}")])])
 
     def _redeemed(self, reply: Reply) -> bytes | None:
         """The second half of a login."""
@@ -411,6 +420,43 @@ def besieged(rounds: int, seconds: float, requests: int) -> Sequence[Siege]:
     return found
 
 
+def stalled(clients: int) -> Mapping[str, float]:
+    """How long registrations take while so many dead clients are pruned, looked at for a minute."""
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o700)
+        return asyncio.run(pruned(Path(made), clients, 60.0))
+
+
+def sealed(requests: int) -> Mapping[str, float]:
+    """What so many registrations that nobody approves leave behind, and what one of them costs."""
+    with alone(Peer("calling-card", ours, ALL), {"OPEN_REGISTRATION": "sealed"}) as (port, folder):
+        before = _stored(folder)
+        outcome = asyncio.run(_poured(port, Plan(Client.NEW, requests, connections=16)))
+        time.sleep(3)  # what is written later is written now
+        after = _stored(folder)
+    return {
+        "registrations": outcome.statuses.get("201", 0),
+        "a_second": round(outcome.requests / outcome.seconds),
+        **{f"{name} added": after[name] - before[name] for name in before},
+    }
+
+
+async def _poured(port: int, plan: Plan) -> Outcome:
+    async with flooding(port, plan) as flood:
+        return await flood.over_at_last()
+
+
+def _stored(folder: Path) -> dict[str, int]:
+    """Bytes of the data folder, and rows of all tables."""
+    place = folder / "calling-card.sqlite3"
+    with contextlib.closing(sqlite3.connect(f"file:{place}?mode=ro", uri=True)) as database:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        rows = sum(database.execute(f'SELECT COUNT(*) FROM "{table}"').fetchone()[0] for table in tables)  # noqa: S608 - names of its own
+    files = {file.name: file.stat().st_size for file in folder.iterdir() if file.is_file()}
+    logged = files.pop("log", 0)
+    return {"rows": rows, "bytes": sum(files.values()), "bytes of log": logged}
+
+
 @contextlib.contextmanager
 def alone(peer: Peer, settings: Mapping[str, str]) -> Generator[tuple[int, Path]]:
     """The peer on the first core and we on the last: port and folder."""
@@ -431,9 +477,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="alternating rounds (default 3)")
     parser.add_argument("--seconds", type=float, default=3.0, help="seconds per workload (default 3)")
     parser.add_argument("--flood", type=int, nargs="?", const=10_000, metavar="REQUESTS", help=FLOODED)
+    parser.add_argument("--sealed", type=int, nargs="?", const=1_000_000, metavar="REGISTRATIONS", help=SEALED)
+    parser.add_argument("--prune", type=int, nargs="?", const=1_000_000, metavar="CLIENTS", help=PRUNED)
     parser.add_argument("--json", action="store_true", help="print JSON")
     chosen = parser.parse_args()
     rounds, seconds = (1, 1.0) if chosen.quick else (chosen.rounds, chosen.seconds)
+    if chosen.sealed or chosen.prune:
+        left = sealed(chosen.sealed) if chosen.sealed else stalled(chosen.prune)
+        print(json.dumps(left) if chosen.json else "\n".join(f"{name:20}{number:>12,}" for name, number in left.items()))
+        return
     if chosen.flood:
         found = besieged(rounds, seconds, chosen.flood)
         print(json.dumps([siege.as_json(one) for one in found]) if chosen.json else "\n\n".join(map(siege.report, found)))
@@ -445,6 +497,8 @@ def main() -> None:
         print(report(peers))
 
 
+SEALED = "what so many sealed registrations leave in the data folder (default 1000000, about ten minutes)"
+PRUNED = "how long registrations take while so many dead clients are pruned (default 1000000)"
 FLOODED = "what others feel of so many requests whose clients nobody can reach (default 10000; --quick suits 1000)"
 
 
