@@ -162,7 +162,7 @@ _WHOSE = {
     Client.SILENT: "clients whose hosts say nothing",
     Client.RESETS: "clients whose hosts hang up",
 }
-_HERE = {"FETCH_LOOPBACK": "true"}
+_HERE = {"FETCH_LOOPBACK": "true", "MEETING_RATE": "0"}
 _SEALED = {"OPEN_REGISTRATION": "sealed"}
 _ROOM = {"FETCH_RATE": "0", "FETCH_LIMIT": "268", "FETCH_HOST_LIMIT": "200"}
 """So that two hundred documents may be on their way; a quarter of all places is not for documents."""

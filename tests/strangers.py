@@ -1,9 +1,9 @@
 """The rest of the web, in memory: what strangers serve, and who asked them for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from calling_card.protocol.fetching import Fetched, Purpose, Unfetched, Why
+from calling_card.protocol.fetching import Fetched, Posted, Purpose, Unfetched, Why
 
 
 @dataclass
@@ -17,6 +17,15 @@ class Page:
     """``cache_control``, ``expires``, ``date``, ``age``, ``etag``, ``last_modified``."""
 
 
+@dataclass(frozen=True)
+class Brought:
+    """One POST, as its receiver got it."""
+
+    url: str
+    body: bytes
+    headers: Mapping[str, str]
+
+
 @dataclass
 class Strangers:
     """A `Fetcher` without a network. An address where nobody serves anything cannot be reached."""
@@ -28,6 +37,10 @@ class Strangers:
     forgotten: list[str] = field(default_factory=list[str])
     trusted: list[str] = field(default_factory=list[str])
     """Where keys were that somebody proved themselves by."""
+    brought: list[Brought] = field(default_factory=list[Brought])
+    """What was posted, in that order, whatever was answered."""
+    receivers: dict[str, "Posted | Why"] = field(default_factory=dict[str, "Posted | Why"])
+    """What is answered to a POST at an address; nobody else can be reached."""
     _kept: dict[str, Fetched] = field(default_factory=dict[str, Fetched])
 
     def serve(self, url: str, body: bytes, **headers: str) -> None:
@@ -70,3 +83,11 @@ class Strangers:
         """See `Fetcher.forget`."""
         self.forgotten.append(url)
         self._kept.pop(url, None)
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], purpose: Purpose) -> Posted:
+        """See `Fetcher.post`."""
+        said = self.receivers.get(url, Why.UNREACHABLE)
+        if isinstance(said, Why):
+            raise Unfetched(said, "as the test says")
+        self.brought.append(Brought(url, body, headers))
+        return said

@@ -1,12 +1,13 @@
-"""Log lines: one JSON object each, whatever is in the values, and never a credential (X-39, X-56)."""
+"""Log lines: one JSON object each, whatever is in the values, and never a credential, however often (X-39, X-56, X-57)."""
 
 import base64
 import io
 import json
 import secrets
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import pytest
 from hypothesis import given
@@ -259,3 +260,129 @@ def test_without_a_stream_lines_go_to_the_standard_error(capsys: pytest.CaptureF
     out, err = capsys.readouterr()
     assert out == ""
     assert json.loads(err)["event"] == "something"
+
+
+# ── Failures that repeat themselves ──────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Ticks:
+    """Seconds that pass when told."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+FAILURES: list[dict[str, Any]] = [
+    {"event": "refused", "error": "invalid_token"},
+    {"event": "request", "status": 400, "endpoint": "registration", "method": "POST"},
+    {"event": "request", "status": 503},
+    {"event": "failed", "level": "error", "exc_info": ValueError("x")},
+    {"event": "store_unavailable", "level": "error", "cause": "full"},
+    {"event": "logo_not_fetched", "why": "GONE"},
+    {"event": "library", "level": "warning", "logger": "uvicorn.error"},
+]
+
+
+@meets("X-57")
+@pytest.mark.parametrize("line", FAILURES, ids=lambda line: line["event"])
+def test_a_failure_that_repeats_itself_is_written_so_often_a_minute_and_then_counted(line: dict[str, Any]) -> None:
+    stream, ticks = io.StringIO(), Ticks()
+    log = Log("info", stream, repeats=3, clock=ticks)
+
+    for number in range(100):
+        log(**line, request_id=f"r{number}")
+    ticks.now += 60
+    log("served", request_id="later")
+
+    written = lines(stream)
+    assert [one.get("request_id") for one in written] == ["r0", "r1", "r2", None, "later"]
+    said = {name: value for name, value in line.items() if name not in ("cause", "exc_info")}
+    more = {"exception": "ValueError"} if "exc_info" in line else {}
+    assert {name: value for name, value in written[3].items() if name != "timestamp"} == {"level": "info", **said, **more, "count": 97}
+
+
+@meets("X-57")
+@pytest.mark.parametrize(
+    "line", [{"event": "request", "status": 200}, {"event": "request", "status": 302}, {"event": "pruned", "dead": 3}], ids=str
+)
+def test_what_went_well_is_always_written(line: dict[str, Any]) -> None:
+    stream = io.StringIO()
+    log = Log("info", stream, repeats=1, clock=Ticks())
+
+    for _ in range(50):
+        log("refused", error="invalid_token")
+        log(**line)
+
+    assert [one["event"] for one in lines(stream)].count(line["event"]) == 50
+
+
+def test_each_kind_of_failure_is_counted_for_itself() -> None:
+    stream = io.StringIO()
+    log = Log("info", stream, repeats=1, clock=Ticks())
+
+    for error in ("a", "b", "a", "b", "a"):
+        log("refused", error=error)
+    log.sum_up(rest=True)
+
+    assert [(one["error"], one.get("count")) for one in lines(stream)] == [("a", None), ("b", None), ("a", 2), ("b", 1)]
+
+
+def test_a_minute_after_its_first_line_a_failure_is_written_again() -> None:
+    stream, ticks = io.StringIO(), Ticks()
+    log = Log("info", stream, repeats=1, clock=ticks)
+
+    for seconds in (0, 59, 1, 0):
+        ticks.now += seconds
+        log("refused", error="a", at=ticks.now)
+
+    assert [one.get("at", one.get("count")) for one in lines(stream)] == [1000.0, 1, 1060.0]
+
+
+def test_a_failure_that_was_not_too_frequent_has_no_sum() -> None:
+    stream = io.StringIO()
+    log = Log("info", stream, repeats=2, clock=Ticks())
+
+    log("refused", error="a")
+    log.sum_up(rest=True)
+    log.sum_up(rest=True)
+
+    assert len(lines(stream)) == 1
+
+
+def test_0_repeats_is_every_line() -> None:
+    stream = io.StringIO()
+    log = Log("info", stream, repeats=0)
+
+    for _ in range(200):
+        log("refused", error="a")
+
+    assert len(lines(stream)) == 200
+
+
+@meets("X-57")
+def test_failures_of_any_number_of_kinds_are_remembered_in_bounds() -> None:
+    stream = io.StringIO()
+    log = Log("info", stream, repeats=2, clock=Ticks())
+
+    for number in range(10_000):
+        log("refused", error=f"e{number}")
+    log.sum_up(rest=True)
+
+    written = lines(stream)
+    assert len(written) == 1024 + 2 + 1
+    assert written[-1]["count"] == 10_000 - 1024 - 2
+    assert "error" not in written[-1]
+
+
+def test_what_is_too_light_to_be_written_is_not_counted_either() -> None:
+    stream = io.StringIO()
+    log = Log("error", stream, repeats=1, clock=Ticks())
+
+    for _ in range(5):
+        log("refused", error="a")
+    log.sum_up(rest=True)
+
+    assert stream.getvalue() == ""

@@ -1,12 +1,15 @@
-"""Structured log lines as JSON, from which credentials are taken out by their prefixes (X-39, X-56)."""
+"""Structured log lines as JSON, without credentials, and failures that repeat themselves summed up (X-39, X-56, X-57)."""
 
 import json
 import logging
 import re
 import sys
+import time
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import TextIO, cast
+from threading import Lock
+from typing import TextIO, TypeAlias, cast
 
 import msgspec
 import structlog
@@ -18,6 +21,16 @@ _LONGEST = 2000
 _MOST = 50
 _DEEPEST = 4
 _WEIGHTS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_CODES = ("error", "why", "status", "endpoint", "method", "logger")
+"""Values that say what kind of failure a line tells of: words of ours, so there are few."""
+_FAILED = frozenset({"error", "why", "cause", "exc_info"})
+"""Values that a line has only when something failed; so has each above a mere ``info``, and each of a request answered with 400 or more."""
+_MINUTE = 60
+_KINDS = 1024
+"""Kinds of failures told apart within a minute; beyond, what is summed is known by its event alone."""
+
+Kind: TypeAlias = tuple[tuple[str, object], ...]
+"""Event, level and codes of a failure."""
 
 
 def redact(text: str) -> str:
@@ -58,12 +71,72 @@ def _to_json(line: object, **_: object) -> str:
     return _hidden(text)
 
 
-class Log:
-    """Writes one line per call; a line that cannot be written never fails a request."""
+def kind_of(event: str, level: str, values: Mapping[str, object]) -> Kind | None:
+    """What kind of failure a line tells of; None: of none, so it is always written."""
+    status = values.get("status")
+    failed = isinstance(status, int) and status >= 400
+    if not failed and level in ("debug", "info") and values.keys().isdisjoint(_FAILED):
+        return None
+    codes = [(name, values[name]) for name in _CODES if name in values]
+    failure = values.get("exc_info")
+    return (("event", event), ("level", level), *codes, *((("exception", type(failure).__name__),) if failure else ()))
 
-    def __init__(self, level: str = "info", stream: TextIO | None = None) -> None:
-        """``level`` is the least weight that is written."""
+
+@dataclass(slots=True)
+class Slot:
+    """A kind of failure within its minute."""
+
+    since: float
+    written: int = 0
+    waiting: int = 0
+
+
+class Repeats:
+    """So many lines a minute of each kind of failure; what comes beyond is counted. Memory is bounded whatever strangers cause."""
+
+    def __init__(self, most: int, clock: Callable[[], float]) -> None:
+        """``most`` 0: every line. ``clock`` is monotonic, in seconds."""
+        self._most = most
+        self._clock = clock
+        self._slots: dict[Kind, Slot] = {}
+        self._lock = Lock()
+
+    def passes(self, kind: Kind | None) -> bool:
+        """Whether this line is to be written; otherwise it is counted."""
+        if kind is None or not self._most:
+            return True
+        with self._lock:
+            if kind not in self._slots and len(self._slots) >= _KINDS:
+                kind = kind[:2]
+            slot = self._slots.setdefault(kind, Slot(self._clock()))
+            if slot.written < self._most:
+                slot.written += 1
+                return True
+            slot.waiting += 1
+            return False
+
+    def sums(self, *, rest: bool = False) -> Sequence[tuple[Kind, int]]:
+        """What was counted in minutes that are over, or in all. Slots stand in the order of their beginning."""
+        found: list[tuple[Kind, int]] = []
+        with self._lock:
+            while self._slots:
+                kind, slot = next(iter(self._slots.items()))
+                if not rest and self._clock() - slot.since < _MINUTE:
+                    break
+                del self._slots[kind]
+                found += [(kind, slot.waiting)] if slot.waiting else []
+        return found
+
+
+class Log:
+    """Writes one line per call, but of failures that repeat themselves; a line that cannot be written never fails a request."""
+
+    def __init__(
+        self, level: str = "info", stream: TextIO | None = None, *, repeats: int = 0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``level`` is the least weight that is written, ``repeats`` how many lines a minute one kind of failure has; 0: all."""
         self._weight = _WEIGHTS[level]
+        self._repeats = Repeats(repeats, clock)
         self._logger = structlog.wrap_logger(
             structlog.PrintLogger(stream or sys.stderr),
             processors=[
@@ -76,9 +149,20 @@ class Log:
         )
 
     def __call__(self, event: str, *, level: str = "info", **values: object) -> None:
-        """One line: what happened, and what goes with it."""
+        """One line: what happened, and what goes with it. Before it come the sums of failures whose minute is over."""
         if _WEIGHTS[level] < self._weight:
             return
+        self.sum_up()
+        if self._repeats.passes(kind_of(event, level, values)):
+            self._write(event, level, values)
+
+    def sum_up(self, *, rest: bool = False) -> None:
+        """One line, with a ``count``, for each kind of failure that was too frequent in a minute that is over, or ``rest``: by now."""
+        for kind, count in self._repeats.sums(rest=rest):
+            codes = dict(kind)
+            self._write(str(codes.pop("event")), str(codes.pop("level")), {**codes, "count": count})
+
+    def _write(self, event: str, level: str, values: Mapping[str, object]) -> None:
         try:
             self._logger.msg(event, level=level, **values)
         except (OSError, ValueError):

@@ -7,18 +7,20 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from calling_card.protocol.answers import Desk
+from calling_card.protocol.budgets import Cause, Draw, used_up
 from calling_card.protocol.clientids import Customs
-from calling_card.protocol.clients import Client
+from calling_card.protocol.clients import Client, State, Tier
 from calling_card.protocol.documents import Version
 from calling_card.protocol.events import Event, Recorded
-from calling_card.protocol.fetching import Fetched, Purpose
+from calling_card.protocol.fetching import Fetched, Posted, Purpose
 from calling_card.protocol.grants import Consent, Grant
 from calling_card.protocol.ground import Ground
 from calling_card.protocol.issuers import Issuer
 from calling_card.protocol.people import Passkey, Person, Session, Standing
-from calling_card.protocol.policy import Rules
-from calling_card.protocol.pruning import Horizon, Litter, Pruned, Suspect
+from calling_card.protocol.policy import Policy, Rules, shorter
+from calling_card.protocol.pruning import Horizon, Litter, Pruned, Suspect, horizon
 from calling_card.protocol.resources import Place, Resource
+from calling_card.protocol.webhooks import Bookmark, Webhook
 
 if TYPE_CHECKING:
     from calling_card.settings import Settings
@@ -38,6 +40,8 @@ class Registration(Enum):
     DONE = "done"
     SPENT = "spent"
     """The invitation is unknown, expired or has no use left; nothing was written."""
+    FULL = "full"
+    """As many strangers are kept that nobody ever used as there may be; nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,15 @@ class Page:
     """Those of them that were not used lately."""
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """A step along all events in the order in which they were committed."""
+
+    last: Bookmark
+    """Place of the last of them; where nothing is new, the place that was asked from."""
+    events: Sequence[Recorded]
+
+
 class Busy(Exception):
     """The threads that hash passwords have more waiting than they take; nothing was done."""
 
@@ -128,6 +141,10 @@ class Store(Protocol):
         """The client at this place, whatever its state."""
         ...
 
+    async def client_or_tombstone(self, key: bytes) -> tuple[Client | None, bool]:
+        """The client at this place, and whether a mark says that one was there: one read for both (CREDENTIALS §6)."""
+        ...
+
     async def living(self, key: bytes, mark: bytes, grant: bytes | None = None) -> Rows:
         """The client, whether ``mark`` is set for it, the grant and its person's standing: one read for one question of authority."""
         ...
@@ -136,19 +153,35 @@ class Store(Protocol):
         """At most ``limit`` clients in the order of their client_id, beginning behind ``after``."""
         ...
 
-    async def register(self, client: Client, event: Event, invitation: bytes | None) -> Registration:
+    async def register(self, client: Client, event: Event, invitation: bytes | None, *, room: int = 0) -> Registration:
         """Insert the client with its event and take one use of the invitation, all or nothing.
+
+        ``room``: how many clients there may be that came as strangers and that nobody ever approved, this one among them; 0: any number.
+        Several processes together may let in a tenth of that more, each.
 
         Raises `KeyCollision` when the key belongs to another client_id or route.
         """
         ...
 
     async def replace(self, before: Client, after: Client, event: Event | None) -> bool:
-        """Put ``after`` in the place of ``before`` if the row still has its incarnation, epoch, state and generations."""
+        """Put ``after`` in the place of ``before`` if the row still has its incarnation, epoch, state and generations.
+
+        A client that lived on its card alone gets its row by this, as in `bear`.
+        """
+        ...
+
+    async def bear(self, client: Client, event: Event | None, *, room: int = 0) -> bool:
+        """Give a row to a client that lived on its card alone, with an event of that before the other one (CREDENTIALS §6).
+
+        False, and nothing is kept: there is a row or a tombstone, or no ``room``, as in `register`.
+        """
         ...
 
     async def remove(self, client: Client, event: Event, tombstone_until: int) -> bool:
-        """Delete the client with all it has but once-only facts, and leave a tombstone; False: it was gone already."""
+        """Delete the client with all it has but once-only facts, and leave a tombstone; False: it was gone already.
+
+        A client that lived on its card alone leaves a tombstone too.
+        """
         ...
 
     async def revoke(self, client: Client, mark: bytes, expires_at: int, event: Event, grant: bytes | None = None) -> None:
@@ -190,10 +223,13 @@ class Store(Protocol):
         """
         ...
 
-    async def read_again(self, before: Version, after: Version, client: Client | None, event: Event | None, *, end: bool = False) -> bool:
+    async def read_again(
+        self, before: Version, after: Version, client: Client | None, event: Event | None, *, end: bool = False, was: State | None = None
+    ) -> bool:
         """Put ``after`` beside (another number) or in the place of ``before``, if that is still the newest and unchanged.
 
-        ``client``: what the client became by it, card and decision; ``end``: end every grant of the client too (D-34).
+        ``client``: what the client became by it: card, decision, and a state other than it ``was``, which ends its access tokens;
+        ``end``: end every grant of the client too (D-34).
         """
         ...
 
@@ -214,7 +250,7 @@ class Store(Protocol):
         ...
 
     async def give(self, client: Client, grant: Grant, consent: Consent | None, event: Event) -> bool:
-        """Keep a pending grant, and remember the yes in the place of an equal one.
+        """Keep a pending grant, and remember the yes in the place of an equal one; a client without a row gets it, as in `bear`.
 
         False, and nothing is kept: the client is gone, not active or has another incarnation, or the person is gone, not active or
         has another epoch than the grant says.
@@ -358,6 +394,54 @@ class Store(Protocol):
 
     async def heads(self) -> Mapping[bytes, tuple[int, bytes]]:
         """Of each writer the newest event: its number and MAC."""
+        ...
+
+    async def held(self, after: str, limit: int) -> Sequence[Client]:
+        """At most ``limit`` clients that wait for approval, in the order of their client_id, beginning behind ``after``."""
+        ...
+
+    async def test_persons(self, client: Client) -> Sequence[bytes]:
+        """The people who may use the client while it waits for approval."""
+        ...
+
+    async def add_test_person(self, client: Client, person: bytes, event: Event) -> bool:
+        """Name somebody who may use the client while it waits; False: was named before, or the client is gone."""
+        ...
+
+    async def remove_test_person(self, client: Client, person: bytes, event: Event) -> bool:
+        """Take that back; False: was not named, or the client is gone."""
+        ...
+
+    async def news(self, after: Bookmark, limit: int) -> News:
+        """At most ``limit`` events of all writers behind this one, in the order in which they were committed."""
+        ...
+
+    async def webhooks(self) -> Sequence[Webhook]:
+        """All webhooks, oldest first."""
+        ...
+
+    async def webhook(self, id: bytes) -> Webhook | None:
+        """A webhook by its id."""
+        ...
+
+    async def add_webhook(self, webhook: Webhook, event: Event) -> None:
+        """Keep a new webhook; with the bookmark `HERE` it begins behind this event."""
+        ...
+
+    async def change_webhook(self, before: Webhook, after: Webhook, event: Event | None = None) -> bool:
+        """Put ``after`` in the place of ``before`` if that is still so; the bookmark `HERE` is the place of this event."""
+        ...
+
+    async def remove_webhook(self, id: bytes, event: Event) -> bool:
+        """Forget a webhook; False: it was gone already."""
+        ...
+
+    async def suspect(self, client: Client, horizon: Horizon) -> Suspect | None:
+        """This very client with what else decides about it, used lately or not; None: it is gone."""
+        ...
+
+    async def warn(self, client: Client, fact: bytes, until: int, event: Event) -> bool:
+        """Record this event once per fact, which is kept until then; False: it was recorded before, or the client is gone."""
         ...
 
     async def suspects(self, after: bytes, limit: int, horizon: Horizon) -> Page:
@@ -568,6 +652,13 @@ class Fetcher(Protocol):
         """Drop what is remembered of an address, failures too."""
         ...
 
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], purpose: Purpose) -> Posted:
+        """Bring this there once, through the same door: whatever status comes back is an answer, and nothing of it is remembered.
+
+        Raises `Unfetched`.
+        """
+        ...
+
 
 class Pictures(Protocol):
     """Makes pictures of strangers harmless."""
@@ -593,6 +684,30 @@ class Budget(Protocol):
         ...
 
 
+class Budgets(Protocol):
+    """Several rates, and each has room or nothing happens."""
+
+    def take(self, draws: Sequence[Draw]) -> tuple[Cause, int] | None:
+        """Use up one of each, or none of any: then one that has no room, with the seconds to wait."""
+        ...
+
+
+class Policies(Protocol):
+    """Where the operator's policy is; whoever judges takes the one that counts now and waits for nothing."""
+
+    @property
+    def current(self) -> Policy | None:
+        """The policy that counts; None: the built-in rules alone."""
+        ...
+
+    async def look(self, *, anyway: bool = False) -> Policy | None:
+        """Read it again if it is another one, or ``anyway``; None: it is as it was.
+
+        Raises `BadPolicy` once for each bad one; what counted before goes on counting.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything a use case may touch."""
@@ -605,6 +720,8 @@ class Ports:
     """What the vocabulary takes and serves."""
     rules: Rules
     """The rule set of clients without an invitation."""
+    policies: Policies
+    """What the operator wrote on top of it."""
     customs: Customs
     """Which URLs are taken for clients."""
     document: Purpose
@@ -616,10 +733,12 @@ class Ports:
     """Seconds since 1970."""
     entropy: Callable[[int], bytes]
     """Unpredictable bytes, that many."""
-    registrations: Budget
-    """The one budget of registrations without a credential."""
+    budgets: Budgets
+    """What registrations, changes of them, and clients that are seen for the first time draw on."""
     failures: Budget
     """Failed tries with registration access tokens, by source and client."""
+    recoveries: Budget
+    """Recovered registrations, by client; and failed tries, by source and client."""
     sign_ins: Budget
     """Tries to sign in, by person and source network together."""
     crowds: Budget
@@ -643,9 +762,32 @@ class Ports:
         taken = self.settings.software_statements
         return bool(self.issuers) and (taken == "required" or (taken == "optional" and statement is not None))
 
+    def draw(self, draws: Sequence[Draw]) -> None:
+        """Use up one of each of these budgets, or none of any. Raises `Refusal` (429) that names one without room (H-11)."""
+        if short := self.budgets.take(draws):
+            raise used_up(*short)
+
+    def secret_lifetime(self, tier: Tier) -> int:
+        """Seconds a client secret is good for: the setting, or what the policy says of the tier where that is less; 0: no end."""
+        ceiling = self.policies.current.ceilings.get(tier) if self.policies.current else None
+        return shorter(self.settings.secret_lifetime, ceiling.secret_lifetime) if ceiling else self.settings.secret_lifetime
+
+    def refresh_lifetime(self, tier: Tier) -> int:
+        """Seconds after which a person must be asked again, in the same way; 0: no end."""
+        ceiling = self.policies.current.ceilings.get(tier) if self.policies.current else None
+        return shorter(self.settings.refresh_lifetime, ceiling.refresh_lifetime) if ceiling else self.settings.refresh_lifetime
+
     def wait_to_fetch(self, url: str, purpose: Purpose, source: str, newer_than: int = 0) -> int:
         """Seconds until this network may have this fetched; 0: now, or nothing would go out (D-36)."""
         return 0 if self.fetcher.fresh(url, purpose, newer_than=newer_than) else self.fetches.take(source)
+
+    @property
+    def horizon(self) -> Horizon:
+        """What is long enough ago now to be over."""
+        settings = self.settings
+        token_lifetime = max(settings.opaque_token_lifetime, settings.jwt_lifetime)
+        lifetimes = {"refresh_lifetime": settings.refresh_lifetime, "refresh_idle": settings.refresh_idle}
+        return horizon(self.now(), **lifetimes, token_lifetime=token_lifetime)
 
     @property
     def place(self) -> Place:

@@ -30,7 +30,16 @@ _AT_LEAST: Mapping[int, Sequence[str]] = {
         "refresh_lifetime",
         "refresh_idle",
         "registration_rate",
+        "invitation_rate",
+        "network_rate",
+        "host_rate",
+        "software_rate",
+        "change_rate",
+        "meeting_rate",
+        "never_used_limit",
+        "log_repeats",
         "failure_rate",
+        "recovery_rate",
         "sign_in_rate",
         "prompt_rate",
         "metadata_max_age",
@@ -40,6 +49,8 @@ _AT_LEAST: Mapping[int, Sequence[str]] = {
         "prune_ended_days",
         "prune_idle_days",
         "prune_undo_days",
+        "prune_warn_days",
+        "sealed_not_before",
     ),
     1: (
         "client_id_length",
@@ -58,11 +69,14 @@ _AT_LEAST: Mapping[int, Sequence[str]] = {
         "body_timeout",
         "connections",
         "tombstone_days",
+        "sealed_days",
     ),
 }
 _AT_MOST: Mapping[int, Sequence[str]] = {
     65535: ("port",),
     300: ("jwt_lifetime",),
+    366: ("sealed_days",),
+    2**32: ("sealed_not_before",),
     2048: ("client_id_length",),
     3600: ("head_timeout", "body_timeout", "assertion_lifetime"),
     65536: ("document_limit",),
@@ -70,7 +84,15 @@ _AT_MOST: Mapping[int, Sequence[str]] = {
         "body_limit",
         "registration_rate",
         "registration_burst",
+        "invitation_rate",
+        "network_rate",
+        "host_rate",
+        "software_rate",
+        "change_rate",
+        "meeting_rate",
+        "log_repeats",
         "failure_rate",
+        "recovery_rate",
         "sign_in_rate",
         "prompt_rate",
         "connections",
@@ -78,7 +100,8 @@ _AT_MOST: Mapping[int, Sequence[str]] = {
         "fetch_host_limit",
         "fetch_rate",
     ),
-    _CENTURY: ("tombstone_days", "prune_ended_days", "prune_idle_days", "prune_undo_days"),
+    2**30: ("never_used_limit",),
+    _CENTURY: ("tombstone_days", "prune_ended_days", "prune_idle_days", "prune_undo_days", "prune_warn_days"),
     _CENTURY * 24: ("prune_never_used_hours",),
     _CENTURY * 86400: (
         "secret_lifetime",
@@ -116,6 +139,24 @@ class Settings:
     registration_scope: str = _row(
         "", "Scope of access tokens that open registration as an initial access token does; empty: none do. Name anonymous_scopes too."
     )
+    policy_file: str = _row(
+        "",
+        "TOML file of the policy that judges every registration and change; empty: the built-in rules alone. Read again when it changes.",
+    )
+    hold: tuple[str, ...] = _row(
+        (), "Tiers whose clients wait for approval by an operator; empty: none.", "anonymous", "url", "token", "vouched"
+    )
+    test_scopes: tuple[str, ...] = _row(
+        ("openid",), "Scopes that a client may have while it waits for approval, from its registrant and test persons."
+    )
+    open_registration: str = _row(
+        "stored",
+        "What becomes of a stranger's registration: a row, or a client_id that is the sealed card itself until somebody approves it.",
+        "stored",
+        "sealed",
+    )
+    sealed_days: int = _row(30, "Days a sealed client_id is good while nobody approved it.")
+    sealed_not_before: int = _row(0, "Sealed client_ids of before this time, seconds since 1970, end at once; 0: none do.")
     registration_path: str = _row("/register", "Path of the registration endpoint.")
     management: bool = _row(True, "Whether clients can read, replace and delete their registration (RFC 7592).")
     management_by_query: bool = _row(False, "Also take the client_id of a management request from ?client_id=.")
@@ -145,6 +186,15 @@ class Settings:
     secret_lifetime: int = _row(0, "Seconds a client secret is good for; 0: no end.")
     secret_overlap: int = _row(86400, "Seconds the previous client secret is still good after a rotation.")
     rotate_secret_on_update: bool = _row(False, "Hand out a new client secret with each replacement that names none.")
+    key_change_ends_grants: bool = _row(False, "Whether a replacement that changes jwks or jwks_uri ends what people allowed the client.")
+    recovery: tuple[str, ...] = _row(
+        (),
+        "What proves a client that lost its registration access token: its authentication, a statement, its owner's access token.",
+        "client",
+        "statement",
+        "owner",
+    )
+    recovery_rate: int = _row(5, "Recoveries an hour per client, and failed tries of one source network with it; 0: no limit.")
     opaque_token_lifetime: int = _row(3600, "Seconds an opaque access token is good for.")
     jwt_lifetime: int = _row(300, "Seconds a signed access token is good for, at most 300; it cannot be called back offline.")
     revocation_foreign: str = _row("refuse", "Revoking another client's token: invalid_grant, or a silent 200.", "refuse", "silent")
@@ -213,15 +263,37 @@ class Settings:
     prune_never_used_hours: int = _row(24, "Hours after which a stranger whom nobody ever approved is pruned; 0: never.")
     prune_ended_days: int = _row(30, "Days after its secret ended or its document went that a client is pruned; 0: never.")
     prune_idle_days: int = _row(90, "Days without a use after which a client without a living grant is pruned; 0: never.")
+    prune_warn_days: int = _row(7, "Days before an idle client is pruned that webhooks are told so; 0: they are not.")
+    registration_expires_at: bool = _row(
+        False, "Whether clients that read or replace their registration are told from when on it may be pruned."
+    )
     prune_undo_days: int = _row(7, "Days in which a pruned client can be brought back; 0: it is gone at once.")
-    registration_rate: int = _row(600, "Registrations a minute without an initial access token; 0: no limit.")
-    registration_burst: int = _row(200, "Registrations without an initial access token at once.")
+    registration_rate: int = _row(
+        600,
+        "Registrations a minute and process of all strangers together, of each statement issuer, and of each owner of access tokens; "
+        "0: no limit, nor by network, redirect host or software.",
+    )
+    registration_burst: int = _row(200, "How many registrations of each of these at once.")
+    invitation_rate: int = _row(600, "Registrations a minute and process with one initial access token; 0: no limit but its uses.")
+    network_rate: int = _row(200, "Registrations of strangers a minute and process from one source network; 0: no limit.")
+    host_rate: int = _row(300, "Registrations of strangers a minute and process for one redirect host; 0: no limit.")
+    software_rate: int = _row(
+        300, "Registrations of strangers, and of one issuer's statements, a minute and process with one software_id; 0: no limit."
+    )
+    change_rate: int = _row(120, "Replacements and deletions a minute and process by one client; 0: no limit.")
+    meeting_rate: int = _row(60, "URL clients never seen before, a minute and process from one source network; 0: no limit.")
+    never_used_limit: int = _row(
+        100000, "Registrations of strangers kept at once that nobody ever approved; 0: no limit. Each further process may add a tenth."
+    )
     failure_rate: int = _row(10, "Failed tries a minute with registration access tokens, per source and client; 0: no limit.")
     body_limit: int = _row(65536, "Bytes a registration body may have.")
     head_timeout: int = _row(10, "Seconds a caller has for the head of a request, and after connecting for its first byte.")
     body_timeout: int = _row(20, "Seconds a caller has for the body of a request, and for taking an answer it does not read.")
     connections: int = _row(900, "Connections at once; a request on a further one is answered 503.")
     metadata_max_age: int = _row(300, "Seconds the metadata documents and keys may be cached.")
+    log_repeats: int = _row(
+        60, "Log lines a minute that say the same failure; further ones are summed into one line a minute; 0: every line is written."
+    )
     log_level: str = _row("info", "Least weight of log lines.", "debug", "info", "warning", "error")
 
     @property
@@ -408,7 +480,8 @@ def _convert(row: Setting, value: object) -> object:
         good = isinstance(made, str)
     if not good:
         raise BadSettings(f"{row.name}: {value!r} is not a {row.type}")
-    if row.choices and made not in row.choices:
+    said = made if isinstance(made, tuple) else (made,)
+    if row.choices and not set(said) <= set(row.choices):
         raise BadSettings(f"{row.name}: {value!r} is not one of {', '.join(row.choices)}")
     return made
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from calling_card import __version__, issuer_file
+from calling_card import __version__, issuer_file, policy_file
 from calling_card.fetch.https import HttpsFetcher, Outward
 from calling_card.fetch.pictures import PillowPictures
 from calling_card.keys import heads, signing
@@ -19,17 +19,19 @@ from calling_card.keys.keyring import FileKeyring, KeyringError, KeyringExists
 from calling_card.keys.passkeys import WebPasskeys
 from calling_card.keys.passwords import ArgonPasswords
 from calling_card.logs import Log
-from calling_card.ports import Passwords, Ports, Store, StoreUnavailable
+from calling_card.ports import Passwords, Policies, Ports, Store, StoreUnavailable
 from calling_card.protocol.addresses import KNOWN_CALLBACKS
 from calling_card.protocol.answers import Desk
+from calling_card.protocol.budgets import CAUSES, Cause
 from calling_card.protocol.clientids import Customs
 from calling_card.protocol.fetching import DOCUMENT, Purpose
 from calling_card.protocol.ground import GRANT_TYPES, Ground
 from calling_card.protocol.idtokens import ALGS
 from calling_card.protocol.issuers import BadIssuer, Issuer, issuers_of
-from calling_card.protocol.policy import uninvited
+from calling_card.protocol.policy import Policy, uninvited
+from calling_card.protocol.policy.written import BadPolicy
 from calling_card.settings import BadSettings, Settings
-from calling_card.store.budget import GcraBudget
+from calling_card.store.budget import GcraBudget, GcraBudgets
 from calling_card.store.migrations import ForeignFile, SchemaTooNew
 from calling_card.store.sqlite import SqliteStore
 from calling_card.usecases.audit import CHAIN, new_writer
@@ -67,6 +69,7 @@ def ground(settings: Settings) -> Ground:
         infer_native=settings.infer_native,
         related_hosts=settings.related_hosts,
         signing_algs=ALGS,
+        hold=settings.hold,
         effects=frozenset({"sector_identifier_uri"}),
     )
 
@@ -83,8 +86,8 @@ def assemble(
 ) -> Ports:
     """The ports around a store and a keyring."""
 
-    def budget(rate: int, burst: int = 0) -> GcraBudget:
-        return GcraBudget(0 if settings.dev else rate, burst or max(rate, 1), time.monotonic)
+    def budget(rate: float, burst: int = 0) -> GcraBudget:
+        return GcraBudget(0 if settings.dev else rate, burst or max(int(rate), 1), time.monotonic)
 
     return Ports(
         settings=settings,
@@ -92,6 +95,7 @@ def assemble(
         ground=ground(settings),
         issuers=trusted(settings),
         rules=uninvited(settings.anonymous_scopes or None, settings.default_scope),
+        policies=policies(settings),
         customs=customs(settings),
         document=document(settings),
         store=store,
@@ -99,8 +103,9 @@ def assemble(
         signer=signing.JoseSigner(keyring),
         now=now,
         entropy=entropy,
-        registrations=budget(settings.registration_rate, settings.registration_burst),
+        budgets=GcraBudgets({cause.name: budget(*limit(settings, cause)) for cause in CAUSES}),
         failures=budget(settings.failure_rate),
+        recoveries=budget(settings.recovery_rate / 60, settings.recovery_rate),
         sign_ins=budget(settings.sign_in_rate),
         crowds=budget(settings.sign_in_rate * CROWD),
         prompts=budget(settings.prompt_rate),
@@ -111,8 +116,15 @@ def assemble(
         pictures=PillowPictures(),
         verifier=JoseVerifier(),
         fetches=budget(settings.fetch_rate),
-        log=log or Log(settings.log_level),
+        log=log or Log(settings.log_level, repeats=settings.log_repeats),
     )
+
+
+def limit(settings: Settings, cause: Cause) -> tuple[int, int]:
+    """How many a minute a cause may use up under these settings, and how many at once; 0 a minute: no limit."""
+    rate: int = getattr(settings, cause.setting)
+    burst: int = getattr(settings, cause.burst) if cause.burst else max(rate, 1)
+    return (0 if cause.below and not getattr(settings, cause.below) else rate), burst
 
 
 def customs(settings: Settings) -> Customs:
@@ -174,10 +186,31 @@ def trusted(settings: Settings) -> Mapping[str, Issuer]:
     return found
 
 
+def policies(settings: Settings) -> Policies:
+    """Where the operator's policy is. Raises `BadSettings` when it cannot be used."""
+    if not settings.policy_file:
+        return policy_file.NoPolicies()
+    try:
+        return policy_file.FilePolicies(Path(settings.policy_file), _reserved(settings))
+    except BadPolicy as bad:
+        raise BadSettings(f"policy_file: {bad}") from None
+
+
+def written_policy(settings: Settings, file: Path) -> Policy:
+    """A policy file as these settings would read it. Raises `BadPolicy`."""
+    return policy_file.read(file, _reserved(settings))
+
+
+def _reserved(settings: Settings) -> list[str]:
+    """Scopes that no stranger ever has (H-03)."""
+    return [settings.registration_scope] if settings.registration_scope else []
+
+
 def check(settings: Settings) -> None:
     """What only the tables of endpoints and grants can tell about settings. Raises `BadSettings`."""
     routes(settings)
     trusted(settings)
+    policies(settings)
     unserved = [grant for grant in settings.default_grant_types if grant not in GRANT_TYPES]
     if unserved:
         raise BadSettings(f"default_grant_types: {unserved[0]} is not served; served are {', '.join(GRANT_TYPES)}")
@@ -237,6 +270,7 @@ async def opened(settings: Settings, *, log: Callable[..., None] | None = None) 
         ports = assemble(settings, store, keyring, log=log, passwords=passwords)
         await first_signing_keys(ports)
         yield ports
+        sum_up(ports, rest=True)
         await note_heads(ports)
     finally:
         passwords.close()
@@ -267,10 +301,17 @@ async def note_heads(ports: Ports) -> None:
         ports.log("heads_not_written", level="error", cause=str(error))
 
 
+def sum_up(ports: Ports, *, rest: bool = False) -> None:
+    """Have the log say what it counted in minutes that are over, or by now."""
+    if isinstance(ports.log, Log):
+        ports.log.sum_up(rest=rest)
+
+
 async def keep_noting(ports: Ports, every: float = 60.0) -> None:
-    """Write the heads down every minute until cancelled."""
+    """Write the heads down every minute until cancelled, and what the log has counted."""
     while True:
         await asyncio.sleep(every)
+        sum_up(ports)
         await note_heads(ports)
 
 

@@ -13,9 +13,9 @@ from tests.ledger import meets
 from tests.world import World, beside, body_of, world
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "sealed"])
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
-    some = await world(tmp_path, sqlite=request.param == "sqlite")
+    some = await world(tmp_path, sqlite=request.param != "memory", open_registration="sealed" if request.param == "sealed" else "stored")
     yield some
     verdict = await verify(some.ports, await some.ports.store.heads())
     await some.ports.store.close()

@@ -181,5 +181,5 @@ def test_each_criterion_and_each_act_is_described_once() -> None:
 def test_who_is_suspended_or_revoked_has_dead_tokens_and_who_is_revoked_goes_on() -> None:
     client = replace(a_client(), state=State.HELD)
 
-    assert ended(client, Act.SUSPEND) == replace(client, epoch=client.epoch + 1, state=State.SUSPENDED)
+    assert ended(client, Act.SUSPEND) == replace(client, epoch=client.epoch + 1, state=State.SUSPENDED, waits=True)
     assert ended(client, Act.REVOKE) == replace(client, epoch=client.epoch + 1)

@@ -54,6 +54,7 @@ def test_every_key_can_be_written() -> None:
         "fresh_on_update": True,
         "keep_token": True,
         "replace_existing": True,
+        "recovery": True,
         "instances": 1,
         "revoked": ["s1"],
         "suspended": True,
@@ -120,6 +121,12 @@ def test_algorithms_fit_the_keys(algs: list[str]) -> None:
         ({"allowed": ["colour"]}, "allowed: colour is not a member"),
         ({"names": {"software_colour": "colour"}}, "names: colour is not a member"),
         ({"roles": {"R": "openid"}}, "roles: needs roles_claim"),
+        ({"recovery": True, "once": True, "required": ["aud"]}, "recovery: needs replace_existing or instances = 1"),
+        ({"recovery": True, "once": True, "required": ["aud"], "instances": 2}, "recovery: needs replace_existing or instances = 1"),
+        ({"recovery": True, "instances": 1}, "recovery: needs certificate, signed_requests, or once with aud among required"),
+        ({"recovery": True, "instances": 1, "once": True}, "recovery: needs certificate, signed_requests, or once with aud"),
+        ({"recovery": True, "replace_existing": True, "required": ["aud"]}, "recovery: needs certificate, signed_requests, or once"),
+        ({"recovery": 1}, "recovery: is not true or false"),
         ({"preset": "mars"}, "preset: is none of uk, brazil"),
         ({"preset": 1}, "preset: is none of uk, brazil"),
     ],
@@ -129,6 +136,21 @@ def test_what_cannot_be_used_is_named(keys: dict[str, object], why: str) -> None
 
 
 @meets("X-43")
+@meets("M-42")
+@pytest.mark.parametrize(
+    "keys, bearer",
+    [
+        ({"once": True, "required": ["jti", "aud"], "instances": 1}, True),
+        ({"certificate": {"O": "org"}, "replace_existing": True}, True),
+        ({"signed_requests": True, "instances": 1}, False),
+    ],
+)
+def test_statements_recover_where_they_prove_who_brings_them(keys: dict[str, object], bearer: bool) -> None:
+    made = one(recovery=True, **keys)
+
+    assert (made.recovery, made.proves_bearer) == (True, bearer)
+
+
 def test_issuers_are_several_others_with_names() -> None:
     good = {"issuer": NAME, "jwks": JWKS}
 

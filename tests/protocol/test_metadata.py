@@ -201,7 +201,7 @@ def test_an_unknown_member_is_dropped_without_a_word_or_refused_by_the_switch(na
 def test_what_the_server_sets_and_statements_are_passed_over() -> None:
     given: dict[str, JSON] = {name: 5 for name, row in MEMBERS.items() if row.by == "server" or row.unread}
 
-    assert len(given) == 7
+    assert len(given) == 9
     assert tagged(given, replace(GROUND, unknown_refused=True)) == said()
 
 

@@ -18,6 +18,8 @@ from calling_card.protocol.rotation import (
     confirm,
     first,
     issue,
+    issue_secret,
+    overlap_until,
     present_rat,
     present_refresh,
     present_secret,
@@ -245,6 +247,28 @@ def test_a_confirmed_secret_whose_supersession_has_no_time_is_refused() -> None:
 
 def test_a_secret_that_was_never_issued_is_refused_and_reported() -> None:
     assert present_secret(7, WAITING, NOW, overlap=OVERLAP) == refused(WAITING, "credential_from_future")
+
+
+def test_a_new_secret_stands_beside_the_one_that_is_good_now() -> None:
+    assert issue_secret(LAST, CLOCK, overlap=30, ends=0) == Generations(4, 5, 3, 7, NOW, NOW)
+    assert issue_secret(WAITING, CLOCK, overlap=30, ends=0) == Generations(4, 7, 3, 7, NOW, NOW - 30)
+    assert issue_secret(WAITING, CLOCK, overlap=29, ends=0) == Generations(6, 7, 5, 7, NOW, NOW)
+
+
+@pytest.mark.parametrize("ends, good", [(NOW - 5, 0), (NOW, 0), (NOW + 1, 1), (NOW + 20, 20), (NOW + 31, 31), (NOW + 32, 31), (0, 31)])
+def test_a_secret_is_good_beside_its_successor_no_longer_than_it_would_have_been_alone(ends: int, good: int) -> None:
+    row = issue_secret(LAST, CLOCK, 30, ends)
+
+    accepted = [present_secret(4, row, NOW + second, overlap=30).accepted for second in range(40)]
+
+    assert accepted == [True] * good + [False] * (40 - good)
+
+
+def test_the_overlap_of_two_secrets_has_an_end() -> None:
+    assert overlap_until(LAST, NOW, overlap=30) == 0
+    assert overlap_until(WAITING, NOW, overlap=30) == NOW
+    assert overlap_until(WAITING, NOW, overlap=29) == 0
+    assert overlap_until(replace(WAITING, overlap_since=None), NOW, overlap=30) == 0
 
 
 # ── Refresh tokens ───────────────────────────────────────────────────────────────────────────────────────────────────

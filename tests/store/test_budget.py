@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calling_card.protocol.budgets import Cause
 from calling_card.store import budget
-from calling_card.store.budget import GcraBudget
+from calling_card.store.budget import GcraBudget, GcraBudgets
 from tests.ledger import meets
+
+WIDE, NARROW = Cause("wide", "things", ""), Cause("narrow", "things", "")
 
 
 @dataclass
@@ -128,3 +131,63 @@ def test_memory_is_bounded_and_the_cause_granted_longest_ago_is_forgotten(ticks:
 
     assert [rate.take(cause) > 0 for cause in "bcd"] == [True, True, True]
     assert rate.take("a") == 0
+
+
+# Several at once ------------------------------------------------------------------------------------------------------------------
+
+
+def several(ticks: Ticks, **bursts: int) -> GcraBudgets:
+    """Budgets with one a minute, and so many at once by the name of the cause."""
+    return GcraBudgets({name: GcraBudget(1, burst, ticks) for name, burst in bursts.items()})
+
+
+@meets("H-11")
+def test_all_have_room_or_none_is_used_up(ticks: Ticks) -> None:
+    rates = several(ticks, wide=3, narrow=1)
+    both = [(WIDE, "a"), (NARROW, "a")]
+
+    first = rates.take(both)
+    refused = [rates.take(both) for _ in range(50)]
+    alone = [rates.take([(WIDE, "a")]) for _ in range(3)]
+
+    assert first is None
+    assert {found and found[0].name for found in refused} == {"narrow"}
+    assert [found is None for found in alone] == [True, True, False]
+
+
+def test_the_one_named_is_the_one_to_wait_for_longest(ticks: Ticks) -> None:
+    rates = GcraBudgets({"wide": GcraBudget(60, 1, ticks), "narrow": GcraBudget(1, 1, ticks)})
+    both = [(WIDE, "a"), (NARROW, "a")]
+    rates.take(both)
+
+    assert rates.take(both) == (NARROW, 61)
+    ticks.now += 61
+    assert rates.take(both) is None
+
+
+def test_two_keys_of_one_cause_have_nothing_in_common(ticks: Ticks) -> None:
+    rates = several(ticks, narrow=1)
+
+    assert [rates.take([(NARROW, key)]) is None for key in ("a", "a", "b")] == [True, False, True]
+
+
+def test_nothing_drawn_is_nothing_refused(ticks: Ticks) -> None:
+    assert several(ticks).take([]) is None
+
+
+def test_a_look_uses_up_nothing(ticks: Ticks) -> None:
+    rate = GcraBudget(1, 1, ticks)
+
+    assert [rate.wait("a") for _ in range(3)] == [0, 0, 0]
+    rate.take("a")
+    assert (rate.wait("a"), rate.wait("b")) == (61, 0)
+
+
+@pytest.mark.parametrize("cause", ["x" * 65, "x" * 10_000, "\ud800" * 100])
+def test_what_a_stranger_says_at_length_is_remembered_in_short(ticks: Ticks, cause: str) -> None:
+    rate = GcraBudget(1, 1, ticks)
+
+    waits = [rate.take(cause), rate.take(cause), rate.take(cause + "y")]
+
+    assert [wait == 0 for wait in waits] == [True, False, True]
+    assert len(budget.short(cause)) <= 64

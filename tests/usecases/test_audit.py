@@ -130,7 +130,7 @@ async def test_every_event_is_exported_chain_by_chain(tmp_path: Path) -> None:
 
 
 async def test_a_long_trail_is_read_in_pieces(tmp_path: Path) -> None:
-    server = await world(tmp_path, rat_rotation="never")
+    server = await world(tmp_path, rat_rotation="never", change_rate=0)
     await trail(server, 1500)
 
     exported = [event async for event in export(server.ports)]

@@ -91,12 +91,10 @@ async def test_only_the_registered_method_is_accepted(server: World, registered:
 
 @meets("A-43", "H-14")
 async def test_every_cause_of_failure_has_the_same_words(server: World) -> None:
-    clients = {name: await server.register() for name in ("wrong", "suspended", "deleted", "held", "used", "other")}
+    clients = {name: await server.register() for name in ("wrong", "suspended", "deleted", "used", "other")}
     with_end = await server.register()
     row = await server.row(with_end)
     assert await server.ports.store.replace(row, replace(row, secret_expires_at=server.clock.now), None)
-    held = await server.row(clients["held"])
-    assert await server.ports.store.replace(held, replace(held, state=State.HELD), None)
     await suspend(server.ports, clients["suspended"]["client_id"], "tester")
     await delete(server.ports, clients["deleted"]["client_id"], "tester")
     newer = (await rotate(server.ports, clients["used"]["client_id"], "tester", at_once=False)).information
@@ -111,7 +109,6 @@ async def test_every_cause_of_failure_has_the_same_words(server: World) -> None:
         "another kind": replace(own_way(clients["wrong"]), secret=clients["wrong"]["registration_access_token"]),
         "expired": own_way(with_end),
         "suspended": own_way(clients["suspended"]),
-        "held": own_way(clients["held"]),
         "deleted": own_way(clients["deleted"]),
         "superseded": own_way(clients["used"]),
     }
@@ -119,6 +116,16 @@ async def test_every_cause_of_failure_has_the_same_words(server: World) -> None:
 
     assert len({(each.no, each.description, each.basic, each.errors, each.retry_after) for each in told.values()}) == 1
     assert "may register again at https://as.example/register" in told["deleted"].description
+
+
+@meets("A-88")
+async def test_a_client_that_waits_for_approval_proves_who_it_is(server: World) -> None:
+    card = await server.register()
+    row = await server.row(card)
+    assert await server.ports.store.replace(row, replace(row, state=State.HELD), None)
+
+    assert await known(server, card)
+    assert not await known(server, card, garbled(card["client_secret"]))
 
 
 @meets("A-44")

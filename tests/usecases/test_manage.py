@@ -175,7 +175,8 @@ async def test_a_suspended_client_sees_its_card_without_the_secret_and_can_do_no
     put = await either.put(card, body_of(card, state="active", disabled=False))
     deleted = await either.remove(card)
 
-    assert shown.json == {name: value for name, value in card.items() if name != "client_secret"}
+    seen = {name: value for name, value in card.items() if name != "client_secret"}
+    assert shown.json == {**seen, "registration_state": "suspended"}
     assert (put.no, deleted.no) == ((403, "access_denied"), (403, "access_denied"))
     assert put.why == "the client is suspended; ask the operator (RFC 7592 section 2)"
     assert (await either.token(card)).no == (401, "invalid_client")
@@ -227,7 +228,7 @@ async def test_deleting_ends_the_client_and_everything_it_had_at_once(either: Wo
     assert (await either.token(card)).no == (401, "invalid_client")
     assert [(await either.introspect(caller, token)).json for token in tokens] == [{"active": False}] * 2
     assert len(await either.ports.store.clients("", 10)) == 1
-    assert [event["body"] for event in await either.told("client_deleted")] == [{"by": "client"}]
+    assert [event["body"] for event in await either.told("client_deleted")] == [{"client_id": card["client_id"], "by": "client"}]
 
 
 @meets("M-39", "M-33")

@@ -118,7 +118,8 @@ async def test_a_client_that_the_operator_deletes_is_gone_with_everything(server
     assert (await server.token(card)).no == (401, "invalid_client")
     assert (await server.introspect(caller, token)).no == (401, "invalid_client")
     assert await server.ports.store.resources() == []
-    assert [event["body"] for event in await server.told("client_deleted")] == [{"by": "op"}] * 2
+    gone = [card["client_id"], caller["client_id"]]
+    assert [event["body"] for event in await server.told("client_deleted")] == [{"client_id": one, "by": "op"} for one in gone]
 
 
 @meets("S1-47")
@@ -225,6 +226,26 @@ async def test_a_lost_race_is_run_again(tmp_path: Path) -> None:
     line = await suspend(server.ports, name, "op")
 
     assert line["state"] == State.SUSPENDED
+
+
+async def test_resuming_is_run_again_and_done_once(tmp_path: Path) -> None:
+    server, name = await busy(tmp_path, losses=0)
+    await suspend(server.ports, name, "op")
+    server.ports.store.losses = 2  # type: ignore[attr-defined] # it is a ContendedStore
+
+    lines = [await resume(server.ports, name, "op") for _ in range(2)]
+
+    assert [line["state"] for line in lines] == ["active"] * 2
+    assert (await server.kinds()).count("client_resumed") == 1
+
+
+async def test_resuming_that_always_loses_ends_with_a_refusal(tmp_path: Path) -> None:
+    server, name = await busy(tmp_path, losses=0)
+    await suspend(server.ports, name, "op")
+    server.ports.store.losses = 3  # type: ignore[attr-defined] # it is a ContendedStore
+
+    with pytest.raises(Refusal, match="being changed by others"):
+        await resume(server.ports, name, "op")
 
 
 @pytest.mark.parametrize("act", ["suspend", "rotate"])

@@ -458,7 +458,7 @@ async def test_a_new_registration_ends_the_one_before_where_the_issuer_says_so(t
     for card in (stranger, other, nameless, new):
         assert (await server.read(card)).status == 200
     gone = (await server.told("client_deleted"))[-1]
-    assert gone["body"] == {"by": "statement", "successor": new["client_id"]}
+    assert gone["body"] == {"client_id": old["client_id"], "by": "statement", "successor": new["client_id"]}
 
 
 @meets("C-16")

@@ -14,7 +14,7 @@ from calling_card.usecases.clients import Asking, find
 from tests.addresses import URL, publish
 from tests.visitor import PASSWORD, Browser, Page, answer_of, authorize_url, exchange, person_client, refresh, somebody
 from tests.walks.profile import Trail
-from tests.world import Reply, World, world
+from tests.world import Reply, World, changed, world
 
 TOUR = Path(__file__).parents[2] / "docs" / "tour.md"
 STORE = "store/sqlite"
@@ -25,6 +25,7 @@ LEAVES: dict[str, tuple[str, ...]] = {
     "policy": ("protocol/policy/",),
     "credentials": ("protocol/credentials", "protocol/answers"),
     "rotation": ("protocol/rotation",),
+    "budgets": ("protocol/budgets",),
     "resources": ("protocol/resources",),
     "tokens": ("protocol/tokens",),
     "server metadata": ("protocol/server",),
@@ -33,14 +34,14 @@ LEAVES: dict[str, tuple[str, ...]] = {
     "ID tokens": ("protocol/idtokens",),
     "people": ("protocol/people",),
     "portrait": ("protocol/portrait", "protocol/lookalikes"),
-    "seals": ("protocol/seals", "protocol/interactions"),
+    "seals": ("protocol/seals", "protocol/sealed", "protocol/interactions"),
     "client ids": ("protocol/clientids",),
     "documents": ("protocol/documents", "protocol/freshness", "protocol/fetching"),
 }
 """The leaves by the name that the tour has for them."""
 
 SHARED = (
-    *("protocol/clients", "protocol/errors", "protocol/events", "protocol/ground", "ports"),
+    *("protocol/approval", "protocol/clients", "protocol/errors", "protocol/events", "protocol/ground", "ports"),
     *(
         "protocol/addresses",
         "protocol/base64url",
@@ -75,13 +76,13 @@ EXCHANGED = frozenset({"client ids", "credentials", "rotation", "resources", "to
 SHOWN = frozenset({"authorization", "client ids", "credentials", "people", "portrait", "resources"})
 WALKS: dict[str, Walk] = {
     "POST /register": Walk(
-        (REGISTRATION, "usecases/register", *CORRIDOR, STORE), frozenset({MEMBERS, "policy", "credentials", "rotation"})
+        (REGISTRATION, "usecases/register", *CORRIDOR, STORE), frozenset({MEMBERS, "policy", "budgets", "credentials", "rotation"})
     ),
     "GET /register/{client_id}": Walk((REGISTRATION, MANAGE, STORE), frozenset({"credentials", "rotation"})),
     "PUT /register/{client_id}": Walk(
         (REGISTRATION, MANAGE, STORE, CLIENTS, STORE, *CORRIDOR, STORE), frozenset({"credentials", "rotation", MEMBERS, "policy"})
     ),
-    "DELETE /register/{client_id}": Walk((REGISTRATION, MANAGE, STORE), frozenset({"credentials", "rotation"})),
+    "DELETE /register/{client_id}": Walk((REGISTRATION, MANAGE, STORE), frozenset({"credentials", "rotation", "seals"})),
     "GET /authorize": Walk((*AUTHORIZE, CLIENTS, STORE, BROWSERS, "usecases/people/sign_in"), SHOWN - {"people"} | {"seals"}),
     "POST /sign-in": Walk(("web/authorize", "usecases/people/sign_in", BROWSERS, STORE), frozenset({"credentials", "people", "seals"})),
     "GET /authorize, signed in": Walk((*AUTHORIZE, CLIENTS, STORE, BROWSERS, STORE), SHOWN | {"grants", "seals"}),
@@ -302,6 +303,35 @@ async def test_a_document_is_read_on_a_walk_of_its_own(scene: Scene) -> None:
     assert leaves(trail) == frozenset({MEMBERS, "policy", "credentials", "client ids", "documents", "resources"})
     told = next(line for line in TOUR.read_text(encoding="utf-8").splitlines() if line.startswith("A document: "))
     assert tuple(name for name in re.findall(r"`([^`]+)`", told) if name != "fetch/https") == DOCUMENT
+
+
+CARD = (CLIENTS, STORE, *CORRIDOR)
+"""How a sealed card is opened, of which nothing is kept (decision 0014)."""
+
+
+async def test_a_card_is_opened_on_a_walk_of_its_own(scene: Scene) -> None:
+    with changed(scene.server, open_registration="sealed"):
+        card = await scene.server.register(client_name="Tea")
+        trail = Trail()
+
+        known = await trail.follow(find(scene.server.ports, Asking(card["client_id"])))
+
+    assert known.client.card_until > 0
+    assert stations(trail) == CARD
+    assert leaves(trail) == frozenset({MEMBERS, "policy", "client ids", "credentials", "rotation", "seals"})
+    told = next(line for line in TOUR.read_text(encoding="utf-8").splitlines() if line.startswith("A card: "))
+    assert tuple(re.findall(r"`([^`]+)`", told)) == CARD
+
+
+@pytest.mark.parametrize("request_", ["POST /register", "GET /register/{client_id}", "PUT /register/{client_id}"])
+async def test_a_sealed_registration_passes_no_more_files_than_a_stored_one(scene: Scene, request_: str) -> None:
+    with changed(scene.server, open_registration="sealed"):
+        scene.card = await scene.server.register(client_name="Tea")
+
+        reply, trail = await followed(scene, request_)
+
+    assert reply.status in (200, 201)
+    assert len(set(stations(trail))) <= 6
 
 
 async def test_a_document_that_is_fresh_is_not_read(scene: Scene) -> None:

@@ -6,6 +6,7 @@ import click
 
 from calling_card import __version__
 from calling_card.cli.addresses import by_discovery, client_metadata, refetch, resolve
+from calling_card.cli.approval import approve, refuse, test_person
 from calling_card.cli.cohorts import cohort, invitation
 from calling_card.cli.desk import (
     REFUSED,
@@ -23,7 +24,9 @@ from calling_card.cli.desk import (
     with_desk,
 )
 from calling_card.cli.people import user
+from calling_card.cli.policy import policy
 from calling_card.cli.pruning import prune
+from calling_card.cli.webhooks import webhook
 from calling_card.settings import BadSettings
 
 _LONGEST = 200
@@ -164,18 +167,25 @@ def client() -> None:
     """Clients: those that registered, and those that are a URL."""
 
 
+client.add_command(approve)
+client.add_command(refuse)
+client.add_command(test_person)
+
+
 @client.command("list")
 @click.option("--after", default="", help="Begin behind this client_id.")
 @click.option("--limit", type=click.IntRange(1, 10000), default=100, show_default=True, help="At most so many.")
+@click.option("--held", is_flag=True, help="Only those that wait for approval.")
 @with_desk
-def client_list(desk: Desk, after: str, limit: int) -> None:
+def client_list(desk: Desk, after: str, limit: int, *, held: bool) -> None:
     """List clients in the order of their client_id."""
+    from calling_card.usecases.approve import waiting
     from calling_card.usecases.operate import clients
     from calling_card.wiring import opened
 
     async def work() -> None:
         async with opened(reading(desk)) as ports:
-            rows = await clients(ports, after, limit)
+            rows = await (waiting if held else clients)(ports, after, limit)
         shown = ("client_id", "state", "client_type", "created_by", "client_name")
         say(desk, list(rows), lines([row[name] for name in shown] for row in rows))
 
@@ -229,14 +239,14 @@ def client_suspend(desk: Desk, client_id: str, *, discovery: bool) -> None:
 @by_discovery
 @with_desk
 def client_resume(desk: Desk, client_id: str, *, discovery: bool) -> None:
-    """Let a suspended client act again."""
+    """Let a suspended client act again; one that waited for approval waits again."""
     from calling_card.usecases.operate import resume
     from calling_card.wiring import opened, operator_name
 
     async def work() -> None:
         async with opened(of_folder(desk)) as ports:
             row = await resume(ports, client_id, operator_name(), discovery=discovery)
-        say(desk, row, f"{client_id} is active")
+        say(desk, row, f"{client_id} is {'active' if row['state'] == 'active' else 'waiting for approval again'}")
 
     run(work())
 
@@ -265,15 +275,40 @@ def client_delete(desk: Desk, client_id: str, *, discovery: bool) -> None:
 @client.command("rotate")
 @click.argument("client_id")
 @click.option("--now", "at_once", is_flag=True, help="After an incident: the old secret and every access token die at once.")
+@click.option("--secret-only", is_flag=True, help="Leave the registration access token as it is.")
 @with_desk
-def client_rotate(desk: Desk, client_id: str, at_once: bool) -> None:
-    """Give a client a new registration access token and a new secret, printed once."""
+def client_rotate(desk: Desk, client_id: str, *, at_once: bool, secret_only: bool) -> None:
+    """Give a client a new registration access token and a new secret, printed once.
+
+    The old secret is good until the new one is first used, and no longer than the setting secret_overlap says.
+
+    \b
+    Examples:
+      calling-card client rotate --secret-only c3kq0VnXWmM
+      calling-card client rotate --now c3kq0VnXWmM
+    """
     from calling_card.usecases.operate import rotate
     from calling_card.wiring import opened, operator_name
 
     async def work() -> None:
         async with opened(of_folder(desk)) as ports:
-            made = (await rotate(ports, client_id, operator_name(), at_once=at_once)).information
+            made = (await rotate(ports, client_id, operator_name(), at_once=at_once, secret_only=secret_only)).information
+        say(desk, made, "\n".join(f"{name:26} {value}" for name, value in made.items()))
+
+    run(work())
+
+
+@client.command("recover")
+@click.argument("client_id")
+@with_desk
+def client_recover(desk: Desk, client_id: str) -> None:
+    """Give a client a new registration access token for one it lost, printed once; the lost one is dead, the secret stays."""
+    from calling_card.usecases.operate import recover
+    from calling_card.wiring import opened, operator_name
+
+    async def work() -> None:
+        async with opened(of_folder(desk)) as ports:
+            made = (await recover(ports, client_id, operator_name())).information
         say(desk, made, "\n".join(f"{name:26} {value}" for name, value in made.items()))
 
     run(work())
@@ -422,7 +457,9 @@ def config_schema(desk: Desk) -> None:
 
 
 commands.add_command(user)
+commands.add_command(policy)
 commands.add_command(prune)
+commands.add_command(webhook)
 commands.add_command(resolve)
 commands.add_command(client_metadata)
 commands.add_command(cohort)

@@ -20,7 +20,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from calling_card import __version__
 from calling_card.cli import desk
+from calling_card.jobs.policy import keep_policy
 from calling_card.jobs.prune import keep_pruning
+from calling_card.jobs.webhooks import keep_delivering
 from calling_card.logs import Relay
 from calling_card.ports import Ports
 from calling_card.settings import BadSettings, Settings
@@ -252,6 +254,8 @@ async def _serve(settings: Settings) -> None:
         serving = asyncio.create_task(server.serve())
         noting = asyncio.create_task(keep_noting(ports))
         pruning = asyncio.create_task(keep_pruning(ports))
+        judging = _judge_by_the_newest(ports)
+        delivering = asyncio.create_task(keep_delivering(ports))
         try:
             await server.listening.wait()
             if server.started:
@@ -261,8 +265,20 @@ async def _serve(settings: Settings) -> None:
         finally:
             noting.cancel()
             pruning.cancel()
+            judging.cancel()
+            delivering.cancel()
     if not server.started:
         raise CannotListen(f"cannot listen on {settings.host}:{settings.port}; is another server there?")
+
+
+def _judge_by_the_newest(ports: Ports) -> asyncio.Future[None]:
+    """Where there is a policy file, SIGHUP has it read again, and so has its change."""
+    loop = asyncio.get_running_loop()
+    if not ports.settings.policy_file:
+        return loop.create_future()
+    asked = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, asked.set)
+    return loop.create_task(keep_policy(ports, asked))
 
 
 def _greet(ports: Ports) -> None:

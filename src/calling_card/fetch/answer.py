@@ -4,13 +4,14 @@ import re
 import zlib
 from collections.abc import AsyncIterable, Iterable, Mapping
 
-from calling_card.protocol.fetching import Fetched, Purpose, Unfetched, Why
+from calling_card.protocol.fetching import Fetched, Posted, Purpose, Unfetched, Why
 
 WRAPPING = 1024
 """Bytes that compression may add to a body of the largest size."""
 LONGEST = 1024
 """Letters of a header that are remembered."""
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,256}"')
+_SECONDS = re.compile(r"[0-9]{1,9}")
 _DATE = re.compile(r"[\x20-\x7e]{1,64}")
 
 Headers = Mapping[str, str]
@@ -43,6 +44,17 @@ async def read(status: int, headers: Headers, parts: AsyncIterable[bytes], purpo
     if not purpose.takes(media):
         raise Unfetched(Why.MEDIA, f"the media type is {media[:100]!r}")
     return fetched(status, await _body(headers, parts, purpose.limit), headers, at)
+
+
+async def posted(status: int, headers: Headers, parts: AsyncIterable[bytes], purpose: Purpose) -> Posted:
+    """Any answer to a POST; of its body as much as there is room for, and the rest stays unread."""
+    body = bytearray()
+    async for part in parts:
+        body += part
+        if len(body) >= purpose.limit:
+            break
+    wait = headers.get("retry-after", "").strip()
+    return Posted(status, bytes(body[: purpose.limit]), int(wait) if _SECONDS.fullmatch(wait) else 0)
 
 
 def check_status(status: int) -> None:

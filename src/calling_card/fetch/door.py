@@ -1,8 +1,8 @@
-"""One GET to a stranger over a connection of its own: resolve, check, connect, ask, read, all against the clock (D-14 to D-19)."""
+"""One request to a stranger over a connection of its own: resolve, check, connect, ask, read, all against the clock (D-14 to D-19)."""
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from urllib.parse import unquote, urlsplit
 
@@ -12,12 +12,15 @@ from calling_card.fetch import answer
 from calling_card.fetch.names import Names, checked
 from calling_card.fetch.pinned import Dial, PinnedBackend
 from calling_card.protocol.addresses import Address, is_loopback_host
-from calling_card.protocol.fetching import Fetched, Purpose, Unfetched, Why
+from calling_card.protocol.fetching import Fetched, Posted, Purpose, Unfetched, Why
 
 TOTAL = 5.0
 """Seconds of wall clock around everything."""
 TIMES = {"connect": 2.0, "read": 3.0, "write": 3.0}
 """Seconds for a connection and again for its TLS, until the first byte and from byte to byte, and for the request."""
+TOTAL_OF_POST = 15.0
+"""The same around something that is brought: receivers work before they answer (Standard Webhooks, "Request timeouts")."""
+TIMES_OF_POST = {**TIMES, "read": TOTAL_OF_POST}
 LOCALHOST = ("127.0.0.1", "::1")
 
 
@@ -39,17 +42,24 @@ class Door:
     async def ask(self, url: Address, purpose: Purpose, etag: str, last_modified: str) -> Fetched:
         """What is there. Raises `Unfetched`; whatever the network does before the host has proven its name looks the same (X-02)."""
         path = _Path(url, proxied=self._goes_by_proxy(url))
-        try:
-            async with asyncio.timeout(TOTAL):
-                return await self._ask(url, purpose, answer.validators(etag, last_modified), path)
-        except (TimeoutError, httpcore2.TimeoutException) as error:
-            raise Unfetched(Why.SLOW if path.proven else Why.UNREACHABLE, f"{type(error).__name__} {path.last}") from None
-        except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.ProxyError, httpcore2.UnsupportedProtocol, OSError) as error:
-            raise Unfetched(Why.UNREACHABLE, f"{type(error).__name__}: {error}") from None
+        async with _clocked(TOTAL, path):
+            return await self._ask(url, purpose, answer.validators(etag, last_modified), path)
+
+    async def bring(self, url: Address, body: bytes, headers: Mapping[str, str], purpose: Purpose) -> Posted:
+        """What is answered to a POST of JSON; a redirect is an answer like any other (X-08). Raises `Unfetched` as `ask`."""
+        path = _Path(url, proxied=self._goes_by_proxy(url))
+        fixed = {**self._fixed(url, purpose), "Content-Type": "application/json", "Content-Length": str(len(body))}
+        async with _clocked(TOTAL_OF_POST, path), self._network(url) as pool:
+            asking = _request(pool, url, "POST", {**fixed, **headers}, path, TIMES_OF_POST, body)
+            async with asking as response:
+                return await answer.posted(response.status, answer.headers_of(response.headers), response.aiter_stream(), purpose)
+
+    def _fixed(self, url: Address, purpose: Purpose) -> dict[str, str]:
+        return {"Host": url.authority or "", "Accept": purpose.accept, "Accept-Encoding": "identity", "User-Agent": self._agent}
 
     async def _ask(self, url: Address, purpose: Purpose, sent: dict[str, str], path: "_Path") -> Fetched:
-        fixed = {"Host": url.authority or "", "Accept": purpose.accept, "Accept-Encoding": "identity", "User-Agent": self._agent}
-        async with self._network(url) as pool, _get(pool, url, {**fixed, **sent}, path) as response:
+        asked = {**self._fixed(url, purpose), **sent}
+        async with self._network(url) as pool, _request(pool, url, "GET", asked, path, TIMES) as response:
             headers = answer.headers_of(response.headers)
             if response.status == 304:
                 return answer.unchanged(headers, sent, self._now())
@@ -96,13 +106,31 @@ class _Path:
         self.proven = self.proven or event == f"{self._proof}.complete"
 
 
-def _get(
-    pool: httpcore2.AsyncConnectionPool, url: Address, headers: dict[str, str], path: _Path
+@asynccontextmanager
+async def _clocked(seconds: float, path: _Path) -> AsyncGenerator[None]:
+    """Everything within this time, and every failure of the network as `Unfetched`."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except (TimeoutError, httpcore2.TimeoutException) as error:
+        raise Unfetched(Why.SLOW if path.proven else Why.UNREACHABLE, f"{type(error).__name__} {path.last}") from None
+    except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.ProxyError, httpcore2.UnsupportedProtocol, OSError) as error:
+        raise Unfetched(Why.UNREACHABLE, f"{type(error).__name__}: {error}") from None
+
+
+def _request(
+    pool: httpcore2.AsyncConnectionPool,
+    url: Address,
+    method: str,
+    headers: Mapping[str, str],
+    path: _Path,
+    times: Mapping[str, float],
+    body: bytes | None = None,
 ) -> AbstractAsyncContextManager[httpcore2.Response]:
     """The request, from the parts that were checked and not from a text that is read again (X-04)."""
     target = (url.path or "/") + (f"?{url.query}" if url.query is not None else "")
     there = httpcore2.URL(scheme=url.scheme, host=_bare(url.host), port=int(url.port) if url.port else None, target=target)
-    return pool.stream("GET", there, headers=list(headers.items()), extensions={"timeout": TIMES, "trace": path.note})
+    return pool.stream(method, there, headers=list(headers.items()), content=body, extensions={"timeout": dict(times), "trace": path.note})
 
 
 def _bare(host: str) -> str:

@@ -2,14 +2,14 @@
 
 import asyncio
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from calling_card.fetch.memory import Answers, Failures, renewed
 from calling_card.fetch.places import Places
 from calling_card.protocol.addresses import Address, AddressError, leads_to
-from calling_card.protocol.fetching import Fetched, Purpose, Unfetched, Why
+from calling_card.protocol.fetching import Fetched, Posted, Purpose, Unfetched, Why
 from calling_card.protocol.networks import fetchable
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class HttpsFetcher:
         self._door: Door | None = None
         self._opening = asyncio.Lock()
         self._places = Places(outward.most, outward.most_of_a_host)
+        self._deliveries = Places(outward.most, outward.most_of_a_host)
         self._failures = Failures(clock)
         self._shelves: dict[Purpose, Answers] = {}
         self._flights: dict[Flight, asyncio.Task[Fetched | Unfetched]] = {}
@@ -129,6 +130,13 @@ class HttpsFetcher:
         for answers in self._shelves.values():
             answers.drop(url)
         self._failures.forget(url)
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], purpose: Purpose) -> Posted:
+        """See `Fetcher.post`. Places of its own: a receiver that takes its time keeps nobody's keys from being read."""
+        place = self._place(url)
+        door = await self._opened()
+        async with self._deliveries.taken(place.host, purpose.name):
+            return await door.bring(place, body, headers, purpose)
 
     def _shelf(self, purpose: Purpose) -> Answers:
         """Each purpose has its own: pictures do not push keys out."""

@@ -3,7 +3,8 @@
 import asyncio
 
 from calling_card.ports import Ports
-from calling_card.usecases.prune import BY_ITSELF, prune
+from calling_card.protocol.pruning import BY_ITSELF
+from calling_card.usecases.prune import prune
 
 NAME = "prune"
 DAY = 86400

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from calling_card.protocol.approval import standing
 from calling_card.protocol.clients import Card, Client
 from calling_card.protocol.credentials import (
     CLIENT_SECRET,
@@ -56,5 +57,6 @@ def information(desk: Desk, macs: Macs, client: Client, card: Card, *, secret: b
     if desk.management and has_rat(client):
         answer["registration_access_token"] = write(macs, desk.issuer, of_client(REGISTRATION_ACCESS_TOKEN, client, client.rat))
         answer["registration_client_uri"] = f"{desk.endpoint}/{quote(client.client_id, safe='')}"
+    answer.update(standing(client))
     answer.update(card)
     return answer

@@ -101,6 +101,14 @@ class Client:
     """Seconds since 1970; 0: never."""
     last_used_day: int
     """Days since 1970 of the last use that counts."""
+    card_until: int = 0
+    """Until when it lives on its card alone, seconds since 1970; 0: it has a row (CREDENTIALS §6)."""
+    waits: bool = False
+    """Of a suspended client: whether it waited for approval, and will when it is resumed."""
+    refusal: str = ""
+    """Why an operator refused it; empty: nobody did."""
+    approved_card: bytes | None = None
+    """Digest of the card that an operator approved; None: nobody had to, or none was."""
 
 
 def client_key(route: Route, client_id: str) -> bytes:

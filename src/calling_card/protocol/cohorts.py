@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TypeAlias, TypeVar
 
 from calling_card.protocol.addresses import host_of, host_problem
+from calling_card.protocol.approval import suspended
 from calling_card.protocol.clientids import host_in, listed
 from calling_card.protocol.clients import JSON, Card, Client, Door, Route, State, Tier, words
 from calling_card.protocol.errors import No, Refusal
@@ -198,4 +199,4 @@ EVENTS = {Act.SUSPEND: "client_suspended", Act.REVOKE: "client_revoked", Act.DEL
 
 def ended(client: Client, act: Act) -> Client:
     """The client after an act that leaves it there: its access tokens are dead, and one that is suspended may not act."""
-    return replace(client, epoch=client.epoch + 1, state=State.SUSPENDED if act is Act.SUSPEND else client.state)
+    return suspended(client) if act is Act.SUSPEND else replace(client, epoch=client.epoch + 1)

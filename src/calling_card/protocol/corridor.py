@@ -9,7 +9,7 @@ from calling_card.protocol.clients import JSON, Card, Door, Tier
 from calling_card.protocol.errors import Refusal
 from calling_card.protocol.ground import Ground
 from calling_card.protocol.metadata import Judged, judge
-from calling_card.protocol.policy import Decision, Outcome, Rules, decide
+from calling_card.protocol.policy import Decision, Outcome, Rules, awaited, decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,8 @@ class Passed:
     warnings: tuple[str, ...]
     held: bool
     """Whether the client waits for approval."""
+    policy: str = ""
+    """Name and version of the operator's policy that judged; empty: there was none."""
 
     def told(self) -> dict[str, JSON]:
         """What an event says of the judgement: what was changed and why, and what a reader should look at."""
@@ -30,6 +32,8 @@ class Passed:
             told["decision"] = msgspec.json.decode(self.reasons)
         if self.warnings:
             told["warnings"] = list(self.warnings)
+        if self.policy:
+            told["policy"] = self.policy
         return told
 
     def changed(self, before: Card) -> list[JSON]:
@@ -48,19 +52,60 @@ def within(said: Card, scopes: Collection[str]) -> bool:
     return not isinstance(scope, str) or all(word in scopes for word in scope.split())
 
 
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What a judgement found, before anybody acts on it: for doors, rehearsals and explanations alike."""
+
+    refusals: tuple[Refusal, ...]
+    """Why the card cannot come through; empty: it can."""
+    judged: Judged | None = None
+    """The card as the vocabulary has it; None: it did not get that far."""
+    decision: Decision | None = None
+    """What the policy made of that; None: it did not get that far."""
+
+
+def weigh(said: Card, ground: Ground, rules: Rules, scopes: Collection[str], *, door: Door, tier: Tier, before: Card | None) -> Weighed:
+    """What would become of a client that says this; it raises nothing."""
+    try:
+        judged = judge(said, _within(ground, rules), scopes=scopes, default_scope=rules.default_scope)
+    except Refusal as refusal:
+        return Weighed(refusal.errors or (refusal,))
+    decision = awaited(decide(door, tier, before, judged.card, rules), tier, ground.hold)
+    refused = tuple(Refusal(reason.no, reason.why) for reason in decision.reasons if reason.outcome is Outcome.REFUSE)
+    return Weighed(refused, judged, decision)
+
+
 def pass_through(
     said: Card, ground: Ground, rules: Rules, scopes: Collection[str], *, door: Door, tier: Tier, before: Card | None
 ) -> Passed:
     """What a client may become that says this. Raises `Refusal` naming the first member that cannot be, and all others."""
-    judged = judge(said, ground, scopes=scopes, default_scope=rules.default_scope)
-    decision = decide(door, tier, before, judged.card, rules)
-    refused = tuple(Refusal(reason.no, reason.why) for reason in decision.reasons if reason.outcome is Outcome.REFUSE)
-    if refused:
+    weighed = weigh(said, ground, rules, scopes, door=door, tier=tier, before=before)
+    judged, decision, refused = weighed.judged, weighed.decision, weighed.refusals
+    if refused or judged is None or decision is None:
         raise Refusal(refused[0].no, refused[0].description, errors=refused)
-    return Passed(decision.card, _reasons(judged, decision), judged.warnings, decision.outcome is Outcome.HOLD)
+    policy = "" if rules.policy is None else rules.policy.label
+    return Passed(decision.card, _reasons(judged, decision, policy), judged.warnings, decision.outcome is Outcome.HOLD, policy)
 
 
-def _reasons(judged: Judged, decision: Decision) -> bytes:
+def _within(ground: Ground, rules: Rules) -> Ground:
+    """What is served to these clients: what a ceiling takes away is narrowed and left out of defaults like what is not built."""
+    methods, algorithms = rules.methods, rules.algorithms
+    if methods is not None:
+        ground = replace(ground, auth_methods=tuple(method for method in ground.auth_methods if method in methods))
+    if algorithms is not None:
+        ground = replace(
+            ground,
+            signing_algs=tuple(alg for alg in ground.signing_algs if alg in algorithms),
+            assertion_algs=tuple(alg for alg in ground.assertion_algs if alg in algorithms),
+            encryption_algs=tuple(alg for alg in ground.encryption_algs if alg in algorithms),
+        )
+    return ground
+
+
+def _reasons(judged: Judged, decision: Decision, policy: str) -> bytes:
+    """Member, what it was, what it is, and why; of an operator's rule also its name and that of the policy."""
     rows: list[JSON] = [[change.member, change.was, change.now, change.why] for change in judged.changes]
-    rows += [[reason.member, reason.was, reason.now, reason.why] for reason in decision.reasons]
+    for reason in decision.reasons:
+        by: list[JSON] = [f"{policy}: {reason.rule}"] if reason.rule else []
+        rows.append([reason.member, reason.was, reason.now, reason.why, *by])
     return msgspec.json.encode(rows) if rows else b""

@@ -126,6 +126,11 @@ def has_secret(client: Client) -> bool:
     return client.secret is not None and client.secret.issued_key != 0
 
 
+def ends_soon(client: Client, now: int, lifetime: int) -> bool:
+    """Whether the secret is over, or in the last quarter of its life of ``lifetime`` seconds."""
+    return has_secret(client) and 0 < client.secret_expires_at <= now + lifetime // 4
+
+
 def has_rat(client: Client) -> bool:
     """Whether the client has a registration access token. Doors without RFC 7592 give none: key 0 makes no handle (M-50)."""
     return client.rat.issued_key != 0

@@ -60,6 +60,7 @@ class No(Enum):
     PAGE_EXPIRED = Row("page_expired", 400, "RFC 9700 §4.7", "The form is too old, or this browser was not given it.")
     CROSS_SITE = Row("cross_site", 403, "RFC 9700 §4.7", "The form came from another site.")
     ACCESS_DENIED = Row("access_denied", 403, "RFC 7592 §2", "The caller is known, but this operation is not allowed.")
+    HELD = Row("access_denied", 403, "RFC 6749 §4.1.2.1", "The client waits for approval, and this is not a person who may try it.")
     NOT_FOUND = Row("not_found", 404, "RFC 9110 §15.5.5", "There is nothing at this path.")
     METHOD_NOT_ALLOWED = Row("invalid_request", 405, "RFC 9110 §15.5.6", "The path exists, the method does not.")
     TOO_SLOW = Row("invalid_request", 408, "RFC 9110 §15.5.9", "The body did not arrive in time.")

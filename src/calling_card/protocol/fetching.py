@@ -32,6 +32,7 @@ class Purpose:
 DOCUMENT = Purpose("client metadata document", "application/json", ("application/json", "+json"), 5120)
 KEY_SET = Purpose("key set", "application/jwk-set+json, application/json", ("application/json", "+json"), 65536, least=60)
 SECTOR = Purpose("sector identifier document", "application/json", ("application/json", "+json"), 65536)
+WEBHOOK = Purpose("webhook", "*/*", (), 4096)
 LOGO = Purpose("logo", "image/png, image/webp, image/jpeg, image/gif", ("image/png", "image/webp", "image/jpeg", "image/gif"), 262144)
 
 
@@ -96,3 +97,14 @@ class Fetched:
     age: str = ""
     etag: str = ""
     last_modified: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What somebody answered to what was brought to them, be it good or bad."""
+
+    status: int
+    body: bytes
+    """As much of it as the purpose takes, as it came."""
+    retry_after: int = 0
+    """Seconds that they want to be left alone; 0: they did not say so in seconds."""

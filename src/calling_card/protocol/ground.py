@@ -90,5 +90,7 @@ class Ground:
     authorization_details_types: tuple[str, ...] = ()
     delivery_modes: tuple[str, ...] = ()
     """CIBA token delivery modes."""
+    hold: tuple[str, ...] = ()
+    """Tiers whose clients wait for approval."""
     effects: frozenset[str] = frozenset()
     """Members marked as binding whose effect is built."""

@@ -85,6 +85,8 @@ class Issuer:
     """Whether a replacement leaves the registration access token as it is (R-80)."""
     replace_existing: bool = False
     """Whether a new registration ends those of the same software (C-16)."""
+    recovery: bool = False
+    """Whether the software gets another registration access token by a statement, where that proves more than who has read it (M-42)."""
     instances: int = 0
     """Living registrations one software may have (R-70); 0: any number."""
     revoked: tuple[str, ...] = field(default_factory=_words)
@@ -96,6 +98,11 @@ class Issuer:
     def shown(self) -> str:
         """Its name for people."""
         return self.label or self.issuer
+
+    @property
+    def proves_bearer(self) -> bool:
+        """Whether a plain statement proves who brings it: made for this server and good once, or shown with its client's certificate."""
+        return bool(self.certificate) or (self.once and "aud" in self.required)
 
 
 _SOFTWARE = {
@@ -242,7 +249,8 @@ _TEXT = ("a text", _text)
 _KINDS: Mapping[str, tuple[str, Callable[[object], object]]] = {
     **dict.fromkeys(("max_age", "instances"), ("a whole number", _whole)),
     **dict.fromkeys(
-        ("once", "signed_requests", "fresh_on_update", "keep_token", "replace_existing", "suspended"), ("true or false", _flag)
+        ("once", "signed_requests", "fresh_on_update", "keep_token", "replace_existing", "recovery", "suspended"),
+        ("true or false", _flag),
     ),
     **dict.fromkeys(("algs", "audience", "required", "allowed", "locked", "grants", "hosts", "revoked"), ("a list of texts", _listed)),
     **dict.fromkeys(("names", "roles", "certificate"), ("a table of texts", _texts)),
@@ -290,6 +298,10 @@ def _name_problem(row: Issuer) -> str:
     empty = next((name for name, values in row.values.items() if not values), "")
     if empty:
         return f"values: {empty} has none"
+    if row.recovery and row.instances != 1 and not row.replace_existing:
+        return "recovery: needs replace_existing or instances = 1: a statement tells software apart, and not its registrations"
+    if row.recovery and not (row.signed_requests or row.proves_bearer):
+        return "recovery: needs certificate, signed_requests, or once with aud among required: a statement alone is no secret"
     return "roles: needs roles_claim" if row.roles and not row.roles_claim else ""
 
 

@@ -4,7 +4,8 @@ Every reason to keep a client goes before every reason to prune it. Time is coun
 kept, and a use is written down later than it happens.
 """
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,6 +13,7 @@ from calling_card.protocol.answers import card_of
 from calling_card.protocol.clients import Client, Door, State, Tier, words
 from calling_card.protocol.credentials import has_secret
 
+USED_LATELY = "used_lately"
 HOUR = 3600
 DAY = 86400
 MARGIN = 2 * HOUR
@@ -83,6 +85,8 @@ class Class:
     """Seconds of one of that setting."""
     since: Callable[[Suspect], int | None]
     """Since when the client is of this class; None: it is not."""
+    warns: bool = True
+    """Whether somebody is told before; of strangers whom nobody knows, nobody is."""
 
 
 class Litter(StrEnum):
@@ -108,6 +112,11 @@ def horizon(now: int, *, refresh_lifetime: int, refresh_idle: int, token_lifetim
     )
 
 
+def periods_of(settings: object, classes: Collection[str]) -> Mapping[str, int]:
+    """How long each of these classes lasts before its clients are pruned, in seconds."""
+    return {row.name: getattr(settings, row.setting) * row.unit for row in CLASSES if row.name in classes}
+
+
 def kept_for(suspect: Suspect, seen: Horizon) -> str:
     """The name of the first reason to leave a client alone; empty: there is none."""
     return next((keep.name for keep in KEEPS if keep.check(suspect, seen)), "")
@@ -119,6 +128,24 @@ def dead_of(suspect: Suspect, periods: Mapping[str, int], now: int) -> str:
     ``periods``: seconds by the name of a class; a class that is missing, or has 0, prunes nobody.
     """
     return next((row.name for row in CLASSES if periods.get(row.name) and _is_over(row.since(suspect), periods[row.name], now)), "")
+
+
+def due_of(suspect: Suspect, periods: Mapping[str, int], seen: Horizon, *, warned: bool = False) -> tuple[str, int] | None:
+    """The class that the client will be pruned by first, and from when on; None: nobody knows, for something keeps it.
+
+    ``warned``: of the classes alone in which somebody is told before (M-57).
+    """
+    if any(keep.check(suspect, seen) for keep in KEEPS if keep.name != USED_LATELY):
+        return None
+    rows = [row for row in CLASSES if periods.get(row.name) and (row.warns or not warned)]
+    found = [(since + periods[row.name], row.name) for row in rows if (since := row.since(suspect)) is not None]
+    due, name = min(found, default=(0, ""))
+    return (name, due) if name else None
+
+
+def warning(client: Client, due: int) -> bytes:
+    """The fact, 16 bytes, that somebody was told of this date of this client."""
+    return hashlib.sha256(b"prune_warned\0" + client.incarnation + due.to_bytes(8, "big")).digest()[:16]
 
 
 def _is_over(since: int | None, period: int, now: int) -> bool:
@@ -163,20 +190,24 @@ def _idle(suspect: Suspect) -> int | None:
 KEEPS: tuple[Keep, ...] = (
     Keep("operators", "An operator made it.", lambda one, _: one.client.tier is Tier.ADMIN or one.client.door is Door.ADMIN),
     Keep("suspended", "An operator suspended it, and that must not be forgotten.", lambda one, _: one.client.state is State.SUSPENDED),
-    Keep("used_lately", "It was used on a day that is not over long enough.", lambda one, seen: one.client.last_used_day > seen.day),
+    Keep(USED_LATELY, "It was used on a day that is not over long enough.", lambda one, seen: one.client.last_used_day > seen.day),
     Keep("in_progress", "A code of it waits to be redeemed.", lambda one, _: one.pending),
     Keep("grant_alive", "What somebody allowed it lives.", lambda one, _: one.alive),
 )
 """Why a client is left alone, in the order of looking."""
 
 CLASSES: tuple[Class, ...] = (
-    Class("never_approved", "A stranger whom nobody ever allowed anything.", "prune_never_used_hours", HOUR, _never_approved),
+    Class("never_approved", "A stranger whom nobody ever allowed anything.", "prune_never_used_hours", HOUR, _never_approved, warns=False),
     Class("secret_ended", "Its secret has ended and was not renewed.", "prune_ended_days", DAY, _secret_ended),
     Class("document_gone", "Its client metadata document is gone.", "prune_ended_days", DAY, _document_gone),
     Class("grants_ended", "People allowed it something once; nothing of that lives.", "prune_idle_days", DAY, _grants_ended),
     Class("idle", "Nobody used it.", "prune_idle_days", DAY, _idle),
 )
 """Why a client is pruned, in the order of looking."""
+
+ALL = tuple(row.name for row in CLASSES)
+BY_ITSELF: Mapping[str, Collection[str]] = {"off": (), "never_approved": ("never_approved",), "all": ALL}
+"""Which classes the server prunes without being told, by the setting ``prune``."""
 
 NOT_YET = "not_yet"
 CAME_BETWEEN = "came_between"

@@ -74,6 +74,23 @@ def renew(row: Generations, clock: Clock) -> Generations:
     return confirm(issue(row, clock))
 
 
+def issue_secret(row: Generations, clock: Clock, overlap: int, ends: int) -> Generations:
+    """A new secret beside the one that clients use now: the newest, once the one before it is over (CREDENTIALS §1).
+
+    ``ends``: when the present one is over anyway, seconds since 1970, 0: never; the overlap does not outlast that.
+    """
+    after = issue(row if overlap_until(row, clock.now, overlap) else confirm(row), clock)
+    last = ends - 1 - overlap
+    return replace(after, overlap_since=min(after.overlap_since or last, last)) if ends else after
+
+
+def overlap_until(row: Generations, now: int, overlap: int) -> int:
+    """Until when the secret before the newest one is good, seconds since 1970; 0: it is dead, or there is none."""
+    if row.confirmed == row.issued or row.overlap_since is None or now - row.overlap_since > overlap:
+        return 0
+    return row.overlap_since + overlap
+
+
 def withdraw(row: Generations) -> Generations:
     """No credential any more, but its generations are never handed out again: key 0 makes no handle."""
     return replace(confirm(row), confirmed_key=0, issued_key=0)
@@ -130,7 +147,7 @@ def present_secret(generation: int, row: Generations, now: int, overlap: int) ->
         return Step(False, row, event="secret_two_holders" if now - row.rotated_at <= SUSPICIOUS else "secret_spent")
     if generation > row.confirmed:
         return Step(False, row, event="secret_two_holders")
-    if row.overlap_since is None or now - row.overlap_since > overlap:
+    if not overlap_until(row, now, overlap):
         return Step(False, confirm(row), event="secret_expired_previous")
     return Step(True, row)
 

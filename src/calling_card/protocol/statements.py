@@ -64,6 +64,11 @@ class Vouched:
         return _text(self.statement.claims.get("software_id"))
 
     @property
+    def about(self) -> tuple[str, str]:
+        """Whose word about which software it is."""
+        return self.issuer.issuer, self.software_id
+
+    @property
     def place(self) -> bytes:
         """Where the once-only facts about the issuer's statements are: 16 bytes."""
         return _sixteen("statement", self.issuer.issuer)
@@ -209,10 +214,20 @@ def check_request(vouched: Vouched, request: Assertion, here: Here) -> None:
 
 def check_successor(before: Vouched, after: Vouched) -> None:
     """Whether a statement may take the place of another one. Raises `Refusal` (R-80)."""
-    if (after.issuer.issuer, after.software_id) != (before.issuer.issuer, before.software_id):
+    if after.about != before.about:
         raise invalid("is by another issuer, or about other software, than the one of this registration")
     if after.issuer.fresh_on_update and after.statement.text == before.statement.text:
         raise invalid("a replacement needs a new one, not the one of before")
+
+
+def check_recovers(vouched: Vouched) -> None:
+    """Whether a statement is proof enough for another registration access token (M-42). Raises `Refusal`."""
+    if not vouched.issuer.recovery:
+        raise unapproved("nothing is recovered by statements of its issuer")
+    if not vouched.software_id:
+        raise unapproved("it names no software_id, so nothing is recovered by it")
+    if vouched.request is None and not vouched.issuer.proves_bearer:
+        raise unapproved("it may have been read by others; send it in a request that the software signs")
 
 
 def invalid(problem: str) -> Refusal:

@@ -10,15 +10,17 @@ from calling_card.protocol.clients import Client, Generations, Route
 from calling_card.protocol.events import Event, Recorded
 from calling_card.protocol.resources import Resource
 from calling_card.store.chain import START
+from calling_card.store.memory_approval import MemoryApproval
 from calling_card.store.memory_documents import MemoryDocuments
 from calling_card.store.memory_grants import MemoryGrants
 from calling_card.store.memory_people import MemoryPeople
 from calling_card.store.memory_pruning import MemoryPruning
+from calling_card.store.memory_webhooks import MemoryWebhooks
 from calling_card.store.rules import MARKS_LIVING, ONCE_LIVING, check_same_client
 from calling_card.store.shelves import Mark
 
 
-class MemoryStore(MemoryGrants, MemoryDocuments, MemoryPeople, MemoryPruning):
+class MemoryStore(MemoryApproval, MemoryGrants, MemoryDocuments, MemoryPeople, MemoryPruning, MemoryWebhooks):
     """The `Store` without a database. Every verb runs to its end without giving way, so each is atomic."""
 
     # Reads ------------------------------------------------------------------------------------------------------------------------
@@ -26,6 +28,10 @@ class MemoryStore(MemoryGrants, MemoryDocuments, MemoryPeople, MemoryPruning):
     async def client(self, key: bytes) -> Client | None:
         """See `Store.client`."""
         return self._clients.get(key)
+
+    async def client_or_tombstone(self, key: bytes) -> tuple[Client | None, bool]:
+        """See `Store.client_or_tombstone`."""
+        return self._clients.get(key), self._buried(key)
 
     async def living(self, key: bytes, mark: bytes, grant: bytes | None = None) -> Rows:
         """See `Store.living`."""
@@ -68,6 +74,7 @@ class MemoryStore(MemoryGrants, MemoryDocuments, MemoryPeople, MemoryPruning):
             numbers.update(key_numbers(client.secret) if client.secret else ())
         for grant in self._grants.values():
             numbers.update(key_numbers(grant.refresh) if self._current(grant) else ())
+        numbers.update(webhook.key for webhook in self._webhooks.values())
         numbers.update(session.key for session in self._sessions.values() if session.expires_at > now)
         return {number: count for number, count in sorted(numbers.items()) if number > 0}
 
@@ -81,8 +88,17 @@ class MemoryStore(MemoryGrants, MemoryDocuments, MemoryPeople, MemoryPruning):
 
     # Clients ----------------------------------------------------------------------------------------------------------------------
 
-    async def register(self, client: Client, event: Event, invitation: bytes | None) -> Registration:
+    async def register(self, client: Client, event: Event, invitation: bytes | None, *, room: int = 0) -> Registration:
         """See `Store.register`."""
+        if room and not await self._room.take(room):
+            return Registration.FULL
+        try:
+            return self._register(client, event, invitation)
+        finally:
+            if room:
+                self._room.leave()
+
+    def _register(self, client: Client, event: Event, invitation: bytes | None) -> Registration:
         self._begin()
         invited = None if invitation is None else self._invitations.get(invitation)
         if invitation is not None and (invited is None or not alive(invited, event.at)):
@@ -98,6 +114,8 @@ class MemoryStore(MemoryGrants, MemoryDocuments, MemoryPeople, MemoryPruning):
         """See `Store.replace`."""
         check_same_client(before, after)
         self._begin()
+        if before.card_until:
+            return await self.bear(after, event)
         there = self._clients.get(before.key)
         if there is None or compared(there) != compared(before):
             return False
@@ -105,6 +123,17 @@ class MemoryStore(MemoryGrants, MemoryDocuments, MemoryPeople, MemoryPruning):
             self._note(event)
         self._clients[before.key] = replace(after, last_used_day=max(there.last_used_day, after.last_used_day))
         return True
+
+    async def bear(self, client: Client, event: Event | None, *, room: int = 0) -> bool:
+        """See `Store.bear`."""
+        self._begin()
+        if room and not await self._room.take(room):
+            return False
+        if unborn := self._unborn(client):
+            self._bear(client, event)
+        if room:
+            self._room.leave()
+        return unborn
 
     async def end_all(self, before: Client, after: Client, event: Event) -> bool:
         """See `Store.end_all`."""
@@ -116,7 +145,7 @@ class MemoryStore(MemoryGrants, MemoryDocuments, MemoryPeople, MemoryPruning):
     async def remove(self, client: Client, event: Event, tombstone_until: int) -> bool:
         """See `Store.remove`."""
         self._begin()
-        if not self._lives(client):
+        if not self._lives(client) and not self._unborn(client):
             return False
         self._note(event)
         self._bury(client, tombstone_until)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from calling_card.ports import HostedDocument
-from calling_card.protocol.clients import Client
+from calling_card.protocol.clients import Client, State
 from calling_card.protocol.documents import Version
 from calling_card.protocol.events import Event
 from calling_card.protocol.grants import Stage, ended
@@ -38,18 +38,21 @@ class MemoryDocuments(Shelves):
         self._documents[client.key] = (version,)
         return True
 
-    async def read_again(self, before: Version, after: Version, client: Client | None, event: Event | None, *, end: bool = False) -> bool:
+    async def read_again(
+        self, before: Version, after: Version, client: Client | None, event: Event | None, *, end: bool = False, was: State | None = None
+    ) -> bool:
         """See `Store.read_again`."""
         check_read(before, after, client)
         self._begin()
         kept, there = self._documents.get(before.client_key, ()), self._clients.get(before.client_key)
-        if there is None or not kept or as_read(kept[-1]) != as_read(before) or (client is not None and not same_life(there, client)):
+        if there is None or not kept or as_read(kept[-1]) != as_read(before) or (client and not same_life(there, client, was)):
             return False
         if event is not None:
             self._note(event)
         self._documents[before.client_key] = (*(kept if after.number > before.number else kept[:-1]), after)[-VERSIONS_KEPT:]
         if client is not None:
-            self._clients[client.key] = replace(there, metadata=client.metadata, decision=client.decision)
+            epoch = there.epoch + (there.state is not client.state)
+            self._clients[client.key] = replace(there, metadata=client.metadata, decision=client.decision, state=client.state, epoch=epoch)
         if end:
             self._end_grants(before.client_key)
         return True
@@ -84,6 +87,6 @@ class MemoryDocuments(Shelves):
         self._consents = {place: consent for place, consent in self._consents.items() if consent.client_key != key}
 
 
-def same_life(there: Client, client: Client) -> bool:
-    """Whether the client is still the one that was read, in the same state."""
-    return (there.incarnation, there.state) == (client.incarnation, client.state)
+def same_life(there: Client, client: Client, was: State | None) -> bool:
+    """Whether the client is still the one that was read, in the state it was."""
+    return (there.incarnation, there.state) == (client.incarnation, was or client.state)

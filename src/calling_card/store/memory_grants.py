@@ -17,13 +17,17 @@ class MemoryGrants(Shelves):
         """See `Store.give`."""
         check_given(client, grant, consent)
         self._begin()
-        if not self._lives(client) or self._clients[client.key].state is not State.ACTIVE:
+        unborn = self._unborn(client)
+        if client.state is State.SUSPENDED or not (unborn or (self._lives(client) and self._clients[client.key].state is client.state)):
             return False
         if not self._stands(grant.person, grant.person_epoch):
             return False
         if (client.key, grant.id) in self._grants:
             raise ValueError("a grant with this id is there already")
-        self._note(event)
+        if unborn:
+            self._bear(client, event)
+        else:
+            self._note(event)
         self._grants[client.key, grant.id] = as_kept(grant)
         if consent is not None:
             self._consents[consent.person, client.key, consent.redirect_uri, consent.resource, consent.scope] = consent

@@ -8,7 +8,7 @@ from calling_card.protocol.clients import Client, Route
 from calling_card.protocol.events import Event
 from calling_card.protocol.grants import Grant, Stage, of_client
 from calling_card.protocol.pruning import Horizon, Litter, Pruned, Suspect
-from calling_card.store.shelves import Shelves
+from calling_card.store.shelves import Mark, Shelves
 
 
 class MemoryPruning(Shelves):
@@ -19,6 +19,20 @@ class MemoryPruning(Shelves):
         keys = sorted(key for key in self._clients if key > after)[:limit]
         quiet = [self._clients[key] for key in keys if self._clients[key].last_used_day <= horizon.day]
         return Page(keys[-1] if keys else b"", len(keys), [self._suspect(client, horizon) for client in quiet])
+
+    async def suspect(self, client: Client, horizon: Horizon) -> Suspect | None:
+        """See `Store.suspect`."""
+        return self._suspect(self._clients[client.key], horizon) if self._lives(client) else None
+
+    async def warn(self, client: Client, fact: bytes, until: int, event: Event) -> bool:
+        """See `Store.warn`."""
+        self._begin()
+        marks = self._marks.get(client.key, {})
+        if not self._lives(client) or fact in marks:
+            return False
+        self._note(event)
+        self._marks[client.key] = {**marks, fact: Mark("warning", until)}
+        return True
 
     async def prune(self, suspect: Suspect, reason: str, horizon: Horizon, event: Event, tombstone_until: int, until: int) -> bool:
         """See `Store.prune`."""

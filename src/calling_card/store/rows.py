@@ -15,6 +15,7 @@ ClientRow: TypeAlias = tuple[
     *tuple[int, int, int, int, int, int | None, bytes | None],
     *tuple[str | None, int, int, int, int, int, int | None],
     *tuple[bytes, bytes],
+    *tuple[int, str, bytes | None],
 ]
 InvitationRow: TypeAlias = tuple[bytes, int, str, int, int, int, str | None, str | None, str | None, str, int]
 ResourceRow: TypeAlias = tuple[str, bytes, str, str, str, int]
@@ -32,6 +33,7 @@ SECRET = (
     "secret_overlap_since",
 )
 CARD = ("metadata", "decision")
+APPROVAL = ("waits", "refusal", "approved_card")
 CLIENT = (
     "client_key",
     "route",
@@ -49,6 +51,7 @@ CLIENT = (
     *RAT,
     *SECRET,
     *CARD,
+    *APPROVAL,
 )
 """The columns of a client in the order of `client_values` and `client_of`."""
 
@@ -85,6 +88,11 @@ def secret_values(secret: Generations | None) -> Values:
     )
 
 
+def approval_values(client: Client) -> Values:
+    """In the order of `APPROVAL`."""
+    return (int(client.waits), client.refusal, client.approved_card)
+
+
 def client_values(client: Client) -> Values:
     """In the order of `CLIENT`."""
     return (
@@ -105,6 +113,7 @@ def client_values(client: Client) -> Values:
         *secret_values(client.secret),
         client.metadata,
         client.decision,
+        *approval_values(client),
     )
 
 
@@ -129,6 +138,9 @@ def client_of(found: object) -> Client:
         None if row[20] is None else Generations(*row[21:27]),
         row[11],
         row[12],
+        waits=row[29] == 1,
+        refusal=row[30],
+        approved_card=row[31],
     )
 
 

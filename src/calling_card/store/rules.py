@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from calling_card.ports import KeyCollision
-from calling_card.protocol.clients import Client, Generations
+from calling_card.protocol.clients import JSON, Client, Generations
 from calling_card.protocol.documents import Version
+from calling_card.protocol.events import Event
 from calling_card.protocol.grants import Consent, Grant, Stage, of_client
 from calling_card.protocol.people import Person
 
@@ -16,6 +17,15 @@ ONCE_LIVING = 4096
 
 DAYS_WAITING = 1024
 """With more days of use waiting than this they become a write of their own."""
+
+
+def birth(client: Client, event: Event | None, now: int) -> Event:
+    """What is told when a client gets its row that lived on its card alone; ``event``: what else happens by this."""
+    told: dict[str, JSON] = {"client_id": client.client_id, "door": client.door.value, "tier": int(client.tier)}
+    told["sealed_at"] = client.issued_at
+    if event is None:
+        return Event("client_registered", now, client.key, "client", body=told)
+    return Event("client_registered", event.at, client.key, event.actor, event.request_id, told)
 
 
 def check_same_client(before: Client, after: Client) -> None:

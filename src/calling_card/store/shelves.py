@@ -4,16 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from calling_card.ports import HostedDocument, Invitation, SigningKey, StoreUnavailable
-from calling_card.protocol.clients import Client
+from calling_card.protocol.clients import Client, Tier
 from calling_card.protocol.documents import Version
 from calling_card.protocol.events import Event, Recorded
 from calling_card.protocol.grants import Consent, Grant, Stage, of_client
 from calling_card.protocol.people import Passkey, Person, Session, Standing
 from calling_card.protocol.pruning import Pruned
 from calling_card.protocol.resources import Resource
+from calling_card.protocol.webhooks import Webhook
 from calling_card.store.chain import Chain
 from calling_card.store.reports import Reports
-from calling_card.store.rules import taken, was_taken
+from calling_card.store.room import Room
+from calling_card.store.rules import birth, taken, was_taken
 from calling_card.store.turns import Turns
 
 
@@ -35,6 +37,7 @@ class Shelves:
         self._now = now
         self._turns = Turns()
         self._reports = Reports()
+        self._room = Room(self._strangers, now)
         self._clients: dict[bytes, Client] = {}
         self._marks: dict[bytes, dict[bytes, Mark]] = {}
         self._grants: dict[tuple[bytes, bytes], Grant] = {}
@@ -44,6 +47,7 @@ class Shelves:
         self._approved: set[tuple[bytes, bytes]] = set()
         """Clients whose redeemed grants were swept away, by key and incarnation."""
         self._pruned: dict[bytes, Pruned] = {}
+        self._test_persons: dict[bytes, tuple[bytes, ...]] = {}
         self._leases: dict[str, tuple[bytes, int]] = {}
         self._people: dict[bytes, Person] = {}
         self._sessions: dict[tuple[bytes, bytes], Session] = {}
@@ -52,6 +56,7 @@ class Shelves:
         self._resources: dict[str, Resource] = {}
         self._keys: dict[str, SigningKey] = {}
         self._events: list[Recorded] = []
+        self._webhooks: dict[bytes, Webhook] = {}
         self._closed = False
 
     def _begin(self) -> None:
@@ -74,13 +79,29 @@ class Shelves:
         there = self._clients.get(client.key)
         if there is not None:
             raise taken(there, client)
-        if any(mark.kind == "tombstone" for mark in self._marks.get(client.key, {}).values()):
+        if self._buried(client.key):
             raise was_taken()
+
+    def _buried(self, key: bytes) -> bool:
+        """Whether a tombstone says that a client was here."""
+        return any(mark.kind == "tombstone" for mark in self._marks.get(key, {}).values())
+
+    def _unborn(self, client: Client) -> bool:
+        """Whether the client lives on its card alone: it has no row, and had none."""
+        return client.card_until > 0 and client.key not in self._clients and not self._buried(client.key)
+
+    def _bear(self, client: Client, event: Event | None) -> None:
+        """Give a row to a client that lived on its card alone, with the event of that and of what else happens by this."""
+        self._note(birth(client, event, self._now()))
+        if event is not None:
+            self._note(event)
+        self._clients[client.key] = replace(client, card_until=0)
 
     def _bury(self, client: Client, tombstone_until: int) -> None:
         """Delete a client with all it has but once-only facts, and leave a tombstone."""
-        del self._clients[client.key]
+        self._clients.pop(client.key, None)
         self._documents.pop(client.key, None)
+        self._test_persons.pop(client.key, None)
         self._grants = {place: grant for place, grant in self._grants.items() if grant.client_key != client.key}
         self._consents = {place: consent for place, consent in self._consents.items() if consent.client_key != client.key}
         self._resources = {uri: resource for uri, resource in self._resources.items() if resource.client_key != client.key}
@@ -106,6 +127,13 @@ class Shelves:
         """Whether a grant of this very client was ever redeemed, be it that its row is gone."""
         redeemed = [grant for grant in self._grants.values() if of_client(grant, client) and grant.stage is not Stage.PENDING]
         return bool(redeemed) or (client.key, client.incarnation) in self._approved
+
+    async def _strangers(self, most: int) -> int:
+        """How many clients there are that came as strangers and that nobody ever approved, at most so many."""
+        redeemed = {(grant.client_key, grant.incarnation) for grant in self._grants.values() if grant.stage is not Stage.PENDING}
+        approved = redeemed | self._approved
+        strangers = [one for one in self._clients.values() if one.tier is Tier.ANONYMOUS and (one.key, one.incarnation) not in approved]
+        return min(len(strangers), most)
 
     def _standing(self, person: bytes) -> Standing | None:
         """A person's epoch, and whether the person is active."""

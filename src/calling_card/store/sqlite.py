@@ -18,10 +18,12 @@ from calling_card.store.database import Database, Values
 from calling_card.store.migrations import migrate
 from calling_card.store.rows_people import GRANT, grant_of, standing_of
 from calling_card.store.rules import DAYS_WAITING, MARKS_LIVING, ONCE_LIVING, check_same_client, taken, was_taken
+from calling_card.store.sqlite_approval import SqliteApproval
 from calling_card.store.sqlite_documents import SqliteDocuments, end_grants
 from calling_card.store.sqlite_grants import SqliteGrants
 from calling_card.store.sqlite_people import SqlitePeople
 from calling_card.store.sqlite_pruning import SqlitePruning, bury
+from calling_card.store.sqlite_webhooks import SqliteWebhooks
 from calling_card.store.transactions import changed, there
 
 END_OF_CLIENT = len(rows.CLIENT)
@@ -30,7 +32,7 @@ STANDING_AT = GRANT_AT + len(GRANT)
 """Where the parts of a row of `Store.living` begin; between client and grant stands whether the mark is set."""
 
 
-class SqliteStore(SqliteGrants, SqliteDocuments, SqlitePeople, SqlitePruning):
+class SqliteStore(SqliteApproval, SqliteGrants, SqliteDocuments, SqlitePeople, SqlitePruning, SqliteWebhooks):
     """The `Store` on one file. Other processes may write to the same file at the same time."""
 
     @classmethod
@@ -57,6 +59,12 @@ class SqliteStore(SqliteGrants, SqliteDocuments, SqlitePeople, SqlitePruning):
         """See `Store.client`."""
         found = self._read(sql.CLIENT_BY_KEY, (key,))
         return rows.client_of(found[0]) if found else None
+
+    async def client_or_tombstone(self, key: bytes) -> tuple[Client | None, bool]:
+        """See `Store.client_or_tombstone`; a tombstone is a row of nothing."""
+        found = self._read(sql.CLIENT_OR_TOMBSTONE, (key, key))
+        clients = [rows.client_of(row) for row in found if row[0] is not None]
+        return (clients[0] if clients else None), len(found) > len(clients)
 
     async def living(self, key: bytes, mark: bytes, grant: bytes | None = None) -> Rows:
         """See `Store.living`; a client that is gone stays gone while its marks are looked up."""
@@ -112,9 +120,18 @@ class SqliteStore(SqliteGrants, SqliteDocuments, SqlitePeople, SqlitePruning):
 
     # Clients ----------------------------------------------------------------------------------------------------------------------
 
-    async def register(self, client: Client, event: Event, invitation: bytes | None) -> Registration:
+    async def register(self, client: Client, event: Event, invitation: bytes | None, *, room: int = 0) -> Registration:
         """See `Store.register`."""
+        if not room:
+            return await self._register(client, event, invitation)
+        if not await self._room.take(room):
+            return Registration.FULL
+        try:
+            return await self._register(client, event, invitation)
+        finally:
+            self._room.leave()
 
+    async def _register(self, client: Client, event: Event, invitation: bytes | None) -> Registration:
         def unit(db: Database) -> Registration:
             if invitation is not None:
                 if not changed(db, sql.TAKE_A_USE, (invitation, event.at)):
@@ -129,12 +146,34 @@ class SqliteStore(SqliteGrants, SqliteDocuments, SqlitePeople, SqlitePruning):
     async def replace(self, before: Client, after: Client, event: Event | None) -> bool:
         """See `Store.replace`."""
         check_same_client(before, after)
+        if before.card_until:
+            return await self.bear(after, event)
         statement = sql.REPLACE_STATE if same_card(before, after) else sql.REPLACE_CLIENT
         return await self._one(statement, replacement(before, after), event)
 
+    async def bear(self, client: Client, event: Event | None, *, room: int = 0) -> bool:
+        """See `Store.bear`."""
+        if room and not await self._room.take(room):
+            return False
+
+        def unit(db: Database) -> bool:
+            if not self._bear(db, client, event):
+                return False
+            if event is not None:
+                self._note(db, event)
+            return True
+
+        try:
+            return await self._write(unit)
+        finally:
+            if room:
+                self._room.leave()
+
     async def end_all(self, before: Client, after: Client, event: Event) -> bool:
-        """See `Store.end_all`."""
+        """See `Store.end_all`; who lived on a card alone has nothing to end."""
         check_same_client(before, after)
+        if before.card_until:
+            return await self.bear(after, event)
         statement = sql.REPLACE_STATE if same_card(before, after) else sql.REPLACE_CLIENT
 
         def unit(db: Database) -> bool:
@@ -200,7 +239,7 @@ class SqliteStore(SqliteGrants, SqliteDocuments, SqlitePeople, SqlitePruning):
 
     def used(self, client: Client, day: int) -> None:
         """See `Store.used`; many waiting days become a write of their own."""
-        if day <= client.last_used_day:
+        if day <= client.last_used_day or client.card_until:
             return
         self._days[client.key, client.incarnation] = day
         if len(self._days) >= DAYS_WAITING and not self._groups.closed:
@@ -327,6 +366,7 @@ def replacement(before: Client, after: Client) -> Values:
         after.secret_expires_at,
         *rows.rat_values(after.rat),
         *rows.secret_values(after.secret),
+        *rows.approval_values(after),
         after.last_used_day,
         *(() if same_card(before, after) else (after.metadata, after.decision)),
         before.key,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from calling_card.faults import point
 from calling_card.ports import HostedDocument
-from calling_card.protocol.clients import Client
+from calling_card.protocol.clients import Client, State
 from calling_card.protocol.documents import Version
 from calling_card.protocol.events import Event
 from calling_card.store import rows
@@ -44,17 +44,20 @@ class SqliteDocuments(Transactions):
 
         return await self._write(unit)
 
-    async def read_again(self, before: Version, after: Version, client: Client | None, event: Event | None, *, end: bool = False) -> bool:
+    async def read_again(
+        self, before: Version, after: Version, client: Client | None, event: Event | None, *, end: bool = False, was: State | None = None
+    ) -> bool:
         """See `Store.read_again`; looks before it writes, for nobody else writes meanwhile."""
         check_read(before, after, client)
 
         def unit(db: Database) -> bool:
-            if not stands(db, before, client):
+            if not stands(db, before, client, was):
                 return False
             put_version(db, before, after)
             point("store.version_put")
             if client is not None:
-                db.execute(sql.BECOME, (client.metadata, client.decision, client.key, client.incarnation))
+                became = (client.metadata, client.decision, client.state.value, client.state.value)
+                db.execute(sql.BECOME, (*became, client.key, client.incarnation))
             if end:
                 end_grants(db, before.client_key)
             if event is not None:
@@ -84,13 +87,13 @@ class SqliteDocuments(Transactions):
         return await self._one(sql.DELETE_HOSTED, (id,), event)
 
 
-def stands(db: Database, before: Version, client: Client | None) -> bool:
-    """Whether this is still the newest version as it was read, and its client lives: as given, if one is."""
+def stands(db: Database, before: Version, client: Client | None, was: State | None) -> bool:
+    """Whether this is still the newest version as it was read, and its client lives: as given, if one is, in the state it was."""
     if not there(db, sql.DOCUMENT_STANDS, (before.client_key, before.number, before.checked_at, before.failed_at, before.digest)):
         return False
     if client is None:
         return there(db, sql.CLIENT_BY_KEY, (before.client_key,))
-    return there(db, sql.STATE_IS, (client.key, client.incarnation, client.state.value))
+    return there(db, sql.STATE_IS, (client.key, client.incarnation, (was or client.state).value))
 
 
 def put_version(db: Database, before: Version, after: Version) -> None:

@@ -26,9 +26,11 @@ class SqliteGrants(Transactions):
         check_given(client, grant, consent)
 
         def unit(db: Database) -> bool:
-            if not there(db, sql.CLIENT_MAY, (client.key, client.incarnation)):
-                return False
             if not there(db, sql.STANDS, (grant.person, grant.person_epoch)):
+                return False
+            if client.card_until:
+                self._bear(db, client, event)
+            if not there(db, sql.CLIENT_MAY, (client.key, client.incarnation, client.state.value)):
                 return False
             if not changed(db, sql.INSERT_GRANT, rows_people.grant_values(grant)):
                 raise ValueError("a grant with this id is there already")

@@ -13,9 +13,13 @@ from calling_card.protocol.pruning import Horizon, Litter, Pruned, Suspect
 from calling_card.store import rows
 from calling_card.store import statements as sql
 from calling_card.store.database import Database, Values
-from calling_card.store.transactions import Transactions, changed
+from calling_card.store.transactions import Transactions, changed, there
 
 END_OF_CLIENT = len(rows.CLIENT)
+OF_A_CLIENT = (
+    *(sql.DELETE_GRANTS, sql.DELETE_MARKS, sql.DELETE_CONSENTS, sql.DELETE_DOCUMENTS, sql.DELETE_RESOURCES, sql.DELETE_TEST_PERSONS),
+)
+"""What goes with a client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,15 @@ class SqlitePruning(Transactions):
             return Page(b"", 0, ())
         found = self._scan(sql.SUSPECTS, (*moments(horizon), after, last, horizon.day))
         return Page(last, seen, [suspect_of(row) for row in found])
+
+    async def suspect(self, client: Client, horizon: Horizon) -> Suspect | None:
+        """See `Store.suspect`."""
+        found = self._read(sql.SUSPECT_BY_KEY, (*moments(horizon), client.key, client.incarnation))
+        return suspect_of(found[0]) if found else None
+
+    async def warn(self, client: Client, fact: bytes, until: int, event: Event) -> bool:
+        """See `Store.warn`."""
+        return await self._one(sql.INSERT_WARNING, (fact, until, client.key, client.incarnation), event)
 
     async def prune(self, suspect: Suspect, reason: str, horizon: Horizon, event: Event, tombstone_until: int, until: int) -> bool:
         """See `Store.prune`; looks again before it writes, for nobody else writes meanwhile."""
@@ -132,11 +145,18 @@ def pruned_of(row: Values) -> Pruned:
 
 
 def bury(db: Database, client: Client, tombstone_until: int) -> bool:
-    """Delete a client with all it has but once-only facts, and leave a tombstone; False: it was gone already."""
+    """Delete a client with all it has but once-only facts, and leave a tombstone; False: it was gone already.
+
+    Who lived on a card alone and has no row has nothing else either: the tombstone is all that is kept of it.
+    """
     if not changed(db, sql.DELETE_CLIENT, (client.key, client.incarnation)):
-        return False
+        return client.card_until > 0 and not there(db, sql.BURIED, (client.key,)) and leave(db, client, tombstone_until)
     point("store.row_gone")
-    for statement in (sql.DELETE_GRANTS, sql.DELETE_MARKS, sql.DELETE_CONSENTS, sql.DELETE_DOCUMENTS, sql.DELETE_RESOURCES):
+    for statement in OF_A_CLIENT:
         db.execute(statement, (client.key,))
-    db.execute(sql.INSERT_TOMBSTONE, (client.key, client.incarnation, tombstone_until))
-    return True
+    return leave(db, client, tombstone_until)
+
+
+def leave(db: Database, client: Client, tombstone_until: int) -> bool:
+    """Leave a tombstone."""
+    return changed(db, sql.INSERT_TOMBSTONE, (client.key, client.incarnation, tombstone_until))

@@ -2,9 +2,10 @@
 
 # ruff: noqa: S105, S608 - the only parts put together here are our own tables of column names
 
-from calling_card.store.rows import CARD, CLIENT, EVENT, INVITATION, RAT, RESOURCE, SECRET, SIGNING_KEY
+from calling_card.store.rows import APPROVAL, CARD, CLIENT, EVENT, INVITATION, RAT, RESOURCE, SECRET, SIGNING_KEY
 from calling_card.store.rows_documents import DOCUMENT, DOCUMENT_COMPARED, DOCUMENT_READ, HOSTED
 from calling_card.store.rows_people import CONSENT, GRANT, PASSKEY, PEOPLE, REFRESH, SESSION, STANDING
+from calling_card.store.rows_webhooks import WEBHOOK, WEBHOOK_CHANGED
 
 
 def columns(names: tuple[str, ...]) -> str:
@@ -77,7 +78,7 @@ def same(names: tuple[str, ...]) -> str:
 COMPARED = ("incarnation", "epoch", "state", *RAT, *SECRET)
 """What must be as it was read for a replacement to happen."""
 
-CHANGED = ("epoch", "state", "owner", "secret_expires_at", *RAT, *SECRET)
+CHANGED = ("epoch", "state", "owner", "secret_expires_at", *RAT, *SECRET, *APPROVAL)
 """What a replacement sets, the card and the day of use apart."""
 
 # One client -----------------------------------------------------------------------------------------------------------------------
@@ -85,6 +86,10 @@ CLIENT_BY_KEY = f"SELECT {columns(CLIENT)} FROM clients WHERE client_key = ?"
 CLIENT_AND_MARK = (
     f"SELECT {columns(CLIENT)}, EXISTS (SELECT 1 FROM marks WHERE client_key = ? AND mark = ?) FROM clients WHERE client_key = ?"
 )
+CLIENT_OR_TOMBSTONE = f"""
+SELECT {columns(CLIENT)} FROM clients WHERE client_key = ?
+UNION ALL SELECT {", ".join("NULL" for _ in CLIENT)} FROM marks WHERE client_key = ? AND kind = 'tombstone'
+"""
 INSERT_CLIENT = f"{insert('clients', CLIENT)} ON CONFLICT (client_key) DO NOTHING"
 REPLACE_CLIENT = (
     f"UPDATE clients SET {put(CHANGED)}, last_used_day = max(last_used_day, ?), {put(CARD)} WHERE client_key = ? AND {same(COMPARED)}"
@@ -92,7 +97,7 @@ REPLACE_CLIENT = (
 REPLACE_STATE = f"UPDATE clients SET {put(CHANGED)}, last_used_day = max(last_used_day, ?) WHERE client_key = ? AND {same(COMPARED)}"
 RAISE_EPOCH = "UPDATE clients SET epoch = epoch + 1 WHERE client_key = ? AND incarnation = ?"
 REMEMBER_DAY = "UPDATE clients SET last_used_day = ? WHERE client_key = ? AND incarnation = ? AND last_used_day < ?"
-CLIENT_MAY = "SELECT 1 FROM clients WHERE client_key = ? AND incarnation = ? AND state = 'active'"
+CLIENT_MAY = "SELECT 1 FROM clients WHERE client_key = ? AND incarnation = ? AND state = ? AND state <> 'suspended'"
 LIVES = "SELECT 1 FROM clients WHERE client_key = ? AND incarnation = ?"
 DELETE_CLIENT = "DELETE FROM clients WHERE client_key = ? AND incarnation = ?"
 DELETE_GRANTS = "DELETE FROM grants WHERE client_key = ?"
@@ -116,6 +121,11 @@ ON CONFLICT (client_key, mark) DO NOTHING
 INSERT_ONCE_AT = (
     "INSERT INTO marks (client_key, mark, kind, expires_at) VALUES (?, ?, 'assertion', ?) ON CONFLICT (client_key, mark) DO NOTHING"
 )
+INSERT_WARNING = """
+INSERT INTO marks (client_key, mark, kind, expires_at)
+SELECT client_key, ?, 'warning', ? FROM clients WHERE client_key = ? AND incarnation = ?
+ON CONFLICT (client_key, mark) DO NOTHING
+"""
 SWEEP_ONCE = "DELETE FROM marks WHERE client_key = ? AND kind = 'assertion' AND expires_at <= ?"
 SWEEP_MARKS = """
 DELETE FROM marks WHERE rowid IN (
@@ -141,12 +151,22 @@ SELECT 1 FROM documents WHERE client_key = ? AND version = ? AND {same(DOCUMENT_
 READ_DOCUMENT = f"UPDATE documents SET {put(DOCUMENT_READ)} WHERE client_key = ? AND version = ?"
 FORGET_DOCUMENTS = "DELETE FROM documents WHERE client_key = ? AND version <= ?"
 STATE_IS = "SELECT 1 FROM clients WHERE client_key = ? AND incarnation = ? AND state = ?"
-BECOME = f"UPDATE clients SET {put(CARD)} WHERE client_key = ? AND incarnation = ?"
+BECOME = f"UPDATE clients SET {put(CARD)}, epoch = epoch + (state <> ?), state = ? WHERE client_key = ? AND incarnation = ?"
 END_CLIENT_GRANTS = "UPDATE grants SET state = 'revoked', epoch = epoch + 1 WHERE client_key = ? AND state <> 'revoked'"
 HOSTED_BY_ID = f"SELECT {columns(HOSTED)} FROM hosted_documents WHERE id = ?"
 INSERT_HOSTED = f"{insert('hosted_documents', HOSTED)} ON CONFLICT (id) DO NOTHING"
 SWEEP_HOSTED = "DELETE FROM hosted_documents WHERE expires_at <= ?"
 DELETE_HOSTED = "DELETE FROM hosted_documents WHERE id = ?"
+
+# Approval -------------------------------------------------------------------------------------------------------------------------
+TEST_PERSONS = "SELECT person FROM test_persons WHERE client_key = ? AND incarnation = ? ORDER BY person"
+ADD_TEST_PERSON = """
+INSERT INTO test_persons (client_key, person, incarnation) SELECT client_key, ?, incarnation FROM clients
+WHERE client_key = ? AND incarnation = ?
+ON CONFLICT (client_key, person) DO UPDATE SET incarnation = excluded.incarnation WHERE test_persons.incarnation <> excluded.incarnation
+"""
+REMOVE_TEST_PERSON = "DELETE FROM test_persons WHERE client_key = ? AND incarnation = ? AND person = ?"
+DELETE_TEST_PERSONS = "DELETE FROM test_persons WHERE client_key = ?"
 
 # Grants and consents --------------------------------------------------------------------------------------------------------------
 GRANT_COMPARED = ("incarnation", "state", "epoch", *REFRESH)
@@ -265,6 +285,17 @@ ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.unti
 
 # Over all clients -----------------------------------------------------------------------------------------------------------------
 CLIENTS_BEHIND = f"SELECT {columns(CLIENT)} FROM clients WHERE client_id > ? ORDER BY client_id, client_key LIMIT ?"
+HELD_BEHIND = f"""
+SELECT {columns(CLIENT)} FROM clients WHERE state = 'held' AND client_id > ? ORDER BY client_id, client_key LIMIT ?
+"""
+STRANGERS = """
+SELECT count(*) FROM (
+    SELECT 1 FROM clients WHERE tier = 0 AND approved = 0 AND NOT EXISTS (
+        SELECT 1 FROM grants WHERE grants.client_key = clients.client_key AND grants.incarnation = clients.incarnation
+            AND grants.state <> 'pending'
+    ) LIMIT ?
+)
+"""
 GENERATIONS_BY_KEY = """
 WITH refreshed AS (
     SELECT refresh_issued, refresh_confirmed, refresh_issued_key, refresh_confirmed_key
@@ -281,12 +312,13 @@ WITH refreshed AS (
     UNION ALL SELECT secret_confirmed_key FROM pruned_clients WHERE secret_kind = 'derived' AND secret_confirmed < secret_issued
     UNION ALL SELECT refresh_issued_key FROM refreshed
     UNION ALL SELECT refresh_confirmed_key FROM refreshed WHERE refresh_confirmed < refresh_issued
+    UNION ALL SELECT handle_key FROM webhooks
     UNION ALL SELECT handle_key FROM sessions WHERE expires_at > ?
     UNION ALL SELECT handle_key FROM initial_access_tokens WHERE uses_left > 0 AND (expires_at = 0 OR expires_at > ?)
 ) WHERE number > 0 GROUP BY number ORDER BY number
 """
-ACROSS_CLIENTS = (CLIENTS_BEHIND, GENERATIONS_BY_KEY, *OF_THE_PRUNER)
-"""The only statements on tables of clients that do not stay with one client; none of them is asked by a client."""
+ACROSS_CLIENTS = (CLIENTS_BEHIND, HELD_BEHIND, STRANGERS, GENERATIONS_BY_KEY, *OF_THE_PRUNER)
+"""The only statements on tables of clients that do not stay with one client; none is asked by a client, but `STRANGERS` now and then."""
 
 # People ---------------------------------------------------------------------------------------------------------------------------
 PERSON_BY_ID = f"SELECT {a_person()} FROM people JOIN person_state ON person_state.person = people.person WHERE people.person = ?"
@@ -358,6 +390,17 @@ WITH RECURSIVE known (writer) AS (
     UNION ALL SELECT (SELECT min(writer) FROM events WHERE writer > known.writer) FROM known WHERE known.writer IS NOT NULL
 ) SELECT writer FROM known WHERE writer IS NOT NULL
 """
+
+# Webhooks -------------------------------------------------------------------------------------------------------------------------
+NEWS = f"""
+SELECT {columns(EVENT)} FROM events
+WHERE rowid > coalesce((SELECT rowid FROM events WHERE writer = ? AND number = ?), 0) ORDER BY rowid LIMIT ?
+"""
+WEBHOOKS = f"SELECT {columns(WEBHOOK)} FROM webhooks ORDER BY rowid"
+WEBHOOK_BY_ID = f"SELECT {columns(WEBHOOK)} FROM webhooks WHERE id = ?"
+INSERT_WEBHOOK = insert("webhooks", WEBHOOK)
+CHANGE_WEBHOOK = f"UPDATE webhooks SET {put(WEBHOOK_CHANGED)} WHERE id = ?"
+DELETE_WEBHOOK = "DELETE FROM webhooks WHERE id = ?"
 
 # Settings -------------------------------------------------------------------------------------------------------------------------
 PROBE = "INSERT INTO settings (name, value) VALUES ('probed', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"

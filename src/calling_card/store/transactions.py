@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import apsw
 
 from calling_card.faults import point
 from calling_card.ports import StoreUnavailable
+from calling_card.protocol.clients import Client
 from calling_card.protocol.events import Event
 from calling_card.store import files, rows
 from calling_card.store import statements as sql
@@ -17,6 +18,8 @@ from calling_card.store.chain import Chain
 from calling_card.store.database import Database, Values
 from calling_card.store.group import UNAVAILABLE, Groups, Unit, as_said
 from calling_card.store.reports import Reports
+from calling_card.store.room import Room
+from calling_card.store.rules import birth
 from calling_card.store.turns import Turns
 
 T = TypeVar("T")
@@ -35,6 +38,7 @@ class Transactions:
         self._now = now
         self._turns = Turns()
         self._reports = Reports()
+        self._room = Room(self._strangers, now)
         self._days: dict[tuple[bytes, bytes], int] = {}
         self._probed: tuple[int, bool] = (-1, False)
 
@@ -53,6 +57,14 @@ class Transactions:
         finally:
             db.close()
 
+    async def _strangers(self, most: int) -> int:
+        """How many clients there are that came as strangers and that nobody ever approved, at most so many."""
+        try:
+            found = await asyncio.to_thread(self._scan, sql.STRANGERS, (most,))
+        except UNAVAILABLE as error:
+            raise as_said(error) from error
+        return cast("int", found[0][0])
+
     async def _write(self, unit: Unit[T]) -> T:
         """Durable when it returns."""
         self._send_along()
@@ -69,6 +81,13 @@ class Transactions:
             return True
 
         return await self._write(unit)
+
+    def _bear(self, db: Database, client: Client, event: Event | None) -> bool:
+        """Give a row to a client that lived on its card alone; False: it has one, or had one. ``event``: what else happens by this."""
+        if there(db, sql.BURIED, (client.key,)) or not changed(db, sql.INSERT_CLIENT, rows.client_values(client)):
+            return False
+        self._note(db, birth(client, event, self._now()))
+        return True
 
     def _note(self, db: Database, event: Event) -> None:
         """Put an event into the transaction that it belongs to."""

@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 from calling_card.ports import Ports
 from calling_card.protocol import forms
 from calling_card.protocol.answers import information, to_bytes
-from calling_card.protocol.clients import JSON, Card, Client, Door, State
+from calling_card.protocol.approval import begins_to_wait, judged_again
+from calling_card.protocol.approval import told as waiting
+from calling_card.protocol.budgets import CHANGES
+from calling_card.protocol.clients import JSON, Card, Client, Door, Tier
 from calling_card.protocol.corridor import Passed, pass_through, within
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
@@ -69,13 +72,22 @@ async def update(ports: Ports, asked: Asked) -> Client:
         raise Refusal(No.INVALID_REQUEST, f"Authorization: leave it out; {way} ({forms.SECTION})")
     client_id, secret = asked.form.get("client_id", ""), asked.form.get("client_secret", "")
     presented = Presented("client_secret_post", client_id, secret, asked.request_id)
+    paid = False
     for _ in range(ATTEMPTS):
         known = await _known(ports, presented)
+        paid = paid or _paid(ports, known.client)
         after, event = await _renewed(ports, asked, known)
-        if await ports.store.replace(known.client, after, event):
+        put = ports.store.end_all if begins_to_wait(known.client, after) else ports.store.replace
+        if await put(known.client, after, event):
             ports.store.used(after, ports.now() // 86400)
             return after
     raise Refusal(No.UNAVAILABLE, "the client is being changed by others; try again", retry_after=1)
+
+
+def _paid(ports: Ports, client: Client) -> bool:
+    """True: the update is within what this client may do in a minute. Raises `Refusal` (R-93)."""
+    ports.draw([(CHANGES, client.client_id)])
+    return True
 
 
 async def _known(ports: Ports, presented: Presented) -> Known:
@@ -89,18 +101,17 @@ async def _known(ports: Ports, presented: Presented) -> Known:
 async def _renewed(ports: Ports, asked: Asked, known: Known) -> tuple[Client, Event]:
     """The client with its next secret; judged only when it says something new (S2-40)."""
     _without(asked, "access_token")
-    client, now, settings = known.client, ports.now(), ports.settings
+    client, now, lifetime = known.client, ports.now(), ports.secret_lifetime(known.client.tier)
     named = _said(ports, asked)
     told: dict[str, JSON] = {"changed": list[JSON](), "secret": "renewed"}
     if named:
         passed = await _judged(ports, known, named, asked.source)
-        told |= {"changed": passed.changed(known.card), **passed.told()}
-        state = State.HELD if passed.held else client.state
-        client = replace(client, metadata=to_bytes(passed.card), decision=passed.reasons, state=state)
+        client = judged_again(replace(client, metadata=to_bytes(passed.card), decision=passed.reasons), held=passed.held)
+        told |= {"changed": passed.changed(known.card), **passed.told(), **waiting(client)}
     after = replace(
         client,
         secret=None if client.secret is None else renew(client.secret, Clock(now, ports.keyring.minting)),
-        secret_expires_at=now + settings.secret_lifetime if settings.secret_lifetime else 0,
+        secret_expires_at=now + lifetime if lifetime else 0,
     )
     return after, Event("client_replaced", now, client.key, "client", asked.request_id, told)
 
@@ -116,7 +127,7 @@ async def _judged(ports: Ports, known: Known, named: Card, source: str) -> Passe
     rules = await rules_of(ports, client)
     passed = pass_through(said, ports.ground, rules, scopes, door=client.door, tier=client.tier, before=known.card)
     if sector_to_check(passed.card, known.card):
-        await sector.check(ports, passed.card, source)
+        await sector.check(ports, passed.card, source if client.tier is Tier.ANONYMOUS else client.client_id)
     return passed
 
 

@@ -16,6 +16,7 @@ from calling_card.protocol.credentials import (
     CLIENT_SECRET,
     REFRESH_TOKEN,
     Handle,
+    ends_soon,
     has_secret,
     owner,
     read,
@@ -26,7 +27,7 @@ from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.fetching import KEY_SET
 from calling_card.protocol.rotation import present_secret
-from calling_card.usecases.clients import ATTEMPTS, Known
+from calling_card.usecases.clients import ATTEMPTS, Known, by_card
 from calling_card.usecases.keysets import KeySet, signer
 
 _UNASKED = frozenset({Door.SCR2011, Door.MASTODON})
@@ -56,7 +57,7 @@ class Presented:
 
 
 async def authenticate(ports: Ports, presented: Presented) -> Known:
-    """The active client behind the credentials, by the one method it registered (A-39).
+    """The client behind the credentials, by the one method it registered; it may act, or waits for approval (A-39, A-88).
 
     Raises `Refusal` with one text for every cause: unknown, wrong, expired, suspended, deleted (H-14).
     """
@@ -88,11 +89,11 @@ def _same_method(client: Client, card: Card, method: str) -> bool:
 
 
 async def _client(ports: Ports, presented: Presented) -> Client | None:
-    """The active client of this name."""
+    """The client of this name, unless it is suspended."""
     for route, client_id in _names(ports, presented):
-        client = await ports.store.client(client_key(route, client_id))
+        client = await ports.store.client(client_key(route, client_id)) or await by_card(ports, client_id)
         if client is not None and (client.client_id, client.route) == (client_id, route):
-            return client if client.state is State.ACTIVE else None
+            return None if client.state is State.SUSPENDED else client
     return None
 
 
@@ -154,6 +155,8 @@ async def _secret(ports: Ports, presented: Presented, client: Client, handle: Ha
     if not hmac.compare_digest(handle.owner, owner(client)) or not speaks_for(handle, row):
         raise refused(ports, presented, "the secret is of another life of the client, or under another key")
     step = present_secret(handle.generation, row, now, ports.settings.secret_overlap)
+    if step.accepted and ends_soon(client, now, ports.secret_lifetime(client.tier)):
+        ports.log("secret_ends_soon", level="warning", client_id=client.client_id, ends_at=client.secret_expires_at)
     if step.accepted and step.after == row:
         return True
     event = Event("secret_confirmed", now, client.key, "client", presented.request_id) if step.accepted else None
@@ -178,7 +181,8 @@ async def _by_assertion(ports: Ports, presented: Presented) -> Known:
         known = await _signed(ports, named, assertion)
     except Unfit as unfit:
         raise refused(ports, presented, str(unfit)) from None
-    if not await ports.store.once(known.client, assertion.fact, assertion.until):
+    unwritten = known.client.card_until > 0  # nothing was ever given to it, so there is nothing to have twice
+    if not unwritten and not await ports.store.once(known.client, assertion.fact, assertion.until):
         raise refused(ports, presented, "jti: was used before, or the client has used too many lately")
     return known
 
@@ -215,7 +219,8 @@ def _registered_alg(card: Card, endpoint: str) -> JSON:
 
 async def _by_key(ports: Ports, presented: Presented, known: Known, assertion: Assertion) -> bool:
     """True: a registered or published key of the client signed. Raises `Unfit`."""
-    leak = Event("key_leaked", ports.now(), known.client.key, "server", presented.request_id)
+    whose = b"" if known.client.card_until else known.client.key  # all of which nothing is kept are told of as one
+    leak = Event("key_leaked", ports.now(), whose, "server", presented.request_id)
     key = await signer(ports, KeySet(known.card.get("jwks"), known.card.get("jwks_uri"), leak, presented.source), assertion)
     if not ports.verifier.signed(assertion.text, assertion.alg, key):
         raise Unfit("the signature is not by the client's key")

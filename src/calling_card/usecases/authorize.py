@@ -3,12 +3,13 @@
 Nothing is written before the person has said yes, now or earlier; a first look by a script spends nothing (H-15).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from calling_card.ports import Ports
 from calling_card.protocol import grants
 from calling_card.protocol.addresses import leads_to
+from calling_card.protocol.approval import WAITS
 from calling_card.protocol.authorization import (
     Bounds,
     Return,
@@ -20,18 +21,19 @@ from calling_card.protocol.authorization import (
     worth_a_fetch,
 )
 from calling_card.protocol.clientids import wants_discovery
-from calling_card.protocol.clients import JSON, Client, Tier
+from calling_card.protocol.clients import JSON, Client, State, Tier
 from calling_card.protocol.credentials import AUTHORIZATION_CODE, Handle, write
 from calling_card.protocol.errors import No, Refusal, plain
 from calling_card.protocol.events import Event
 from calling_card.protocol.grants import CODE_LIFETIME, Consent, Grant, Stage, in_order, may_be_remembered
 from calling_card.protocol.idtokens import TYP
 from calling_card.protocol.interactions import Transaction, digest, read
+from calling_card.protocol.policy import Rules
 from calling_card.protocol.portrait import Portrait, portrait, redirect_of
 from calling_card.protocol.resources import acceptable, scopes_of
 from calling_card.protocol.rotation import Clock, first
 from calling_card.protocol.statements import kept
-from calling_card.usecases.clients import Asking, Known, find, rules_of
+from calling_card.usecases.clients import Asking, Known, admits, find, rules_of
 from calling_card.usecases.people.browsers import Present, Visit, current, expired, form, sent
 from calling_card.usecases.people.sign_in import Offer, offer
 from calling_card.usecases.tokens import signer
@@ -75,6 +77,8 @@ class Question:
     """Whether something changed since the person was asked."""
     changed: bool
     """Whether the client is another one than when the person last said a yes to be remembered (D-42)."""
+    waits: bool
+    """Whether the client waits for approval, and the person may try it meanwhile (A-88)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,7 @@ async def decide(ports: Ports, visit: Visit, transaction: str, *, allow: bool, r
         return await begin(ports, request.asked)
     try:
         wanted = await _wanted(ports, request)
+        await _check_approved(ports, request, present)
     except Refusal as refusal:
         return await _stopped(ports, request, refusal)
     if found.session != present.session.id or found.shown != _shown(request, wanted):
@@ -180,13 +185,27 @@ async def _wanted(ports: Ports, request: _Request) -> _Wanted:
     bounds = Bounds(
         card=request.known.card,
         known={*ports.settings.scopes, *scopes_of(configured)},
-        ceiling=rules.scopes,
+        ceiling=_ceiling(ports, request.known.client, rules),
         pkce=ports.settings.pkce,
         strict=ports.settings.profile == "strict",
     )
     wanted = wish(request.said, bounds)
     resources = acceptable(request.said.resources, configured, ports.place, person=True)
     return _Wanted(wanted, tuple(resources.values()))
+
+
+def _ceiling(ports: Ports, client: Client, rules: Rules) -> Collection[str] | None:
+    """What the rules allow; of a client that waits for approval no more than may be tried (A-88)."""
+    if client.state is not State.HELD:
+        return rules.scopes
+    return [scope for scope in ports.settings.test_scopes if rules.scopes is None or scope in rules.scopes]
+
+
+async def _check_approved(ports: Ports, request: _Request, present: Present) -> None:
+    """Who may use a client that waits for approval is known only when somebody is signed in. Raises `Refusal` (A-88)."""
+    client = request.known.client
+    if client.state is State.HELD and not await admits(ports, client, present.person.id):
+        raise Refusal(No.HELD, WAITS)
 
 
 async def _next(ports: Ports, request: _Request, wanted: _Wanted) -> Outcome:
@@ -201,6 +220,7 @@ async def _next(ports: Ports, request: _Request, wanted: _Wanted) -> Outcome:
         return _sign_in(ports, request, wanted, present, began_at)
     if subject and subject != present.person.subject:
         raise Refusal(No.LOGIN_REQUIRED, "another person is signed in than id_token_hint or claims name (OIDC Core section 3.1.2.2)")
+    await _check_approved(ports, request, present)
     kept = await ports.store.consents(present.person.id, request.known.client)
     if "consent" in wanted.wish.prompts or not _remembered(ports, request, wanted, present, kept):
         if silent:
@@ -271,6 +291,7 @@ def _question(
         rememberable=_rememberable(request),
         again=again,
         changed=changed,
+        waits=client.state is State.HELD,
     )
 
 
@@ -394,4 +415,5 @@ _OURS = (No.TOO_MANY_REQUESTS, No.PAGE_EXPIRED, No.UNAVAILABLE)
 
 
 async def _trusted(ports: Ports, client: Client) -> bool:
-    return client.tier >= Tier.TOKEN or await ports.store.approved(client)
+    """Whether somebody answers for the client; what test persons allowed one that waits says nothing about it (A-88)."""
+    return client.tier >= Tier.TOKEN or (client.state is not State.HELD and await ports.store.approved(client))

@@ -8,18 +8,25 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from calling_card.ports import Invitation, KeyCollision, Ports
-from calling_card.protocol import documents
+from calling_card.protocol import base64url, documents
 from calling_card.protocol.answers import card_of, to_bytes
+from calling_card.protocol.approval import begins_to_wait, judged_again, registrant, told
+from calling_card.protocol.budgets import MEETINGS
 from calling_card.protocol.clientids import Named, host_in, listed, name
 from calling_card.protocol.clients import JSON, Card, Client, Door, Generations, Route, State, Tier, client_key, is_over
-from calling_card.protocol.corridor import Passed
+from calling_card.protocol.corridor import Passed, pass_through, within
 from calling_card.protocol.documents import Version, over
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.fetching import Unfetched, Why
-from calling_card.protocol.policy import Rules, invited
+from calling_card.protocol.metadata import needs_secret
+from calling_card.protocol.policy import Guest, Rules, invited, under
 from calling_card.protocol.resources import scopes_of
+from calling_card.protocol.rotation import Clock, first
+from calling_card.protocol.sealed import Sealed
+from calling_card.protocol.sealed import read as read_card
 from calling_card.protocol.statements import Ceiling, Vouched, kept, vouched_rules
+from calling_card.protocol.syntax import read_object
 from calling_card.usecases.reading import read
 
 ATTEMPTS = 3
@@ -54,28 +61,108 @@ class Asking:
 
 
 async def find(ports: Ports, asking: Asking) -> Known:
-    """The active client of this name, with nothing proven. Raises `Refusal` that can only be shown (A-12, H-14, D-45, D-47)."""
+    """The client of this name that may act, or waits for approval, with nothing proven.
+
+    Raises `Refusal` that can only be shown (A-12, H-14, D-45, D-47).
+    """
     named = name(asking.client_id, ports.customs, discovery=asking.discovery)
     if named.route is not Route.REGISTERED:
         return await _by_address(ports, named, asking)
-    client = await ports.store.client(client_key(Route.REGISTERED, asking.client_id))
-    if client is None or client.client_id != asking.client_id or client.state is not State.ACTIVE or is_over(client, ports.now()):
+    client = await ports.store.client(client_key(Route.REGISTERED, asking.client_id)) or await by_card(ports, asking.client_id)
+    if client is None or client.client_id != asking.client_id or client.state is State.SUSPENDED or is_over(client, ports.now()):
         raise _unknown(f"no such client; one that was removed may register again at {ports.desk.endpoint}")
     return Known(client, card_of(client))
+
+
+async def by_card(ports: Ports, client_id: str) -> Client | None:
+    """The client of a name that is a sealed card: row, tombstone, card is the order of truth (CREDENTIALS §6).
+
+    None: it is no card of ours, it is over, or today's rules would not let it in (M-30).
+    """
+    card = read_card(ports.keyring, client_id)
+    if card is None:
+        return None
+    there, buried = await ports.store.client_or_tombstone(client_key(Route.REGISTERED, client_id))
+    if there is not None or buried or not _is_good(ports, card):
+        return there
+    said = read_object(card.metadata)
+    try:
+        scopes = ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
+        rules = await rules_of(ports, unwritten(client_id, card, Passed(said, b"", (), held=False), ports.now()))
+        passed = pass_through(said, ports.ground, rules, scopes, door=Door.RFC7591, tier=Tier.ANONYMOUS, before=None)
+    except Refusal as refusal:
+        ports.log("card_refused", client_id=client_id, cause=refusal.description)
+        return None
+    return unwritten(client_id, card, passed, ports.now())
+
+
+def _is_good(ports: Ports, card: Sealed) -> bool:
+    """Whether a card still speaks, by what was said when it was made and by what is set now."""
+    days, begin = ports.settings.sealed_days, ports.settings.sealed_not_before
+    return begin <= card.issued_at and ports.now() < min(card.expires_at, card.issued_at + days * 86400)
+
+
+def unwritten(client_id: str, card: Sealed, passed: Passed, now: int) -> Client:
+    """The client that a card speaks of, as its row will be; its first credentials are under the key that sealed it."""
+    generations = first(Clock(card.issued_at, card.key))
+    return Client(
+        key=client_key(Route.REGISTERED, client_id),
+        route=Route.REGISTERED,
+        client_id=client_id,
+        incarnation=card.incarnation,
+        epoch=0,
+        door=Door.RFC7591,
+        tier=Tier.ANONYMOUS,
+        state=State.HELD if passed.held else State.ACTIVE,
+        owner="",
+        invitation=None,
+        issued_at=card.issued_at,
+        metadata=to_bytes(passed.card),
+        decision=passed.reasons,
+        rat=generations,
+        secret=generations if needs_secret(passed.card) else None,
+        secret_expires_at=card.secret_expires_at,
+        last_used_day=now // 86400,
+        card_until=card.expires_at,
+    )
 
 
 def _unknown(problem: str) -> Refusal:
     return Refusal(No.UNKNOWN_CLIENT, f"client_id: {problem} (RFC 6749 section 4.1.2.1)")
 
 
+async def admits(ports: Ports, client: Client, person: bytes) -> bool:
+    """Whether somebody may use a client that waits for approval: who registered it, and its test persons (A-88)."""
+    return base64url.encode(person) == registrant(client) or person in await ports.store.test_persons(client)
+
+
 async def rules_of(ports: Ports, client: Client, vouched: Vouched | None = None) -> Rules:
     """The rules of the client's tier, with what its invitation and its statement say (M-30); ``vouched``: another statement comes."""
     if client.tier is Tier.URL:
-        return documents.rules_for(ports.rules)
+        return await governed(ports, documents.rules_for(ports.rules), client.tier, Guest())
     invitation = await ports.store.invitation(client.invitation) if client.invitation else None
-    if client.tier is Tier.VOUCHED and (stated := vouched or kept(ports.issuers, client)) is not None:
-        return await rules_with(ports, invitation, stated)
-    return ports.rules if invitation is None else invited(ports.rules, invitation.scope, invitation.grants, invitation.hosts)
+    stated = vouched or kept(ports.issuers, client) if client.tier is Tier.VOUCHED else None
+    if stated is not None:
+        rules = await rules_with(ports, invitation, stated)
+    else:
+        rules = ports.rules if invitation is None else invited(ports.rules, invitation.scope, invitation.grants, invitation.hosts)
+    return await governed(ports, rules, client.tier, guest(invitation, client.owner, stated))
+
+
+async def governed(ports: Ports, rules: Rules, tier: Tier, whose: Guest) -> Rules:
+    """The same under the operator's policy as it is now, with what its rules ask about (A-87)."""
+    policy = ports.policies.current
+    if policy is None:
+        return rules
+    if policy.asks_resources:
+        whose = replace(whose, resources={one.uri: one.scope for one in await ports.store.resources()})
+    return under(rules, policy, tier, whose)
+
+
+def guest(invitation: Invitation | None, owner: str, vouched: Vouched | None) -> Guest:
+    """What rules may ask of who brings a card."""
+    issuer = "" if vouched is None else vouched.issuer.issuer
+    return Guest("", "", owner, issuer) if invitation is None else Guest(invitation.id.hex(), invitation.label, owner, issuer)
 
 
 async def rules_with(ports: Ports, invitation: Invitation | None, vouched: Vouched) -> Rules:
@@ -95,13 +182,13 @@ async def known_scopes(ports: Ports) -> Collection[str]:
 async def _by_address(ports: Ports, named: Named, asking: Asking) -> Known:
     for _ in range(ATTEMPTS):
         client, version = await _stored(ports, named)
-        if client is not None and client.state is not State.ACTIVE:
+        if client is not None and client.state is State.SUSPENDED:
             raise _unknown("this client may not act here")
         if client is not None and version is not None and _fresh(ports, named, version, asking.patience):
             return Known(client, card_of(client), version)
         if named.places and (wait := ports.fetches.take(asking.source)):
             raise Refusal(No.TOO_MANY_REQUESTS, "client_id: too many documents were read for this network; wait a little", retry_after=wait)
-        known = await _looked_up(ports, named, client, version)
+        known = await _looked_up(ports, named, client, version, asking.source)
         if known is not None:
             return known
     raise _contended()
@@ -128,8 +215,11 @@ async def _stored(ports: Ports, named: Named) -> tuple[Client | None, Version | 
     return client, await ports.store.version(key)
 
 
-async def _looked_up(ports: Ports, named: Named, client: Client | None, version: Version | None) -> Known | None:
-    """The client by its document as it is now; None: somebody else was faster, look again."""
+async def _looked_up(ports: Ports, named: Named, client: Client | None, version: Version | None, source: str = "") -> Known | None:
+    """The client by its document as it is now; None: somebody else was faster, look again.
+
+    ``source``: the network on whose budget it is to meet a new one; empty: an operator asks.
+    """
     try:
         newest, passed = await read(ports, named, version)
     except Unfetched as failure:
@@ -144,6 +234,8 @@ async def _looked_up(ports: Ports, named: Named, client: Client | None, version:
             await _failed(ports, version, refusal.no.code)
         raise
     if client is None or version is None:
+        if source:
+            ports.draw([(MEETINGS, source)])
         return await _met(ports, named, newest, passed)
     return await _kept(ports, client, version, newest, passed)
 
@@ -157,14 +249,14 @@ def _unfetched(failure: Unfetched) -> Refusal:
 async def _met(ports: Ports, named: Named, version: Version, passed: Passed) -> Known | None:
     """A client that is seen for the first time; whoever meets it at the same moment meets the same one."""
     client = _born(ports, named, passed)
-    told: dict[str, JSON] = {"route": named.route.value, "client_id": named.client_id, **passed.told()}
-    event = Event("client_met", client.issued_at, client.key, "anonymous", body=told)
+    body: dict[str, JSON] = {"route": named.route.value, "client_id": named.client_id, **passed.told(), **told(client)}
+    event = Event("client_met", client.issued_at, client.key, "anonymous", body=body)
     try:
         met = await ports.store.meet(client, version, event)
     except KeyCollision:
         ports.log("client_key_collision", client_id=client.client_id, alarm=True)
         raise _unknown("no such client") from None
-    return Known(client, passed.card, version) if met and client.state is State.ACTIVE else None
+    return Known(client, passed.card, version) if met else None
 
 
 def _born(ports: Ports, named: Named, passed: Passed) -> Client:
@@ -196,11 +288,13 @@ async def _kept(ports: Ports, client: Client, before: Version, after: Version, p
         same = await ports.store.read_again(before, after, None, None)
         return Known(client, passed.card, after) if same else None
     changes = documents.changed(card_of(client), passed.card)
-    end = ports.settings.document_changes == "tokens" and any(member in documents.KEYS for member in changes)
-    became = replace(client, metadata=to_bytes(passed.card), decision=passed.reasons)
-    told: dict[str, JSON] = {"version": after.number, "changed": list[JSON](changes), "ended": end, **passed.told()}
-    event = Event("document_changed", ports.now(), client.key, "server", body=told)
-    if not await ports.store.read_again(before, after, became, event, end=end):
+    became = judged_again(replace(client, metadata=to_bytes(passed.card), decision=passed.reasons), held=passed.held)
+    end = begins_to_wait(client, became) or (
+        ports.settings.document_changes == "tokens" and any(member in documents.KEYS for member in changes)
+    )
+    body: dict[str, JSON] = {"version": after.number, "changed": list[JSON](changes), "ended": end, **passed.told(), **told(became)}
+    event = Event("document_changed", ports.now(), client.key, "server", body=body)
+    if not await ports.store.read_again(before, after, became, event, end=end, was=client.state):
         return None
     return Known(became, passed.card, after)
 

@@ -15,6 +15,7 @@ from calling_card.protocol.clients import JSON, Card, Client, State, created_by,
 from calling_card.protocol.cohorts import EVENTS, ID, Act, Candidate, Cohort, cohort, ended
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
+from calling_card.protocol.sealed import mark_until
 from calling_card.protocol.syntax import echo
 from calling_card.usecases.clients import ATTEMPTS
 
@@ -145,9 +146,13 @@ async def _end(ports: Ports, client: Client, tally: Tally, by: str) -> bool | No
     for _ in range(ATTEMPTS):
         if there is None or there.incarnation != client.incarnation or (tally.act is Act.SUSPEND and there.state is State.SUSPENDED):
             return False
-        event = Event(EVENTS[tally.act], ports.now(), client.key, "operator", body={"by": by, "cohort": tally.cohort})
+        gone: dict[str, JSON] = {"client_id": client.client_id} if tally.act is Act.DELETE else {}
+        told: dict[str, JSON] = {**gone, "by": by, "cohort": tally.cohort}
+        event = Event(EVENTS[tally.act], ports.now(), client.key, "operator", body=told)
         if tally.act is Act.DELETE:
-            return await ports.store.remove(there, event, event.at + ports.settings.tombstone_days * 86400)
+            return await ports.store.remove(
+                there, event, mark_until(ports.keyring, there.client_id, event.at + ports.settings.tombstone_days * 86400)
+            )
         if await ports.store.end_all(there, ended(there, tally.act), event):
             return True
         there = await ports.store.client(client.key)

@@ -2,16 +2,21 @@
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from calling_card.ports import Ports
 from calling_card.protocol.answers import card_of, information, to_bytes
+from calling_card.protocol.approval import begins_to_wait, judged_again
+from calling_card.protocol.approval import told as waiting
+from calling_card.protocol.budgets import CHANGES, Draw, strangers
 from calling_card.protocol.clients import JSON, Card, Client, Generations, Route, State, Tier, client_key
 from calling_card.protocol.corridor import Passed, pass_through, with_statement, within
 from calling_card.protocol.credentials import (
     CLIENT_SECRET,
     REGISTRATION_ACCESS_TOKEN,
     Handle,
+    ends_soon,
     has_secret,
     owner,
     read,
@@ -20,13 +25,14 @@ from calling_card.protocol.credentials import (
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.metadata import needs_secret
+from calling_card.protocol.pruning import BY_ITSELF, due_of, periods_of
 from calling_card.protocol.rotation import (
     Clock,
     Policy,
     Step,
     Use,
     first,
-    issue,
+    issue_secret,
     present_rat,
     present_secret,
     refused_body,
@@ -34,14 +40,17 @@ from calling_card.protocol.rotation import (
     withdraw,
 )
 from calling_card.protocol.rules import sector_to_check
+from calling_card.protocol.sealed import mark_until
 from calling_card.protocol.statements import MEMBER, Brought, Merged, Vouched, kept, merge, read_request, said_in
 from calling_card.protocol.syntax import read_object
 from calling_card.protocol.vocabulary import MEMBERS
 from calling_card.usecases import sector, statements
-from calling_card.usecases.clients import ATTEMPTS, known_scopes, rules_of
+from calling_card.usecases.clients import ATTEMPTS, by_card, known_scopes, rules_of
 
 _UNSAYABLE = tuple(name for name, row in MEMBERS.items() if not row.said_in)
 """Members of an answer that a replacement must not name (RFC 7592 §2.2)."""
+_KEYS = {"jwks", "jwks_uri"}
+"""Members by which a client proves itself: whoever changes them may be somebody else (X-32)."""
 _FORBIDDEN = {Use.READ: "self_read", Use.REPLACE: "self_update", Use.DELETE: "self_delete"}
 
 
@@ -68,15 +77,17 @@ async def show(ports: Ports, asked: Asked) -> Card:
     client = await _present(ports, asked, Use.READ)
     if ports.settings.read_counts_as_use:
         ports.store.used(client, ports.now() // 86400)
-    return _answer(ports, client, card_of(client))
+    return await _dated(ports, client, _answer(ports, client, card_of(client)))
 
 
 async def delete(ports: Ports, asked: Asked) -> None:
     """The client and everything it had is gone when this returns (RFC 7592 §2.3). Raises `Refusal`: 401 or 403."""
     client = await _present(ports, asked, Use.DELETE)
     now = ports.now()
-    event = Event("client_deleted", now, client.key, "client", asked.request_id, {"by": "client"})
-    if not await ports.store.remove(client, event, now + ports.settings.tombstone_days * 86400):
+    event = Event("client_deleted", now, client.key, "client", asked.request_id, {"client_id": client.client_id, "by": "client"})
+    if not await ports.store.remove(
+        client, event, mark_until(ports.keyring, client.client_id, now + ports.settings.tombstone_days * 86400)
+    ):
         raise _unknown()
 
 
@@ -92,17 +103,18 @@ async def misplaced(ports: Ports, asked: Asked) -> None:
 async def _leaked(ports: Ports, asked: Asked, handle: Handle) -> None:
     """Report a token of ours that was seen; a living one is ended where the setting says so, a dead one ends nothing."""
     for attempt in range(ATTEMPTS):
-        client = await ports.store.client(handle.owner[:16])
+        client = await ports.store.client(handle.owner[:16]) or await by_card(ports, asked.client_id)
         if client is None or not hmac.compare_digest(handle.owner, owner(client)) or not speaks_for(handle, client.rat):
             return
         clock = Clock(ports.now(), ports.keyring.minting)
         if not attempt:
-            await ports.store.report(Event("rat_misplaced", clock.now, client.key, "client", asked.request_id))
+            await _report(ports, client, Event("rat_misplaced", clock.now, client.key, "client", asked.request_id))
         lives = present_rat(handle.generation, client.rat, Use.READ, clock, Policy.NEVER).accepted
         if not lives or ports.settings.misplaced_rat != "revoke":
             return
         body: dict[str, JSON] = {"by": "server", "credentials": "registration_access_token"}
         event = Event("client_rotated", clock.now, client.key, "server", asked.request_id, body)
+        ports.draw(_birth(asked, client))
         if await ports.store.replace(client, replace(client, rat=renew(client.rat, clock)), event):
             return
     raise _busy()
@@ -111,6 +123,7 @@ async def _leaked(ports: Ports, asked: Asked, handle: Handle) -> None:
 async def _present(ports: Ports, asked: Asked, use: Use) -> Client:
     """The client whose token this is, after the token's own step was taken."""
     handle = _handle(ports, asked)
+    paid = False
     async with ports.store.turn(handle.owner[:16]):
         for _ in range(ATTEMPTS):
             client = await _whose(ports, asked, handle)
@@ -118,6 +131,7 @@ async def _present(ports: Ports, asked: Asked, use: Use) -> Client:
             if step is None:
                 continue
             _allowed(ports, use, client)
+            paid = paid or _paid(ports, asked, use, client)
             if step.after == client.rat:
                 return client
             after = replace(client, rat=step.after)
@@ -134,6 +148,7 @@ async def change(ports: Ports, asked: Asked) -> Card:
     handle = _handle(ports, asked)
     digest = hashlib.sha256(asked.body).digest()[:16]
     spent: set[bytes] = set()
+    paid = False
     async with ports.store.turn(handle.owner[:16]):
         for _ in range(ATTEMPTS):
             client = await _whose(ports, asked, handle)
@@ -141,11 +156,21 @@ async def change(ports: Ports, asked: Asked) -> Card:
             if step is None:
                 continue
             _allowed(ports, Use.REPLACE, client)
+            paid = paid or _paid(ports, asked, Use.REPLACE, client)
             after, card, event = await _replacement(ports, asked, client, handle, step, spent)
-            if after == client or await ports.store.replace(client, after, event):
+            if after == client or await _put(ports, client, after, event):
                 ports.store.used(after, ports.now() // 86400)
-                return _answer(ports, after, card, new=_is_new_secret(client, after, step))
+                return await _dated(ports, after, _answer(ports, after, card, new=_is_new_secret(client, after, step)))
     raise _busy()
+
+
+async def _put(ports: Ports, client: Client, after: Client, event: Event | None) -> bool:
+    """As the store's `replace`; what people allowed the client ends with it where the event says so (X-32)."""
+    if client.card_until:
+        return await ports.store.bear(after, event, room=ports.settings.never_used_limit)
+    if event is not None and event.body.get("ended"):
+        return await ports.store.end_all(client, after, event)
+    return await ports.store.replace(client, after, event)
 
 
 async def _replacement(
@@ -177,13 +202,17 @@ async def _replacement(
         decision=passed.reasons,
         secret=secret,
         secret_expires_at=ends,
-        state=State.HELD if passed.held else client.state,
     )
-    body: dict[str, JSON] = {"changed": passed.changed(before), **passed.told()}
+    after = judged_again(after, held=passed.held)
+    body: dict[str, JSON] = {"changed": passed.changed(before), **passed.told(), **waiting(after)}
     if vouched is not None:
         body |= vouched.told(merged.overridden)
     if secret != client.secret:
         body["secret"] = "renewed" if needs_secret(passed.card) else "withdrawn"
+    if begins_to_wait(client, after):
+        body["ended"] = True
+    if ports.settings.key_change_ends_grants and not _KEYS.isdisjoint(passed.changed(before)):
+        body["ended"] = True
     return after, passed.card, Event("client_replaced", ports.now(), client.key, "client", asked.request_id, body)
 
 
@@ -211,7 +240,7 @@ async def _judged(ports: Ports, client: Client, said: Card, before: Card, vouche
     scopes = ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
     passed = pass_through(said, ports.ground, rules, scopes, door=client.door, tier=client.tier, before=before)
     if sector_to_check(passed.card, before):
-        await sector.check(ports, passed.card, source)
+        await sector.check(ports, passed.card, source if client.tier is Tier.ANONYMOUS else client.client_id)
     return passed if vouched is None else with_statement(passed, vouched.statement.text)
 
 
@@ -226,7 +255,7 @@ async def _check_named(ports: Ports, asked: Asked, client: Client, said: Card) -
     if "client_id" not in said:
         raise Refusal(No.INVALID_REQUEST, "client_id: a replacement must name it (RFC 7592 section 2.2)")
     if said["client_id"] != client.client_id:
-        await ports.store.report(Event("client_id_mismatch", ports.now(), client.key, "client", asked.request_id))
+        await _report(ports, client, Event("client_id_mismatch", ports.now(), client.key, "client", asked.request_id))
         raise Refusal(No.INVALID_REQUEST, "client_id: is not the one of this registration and cannot be changed (RFC 7592 section 2.2)")
     now_in_force = information(ports.desk, ports.keyring, client, {})
     for name in _UNSAYABLE:
@@ -250,19 +279,18 @@ def _secret(ports: Ports, client: Client, card: Card, *, named: bool) -> tuple[G
     """The secret after a replacement: kept, new, renewed near its end, or withdrawn (C-13, M-35)."""
     row, settings, now = client.secret, ports.settings, ports.now()
     clock = Clock(now, ports.keyring.minting)
-    ends = now + settings.secret_lifetime if settings.secret_lifetime else 0
+    lifetime = ports.secret_lifetime(client.tier)
+    ends = now + lifetime if lifetime else 0
     if not needs_secret(card):
         return (None if row is None else withdraw(row)), 0
     if row is None:
         return first(clock), ends
     if not has_secret(client):
         return renew(row, clock), ends
-    expired = 0 < client.secret_expires_at <= now
-    near = 0 < client.secret_expires_at <= now + settings.secret_lifetime // 4
-    if expired:
+    if 0 < client.secret_expires_at <= now:
         return renew(row, clock), ends
-    if not named and (near or settings.rotate_secret_on_update):
-        return issue(row, clock), ends
+    if not named and (ends_soon(client, now, lifetime) or settings.rotate_secret_on_update):
+        return issue_secret(row, clock, settings.secret_overlap, client.secret_expires_at), ends
     return row, client.secret_expires_at
 
 
@@ -279,7 +307,7 @@ def _handle(ports: Ports, asked: Asked) -> Handle:
 
 async def _whose(ports: Ports, asked: Asked, handle: Handle) -> Client:
     """The living client the token belongs to; one answer for every other case (M-10, C-14)."""
-    client = await ports.store.client(handle.owner[:16])
+    client = await ports.store.client(handle.owner[:16]) or await by_card(ports, asked.client_id)
     if client is None or client.client_id != asked.client_id or not hmac.compare_digest(handle.owner, owner(client)):
         raise _failed(ports, asked)
     if not speaks_for(handle, client.rat):
@@ -290,7 +318,7 @@ async def _whose(ports: Ports, asked: Asked, handle: Handle) -> Client:
 async def _step(ports: Ports, asked: Asked, use: Use, client: Client, handle: Handle, digest: bytes | None) -> Step | None:
     """What this generation may do now (CREDENTIALS §9.1); a refused one is reported. None: the row changed, look again."""
     clock = Clock(ports.now(), ports.keyring.minting)
-    step = present_rat(handle.generation, client.rat, use, clock, _policy(ports, client), digest)
+    step = present_rat(handle.generation, client.rat, use, clock, _policy(ports, client, use), digest)
     if step.accepted:
         return step
     after = replace(client, rat=step.after)
@@ -304,9 +332,14 @@ async def _step(ports: Ports, asked: Asked, use: Use, client: Client, handle: Ha
     raise _failed(ports, asked)
 
 
-def _policy(ports: Ports, client: Client) -> Policy:
-    """When this client gets a new token: never, where that is the custom of those who vouch for it (R-80)."""
+def _policy(ports: Ports, client: Client, use: Use) -> Policy:
+    """When this client gets a new token: never, where that is the custom of those who vouch for it (R-80).
+
+    Reading writes nothing about a client that lives on its card alone, so it brings no new token either (CREDENTIALS §6).
+    """
     vouched = kept(ports.issuers, client) if client.tier is Tier.VOUCHED else None
+    if client.card_until and use is Use.READ:
+        return Policy.ON_UPDATE
     return Policy.NEVER if vouched is not None and vouched.issuer.keep_token else Policy(ports.settings.rat_rotation)
 
 
@@ -318,6 +351,26 @@ def _allowed(ports: Ports, use: Use, client: Client) -> None:
         raise Refusal(No.ACCESS_DENIED, "the operator made this client, and only the operator changes it (RFC 7592 section 2)")
     if not getattr(ports.settings, _FORBIDDEN[use]):
         raise Refusal(No.ACCESS_DENIED, f"{use.value} is not allowed to clients here; ask the operator (RFC 7592 section 2)")
+
+
+def _paid(ports: Ports, asked: Asked, use: Use, client: Client) -> bool:
+    """True: reading costs nothing, and a change was within what this client may do in a minute. Raises `Refusal` (M-47, R-93)."""
+    if use is not Use.READ:
+        ports.draw([(CHANGES, client.client_id), *_birth(asked, client)])
+    return True
+
+
+def _birth(asked: Asked, client: Client) -> Sequence[Draw]:
+    """The first write about a client that lives on its card alone draws on what registrations that are stored draw on (CREDENTIALS §6)."""
+    return strangers(card_of(client), asked.source) if client.card_until else ()
+
+
+async def _report(ports: Ports, client: Client, event: Event) -> None:
+    """A suspicion is recorded; of a client that lives on its card alone only the log tells, for nothing is kept of it (H-22)."""
+    if client.card_until:
+        ports.log(event.kind, client_id=client.client_id, request_id=event.request_id)
+    else:
+        await ports.store.report(event)
 
 
 async def _confirm(ports: Ports, asked: Asked, client: Client, handle: Handle) -> None:
@@ -342,6 +395,13 @@ def _is_new_secret(before: Client, after: Client, step: Step) -> bool:
     if step.apply or after.rat.overlap_since is None:
         return before.secret is None or after.secret.issued > before.secret.issued
     return after.secret.rotated_at >= after.rat.overlap_since
+
+
+async def _dated(ports: Ports, client: Client, answer: Card) -> Card:
+    """With the date from which on the client may be pruned, where that is told and known (M-57)."""
+    found = await ports.store.suspect(client, ports.horizon) if ports.settings.registration_expires_at else None
+    due = due_of(found, periods_of(ports.settings, BY_ITSELF[ports.settings.prune]), ports.horizon) if found else None
+    return {**answer, "registration_expires_at": due[1]} if due else answer
 
 
 def _answer(ports: Ports, client: Client, card: Card, *, new: bool = False) -> Card:

@@ -1,4 +1,4 @@
-"""What an operator does with clients: list, show, suspend, resume, delete, rotate; those that are a URL also resolve and refetch.
+"""What an operator does with clients: list, show, suspend, resume, delete, rotate, recover; those that are a URL also resolve and refetch.
 
 A-83, A-84, M-14, D-55, D-56, D-64; CIMD §8.3. To block a URL is to suspend it, to forget it is to delete it.
 """
@@ -8,35 +8,49 @@ from dataclasses import dataclass, replace
 
 from calling_card.ports import Ports
 from calling_card.protocol.answers import card_of, information
+from calling_card.protocol.approval import resumed, suspended, told
 from calling_card.protocol.clientids import host_in, name
 from calling_card.protocol.clients import JSON, Card, Client, Route, State, client_key, created_by
 from calling_card.protocol.credentials import has_secret
 from calling_card.protocol.documents import Version
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.rotation import Clock, issue, renew
+from calling_card.protocol.rotation import Clock, issue_secret, overlap_until, renew
+from calling_card.protocol.sealed import mark_until
 from calling_card.protocol.syntax import echo
-from calling_card.usecases.clients import ATTEMPTS, read_now
+from calling_card.usecases.clients import ATTEMPTS, by_card, read_now
 from calling_card.usecases.reading import Finding, look
+
+_MANAGING = ("registration_access_token", "registration_client_uri")
 
 
 async def clients(ports: Ports, after: str, limit: int) -> Sequence[Card]:
     """One line per client in the order of client_id, beginning behind ``after``."""
-    return [_line(client) for client in await ports.store.clients(after, limit)]
+    return [line(client) for client in await ports.store.clients(after, limit)]
 
 
 async def show(ports: Ports, client_id: str, *, discovery: bool = False) -> Card:
     """Everything known of a client but its credentials. Raises `Refusal` when there is none."""
-    client = await _find(ports, client_id, discovery=discovery)
-    row = _line(client)
+    client = await named(ports, client_id, discovery=discovery)
+    row = line(client)
+    if client.card_until:
+        row |= {"state": "sealed", "sealed": "nobody approved it yet; it has no row", "sealed_until": client.card_until}
     row["owner"] = client.owner
     row["invitation"] = client.invitation.hex() if client.invitation else ""
     row["client_secret_expires_at"] = client.secret_expires_at
+    row["secret_overlap_until"] = _overlap(ports, client) or None
     row["decision"] = client.decision.decode()
     row["grants_alive"] = await ports.store.grants_alive(client)
     row |= _reading(client, await ports.store.versions(client.key))
     row["metadata"] = dict(card_of(client))
     return {name: value for name, value in row.items() if value not in ("", None)}
+
+
+def _overlap(ports: Ports, client: Client) -> int:
+    """Until when two secrets of the client are good, seconds since 1970; 0: there is one, or none."""
+    if client.secret is None or not has_secret(client):
+        return 0
+    return overlap_until(client.secret, ports.now(), ports.settings.secret_overlap)
 
 
 def _reading(client: Client, versions: Sequence[Version]) -> Card:
@@ -66,36 +80,41 @@ def _version(version: Version) -> JSON:
 
 async def suspend(ports: Ports, client_id: str, by: str, *, discovery: bool = False) -> Card:
     """The client may no longer act and its access tokens are dead when this returns; of a URL the grants and consents too (D-56)."""
-    return await _set_state(ports, client_id, by, State.SUSPENDED, discovery=discovery)
+    for _ in range(ATTEMPTS):
+        client = await named(ports, client_id, discovery=discovery)
+        if client.state is State.SUSPENDED:
+            return line(client)
+        after = suspended(client)
+        put = ports.store.replace if client.route is Route.REGISTERED else ports.store.end_all
+        if await put(client, after, Event("client_suspended", ports.now(), client.key, "operator", body={"by": by})):
+            return line(after)
+    raise busy()
 
 
 async def resume(ports: Ports, client_id: str, by: str, *, discovery: bool = False) -> Card:
-    """A suspended client may act again; what died stays dead. Raises `Refusal` for one that waits for approval (H-31)."""
-    return await _set_state(ports, client_id, by, State.ACTIVE, discovery=discovery)
+    """A suspended client is what it was before: it may act again, or waits for approval again; what died stays dead.
 
-
-async def _set_state(ports: Ports, client_id: str, by: str, state: State, *, discovery: bool) -> Card:
+    Raises `Refusal` for one that waits for approval (H-31).
+    """
     for _ in range(ATTEMPTS):
-        client = await _find(ports, client_id, discovery=discovery)
-        if client.state is state:
-            return _line(client)
-        if state is State.ACTIVE and client.state is not State.SUSPENDED:
-            raise Refusal(No.INVALID_REQUEST, f"{client_id} is {client.state.value}, not suspended; resuming would approve it")
-        raised = 1 if state is State.SUSPENDED else 0
-        after = replace(client, state=state, epoch=client.epoch + raised)
-        kind = "client_suspended" if raised else "client_resumed"
-        put = ports.store.end_all if raised and client.route is not Route.REGISTERED else ports.store.replace
-        if await put(client, after, Event(kind, ports.now(), client.key, "operator", body={"by": by})):
-            return _line(after)
-    raise Refusal(No.UNAVAILABLE, "the client is being changed by others; try again")
+        client = await named(ports, client_id, discovery=discovery)
+        if client.state is State.ACTIVE:
+            return line(client)
+        if client.state is State.HELD:
+            raise Refusal(No.INVALID_REQUEST, f"{client_id} is held, not suspended; resuming would approve it")
+        after = resumed(client)
+        body: dict[str, JSON] = {"by": by, **told(after)}
+        if await ports.store.replace(client, after, Event("client_resumed", ports.now(), client.key, "operator", body=body)):
+            return line(after)
+    raise busy()
 
 
 async def delete(ports: Ports, client_id: str, by: str, *, discovery: bool = False) -> None:
     """The client and everything it had is gone when this returns; a URL may come again and is somebody new then."""
-    client = await _find(ports, client_id, discovery=discovery)
+    client = await named(ports, client_id, discovery=discovery)
     now = ports.now()
-    event = Event("client_deleted", now, client.key, "operator", body={"by": by})
-    await ports.store.remove(client, event, now + ports.settings.tombstone_days * 86400)
+    event = Event("client_deleted", now, client.key, "operator", body={"client_id": client.client_id, "by": by})
+    await ports.store.remove(client, event, mark_until(ports.keyring, client.client_id, now + ports.settings.tombstone_days * 86400))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,28 +124,65 @@ class Rotated:
     information: Card
 
 
-async def rotate(ports: Ports, client_id: str, by: str, *, at_once: bool) -> Rotated:
+async def rotate(ports: Ports, client_id: str, by: str, *, at_once: bool, secret_only: bool = False) -> Rotated:
     """New registration access token and, where there is one, new secret (M-41).
 
     Without ``at_once`` the old secret is good until the new one is first used or the overlap ends; the old
-    registration access token is dead in both cases, and with ``at_once`` every access token too.
+    registration access token is dead in both cases, and with ``at_once`` every access token too. With ``secret_only`` the
+    registration access token stays. Raises `Refusal` for a client without what is to be renewed.
     """
     for _ in range(ATTEMPTS):
-        client = await _find(ports, client_id)
-        if client.route is not Route.REGISTERED:
-            raise Refusal(No.INVALID_REQUEST, f"{echo(client_id)} is a URL: it has no credentials of ours, its keys are in its document")
+        client = await _registered(ports, client_id)
+        if secret_only and not has_secret(client):
+            raise Refusal(No.INVALID_REQUEST, f"{echo(client_id)} has no secret")
         now = ports.now()
         clock = Clock(now, ports.keyring.minting)
-        secret, ends = client.secret, client.secret_expires_at
-        if secret is not None and has_secret(client):
-            secret = renew(secret, clock) if at_once else issue(secret, clock)
-            ends = now + ports.settings.secret_lifetime if ports.settings.secret_lifetime else 0
-        raised = 1 if at_once else 0
-        after = replace(client, rat=renew(client.rat, clock), secret=secret, secret_expires_at=ends, epoch=client.epoch + raised)
-        event = Event("client_rotated", now, client.key, "operator", body={"by": by, "credentials": "all", "now": at_once})
+        after = replace(_with_new_secret(ports, client, clock, at_once=at_once), epoch=client.epoch + (1 if at_once else 0))
+        if not secret_only:
+            after = replace(after, rat=renew(client.rat, clock))
+        body: dict[str, JSON] = {"by": by, "credentials": "client_secret" if secret_only else "all", "now": at_once}
+        if await ports.store.replace(client, after, Event("client_rotated", now, client.key, "operator", body=body)):
+            return Rotated(_without(information(ports.desk, ports.keyring, after, {}), *(_MANAGING if secret_only else ())))
+    raise busy()
+
+
+def _with_new_secret(ports: Ports, client: Client, clock: Clock, *, at_once: bool) -> Client:
+    row, ends = client.secret, client.secret_expires_at
+    if row is None or not has_secret(client):
+        return client
+    secret = renew(row, clock) if at_once else issue_secret(row, clock, ports.settings.secret_overlap, ends)
+    lifetime = ports.secret_lifetime(client.tier)
+    return replace(client, secret=secret, secret_expires_at=clock.now + lifetime if lifetime else 0)
+
+
+async def recover(ports: Ports, client_id: str, by: str) -> Rotated:
+    """A registration access token in the place of a lost one, which is dead when this returns; the secret stays (M-41, S1-47).
+
+    A client whose door gave it none has one now (M-50). Raises `Refusal` where clients are not managed.
+    """
+    for _ in range(ATTEMPTS):
+        client = await _registered(ports, client_id)
+        if not ports.desk.management:
+            raise Refusal(No.INVALID_REQUEST, "clients are not managed here (setting management), so none has a registration access token")
+        clock = Clock(ports.now(), ports.keyring.minting)
+        after = replace(client, rat=renew(client.rat, clock))
+        event = Event("client_recovered", clock.now, client.key, "operator", body={"by": by, "proof": "operator"})
         if await ports.store.replace(client, after, event):
-            return Rotated(information(ports.desk, ports.keyring, after, {}))
-    raise Refusal(No.UNAVAILABLE, "the client is being changed by others; try again")
+            return Rotated(_without(information(ports.desk, ports.keyring, after, {}, secret=False), "client_secret_expires_at"))
+    raise busy()
+
+
+async def _registered(ports: Ports, client_id: str) -> Client:
+    """The client of this name, if it has credentials of ours."""
+    client = await named(ports, client_id)
+    if client.route is not Route.REGISTERED:
+        raise Refusal(No.INVALID_REQUEST, f"{echo(client_id)} is a URL: it has no credentials of ours, its keys are in its document")
+    return client
+
+
+def _without(card: Card, *names: str) -> Card:
+    """What was not renewed is not shown."""
+    return {name: value for name, value in card.items() if name not in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +211,7 @@ async def refetch(ports: Ports, client_id: str, *, discovery: bool = False) -> C
 
     Raises `Refusal` when the document is not good now, also where an older version goes on standing in for it (D-46).
     """
-    client = await _find(ports, client_id, discovery=discovery)
+    client = await named(ports, client_id, discovery=discovery)
     if client.route is Route.REGISTERED:
         raise Refusal(No.INVALID_REQUEST, f"{echo(client_id)} is registered: there is no document to be read")
     discovery = client.route is Route.LOOKER
@@ -166,7 +222,7 @@ async def refetch(ports: Ports, client_id: str, *, discovery: bool = False) -> C
     return await show(ports, client.client_id, discovery=discovery)
 
 
-async def _find(ports: Ports, client_id: str, *, discovery: bool = False) -> Client:
+async def named(ports: Ports, client_id: str, *, discovery: bool = False) -> Client:
     """The client of this name: a registered one, else a URL, as a document before client discovery."""
     client = await _known(ports, client_id, (Route.LOOKER,) if discovery else tuple(Route))
     if client is None:
@@ -174,10 +230,15 @@ async def _find(ports: Ports, client_id: str, *, discovery: bool = False) -> Cli
     return client
 
 
+def busy() -> Refusal:
+    """Others were faster each time."""
+    return Refusal(No.UNAVAILABLE, "the client is being changed by others; try again")
+
+
 async def _known(ports: Ports, client_id: str, routes: Sequence[Route]) -> Client | None:
     for route in routes:
         spelled = _canonical(ports, client_id) if route is Route.LOOKER else client_id
-        client = await ports.store.client(client_key(route, spelled))
+        client = await ports.store.client(client_key(route, spelled)) or await by_card(ports, spelled)
         if client is not None and (client.route, client.client_id) == (route, spelled):
             return client
     return None
@@ -191,13 +252,15 @@ def _canonical(ports: Ports, client_id: str) -> str:
         return client_id
 
 
-def _line(client: Client) -> Card:
+def line(client: Client) -> Card:
+    """A client as operators see it in a list."""
     card = card_of(client)
     method = card.get("token_endpoint_auth_method", "none")
     return {
         "client_id": client.client_id,
         "client_name": card.get("client_name", ""),
         "state": client.state.value,
+        **({"refusal": client.refusal} if client.refusal else {}),
         "client_type": "public" if method == "none" else "confidential",
         "created_by": created_by(client),
         "route": client.route.value,

@@ -6,7 +6,7 @@ A pruned client answers like a deleted one, and so registers again (M-56); for s
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass, field
 
 from calling_card.ports import Ports
@@ -15,8 +15,8 @@ from calling_card.protocol.clients import JSON, Card, Client, Route, client_key
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.pruning import (
+    ALL,
     CAME_BETWEEN,
-    CLASSES,
     MEANINGS,
     NOT_YET,
     Horizon,
@@ -24,10 +24,14 @@ from calling_card.protocol.pruning import (
     Pruned,
     Suspect,
     dead_of,
-    horizon,
+    due_of,
     kept_for,
+    periods_of,
+    warning,
 )
+from calling_card.protocol.sealed import mark_until
 from calling_card.protocol.syntax import echo
+from calling_card.protocol.webhooks import WARNING
 
 PAGE = 500
 """Clients looked at in one step, and rows swept over."""
@@ -36,9 +40,6 @@ BATCH = 16
 SAMPLES = 5
 ALIKE = 10_000
 """So many different cards are told apart in a report."""
-ALL = tuple(row.name for row in CLASSES)
-BY_ITSELF: Mapping[str, Collection[str]] = {"off": (), "never_approved": ("never_approved",), "all": ALL}
-"""Which classes the server prunes without being told, by the setting ``prune``."""
 
 
 @dataclass(slots=True)
@@ -72,6 +73,8 @@ class Report:
     dead: dict[str, Found] = field(default_factory=dict[str, Found])
     kept: Counter[str] = field(default_factory=Counter[str])
     swept: Counter[str] = field(default_factory=Counter[str])
+    warned: int = 0
+    """Of how many clients somebody was told that they will be dead soon."""
 
     @property
     def total(self) -> int:
@@ -81,7 +84,8 @@ class Report:
     def counts(self) -> dict[str, int]:
         """The numbers alone, for a log."""
         dead = {name: found.count for name, found in self.dead.items()}
-        return {"seen": self.seen, **dead, **{f"swept_{name}": count for name, count in self.swept.items() if count}}
+        warned = {"warned": self.warned} if self.warned else {}
+        return {"seen": self.seen, **dead, **warned, **{f"swept_{name}": count for name, count in self.swept.items() if count}}
 
     def shown(self) -> Card:
         """Everything, with what the words mean."""
@@ -128,11 +132,13 @@ async def prune(ports: Ports, by: str, classes: Collection[str] = ALL) -> AsyncG
     if classes:
         async for seen, suspects in _pages(ports, report):
             dead = _dead(ports, report, seen, suspects, classes)
+            if by == "server":
+                await _forewarn(ports, report, seen, suspects, classes)
             for start in range(0, len(dead), BATCH):
                 await _put_aside(ports, by, report, seen, dead[start : start + BATCH])
                 yield report
             yield report
-    seen = _horizon(ports)
+    seen = ports.horizon
     for litter in Litter:
         after = 0
         while True:
@@ -147,7 +153,7 @@ async def _pages(ports: Ports, report: Report) -> AsyncGenerator[tuple[Horizon, 
     """Every client once, those that were not used lately as suspects."""
     after = b""
     while True:
-        seen = _horizon(ports)
+        seen = ports.horizon
         page = await ports.store.suspects(after, PAGE, seen)
         if not page.last:
             return
@@ -162,7 +168,7 @@ def _dead(
     ports: Ports, report: Report, seen: Horizon, suspects: Sequence[Suspect], classes: Collection[str]
 ) -> Sequence[tuple[Suspect, str]]:
     """Those that are dead, each with its class; why the others are kept is counted."""
-    periods = {row.name: getattr(ports.settings, row.setting) * row.unit for row in CLASSES if row.name in classes}
+    periods = periods_of(ports.settings, classes)
     found: list[tuple[Suspect, str]] = []
     for suspect in suspects:
         kept = kept_for(suspect, seen)
@@ -172,6 +178,26 @@ def _dead(
         else:
             report.kept[kept or NOT_YET] += 1
     return found
+
+
+async def _forewarn(ports: Ports, report: Report, seen: Horizon, suspects: Sequence[Suspect], classes: Collection[str]) -> None:
+    """Tell those who listen of clients that will be dead soon, once for each date; where nobody listens, nothing is written (M-57)."""
+    ahead, periods = ports.settings.prune_warn_days * 86400, periods_of(ports.settings, classes)
+    if not ahead or not any(webhook.hears(WARNING) for webhook in await ports.store.webhooks()):
+        return
+    due = [(suspect.client, found) for suspect in suspects if (found := due_of(suspect, periods, seen, warned=True))]
+    soon = [(client, reason, at) for client, (reason, at) in due if seen.now < at <= seen.now + ahead]
+    for start in range(0, len(soon), BATCH):
+        report.warned += sum(await asyncio.gather(*(_warned(ports, *one) for one in soon[start : start + BATCH])))
+
+
+async def _warned(ports: Ports, client: Client, reason: str, due: int) -> bool:
+    """Whether this was news; a mark says so for as long as the client may be there."""
+    now, fact = ports.now(), warning(client, due)
+    if (await ports.store.living(client.key, fact)).marked:
+        return False
+    told: dict[str, JSON] = {"client_id": client.client_id, "reason": reason, "due_at": due}
+    return await ports.store.warn(client, fact, due + 30 * 86400, Event("prune_warned", now, client.key, "server", body=told))
 
 
 async def _put_aside(ports: Ports, by: str, report: Report, seen: Horizon, batch: Sequence[tuple[Suspect, str]]) -> None:
@@ -189,17 +215,8 @@ async def _one(ports: Ports, by: str, suspect: Suspect, reason: str, seen: Horiz
     until = now + ports.settings.prune_undo_days * 86400
     told: dict[str, JSON] = {"client_id": client.client_id, "reason": reason, "until": until, "by": by}
     event = Event("client_pruned", now, client.key, "server" if by == "server" else "operator", body=told)
-    return await ports.store.prune(suspect, reason, seen, event, now + ports.settings.tombstone_days * 86400, until)
-
-
-def _horizon(ports: Ports) -> Horizon:
-    settings = ports.settings
-    return horizon(
-        ports.now(),
-        refresh_lifetime=settings.refresh_lifetime,
-        refresh_idle=settings.refresh_idle,
-        token_lifetime=max(settings.opaque_token_lifetime, settings.jwt_lifetime),
-    )
+    mark = mark_until(ports.keyring, client.client_id, now + ports.settings.tombstone_days * 86400)
+    return await ports.store.prune(suspect, reason, seen, event, mark, until)
 
 
 # ── Bringing back ────────────────────────────────────────────────────────────────────────────────────────────────────

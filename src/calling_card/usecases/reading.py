@@ -3,7 +3,7 @@
 Nothing is kept here: whoever asks decides what becomes of it.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -20,7 +20,8 @@ from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.fetching import Fetched, Unfetched, Why
 from calling_card.protocol.freshness import life
-from calling_card.protocol.resources import scopes_of
+from calling_card.protocol.policy import Guest, under
+from calling_card.protocol.resources import Resource, scopes_of
 from calling_card.protocol.syntax import read_object
 
 _LONGEST_VALIDATOR = 512
@@ -50,7 +51,7 @@ async def read(ports: Ports, named: Named, before: Version | None) -> tuple[Vers
     if documents.leaks(published.said):
         await ports.store.report(Event("key_leaked", now, client_key(named.route, named.client_id), "server"))
     documents.check(published)
-    passed = _passed(ports, published, {*ports.settings.scopes, *scopes_of(await ports.store.resources())})
+    passed = _passed(ports, published, await ports.store.resources(), before)
     span = life(fetched, now, ports.settings.stale_if_error)
     ends = documents.expires_at(published.said) or span.stale_until
     metadata = to_bytes(passed.card)
@@ -114,11 +115,14 @@ def _object(body: bytes) -> Card:
         raise Refusal(No.INVALID_CLIENT_METADATA, refusal.description.replace("the body", "the document", 1)) from None
 
 
-def _passed(ports: Ports, published: Published, scopes: Collection[str]) -> Passed:
-    """Through the one corridor, as every registration (DESIGN, "One corridor")."""
+def _passed(ports: Ports, published: Published, resources: Sequence[Resource] = (), before: Version | None = None) -> Passed:
+    """Through the one corridor, as every registration (DESIGN, "One corridor"); ``before``: the version that is in force."""
     door = Door.CIMD if published.named.route is Route.CIMD else Door.LOOKER
     said, ground, rules = documents.said_by(published), documents.ground_for(ports.ground), documents.rules_for(ports.rules)
-    passed = pass_through(said, ground, rules, scopes, door=door, tier=Tier.URL, before=None)
+    whose, scopes = Guest(resources={one.uri: one.scope for one in resources}), {*ports.settings.scopes, *scopes_of(resources)}
+    rules = under(rules, ports.policies.current, Tier.URL, whose)
+    there: Card | None = None if before is None else msgspec.json.decode(before.metadata)
+    passed = pass_through(said, ground, rules, scopes, door=door, tier=Tier.URL, before=there)
     return replace(passed, warnings=(*passed.warnings, *documents.warnings(published)))
 
 
@@ -174,7 +178,7 @@ def examine(ports: Ports, named: Named, body: bytes) -> list[Finding]:
 
 def _members(ports: Ports, published: Published) -> Finding:
     try:
-        passed = _passed(ports, published, ports.settings.scopes)
+        passed = _passed(ports, published)
     except Refusal as refusal:
         return Finding(*_VOCABULARY, passed=False, detail="; ".join(one.description for one in refusal.errors or (refusal,)))
     changes = cast("list[list[JSON]]", msgspec.json.decode(passed.reasons)) if passed.reasons else []

@@ -1,10 +1,13 @@
 """A client introduces itself (RFC 7591 §3)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from calling_card.ports import Invitation, KeyCollision, Ports, Registration
 from calling_card.protocol import base64url
 from calling_card.protocol.answers import card_of, information, to_bytes
+from calling_card.protocol.approval import told as waiting
+from calling_card.protocol.budgets import INVITED, OWNER, Draw, stated, strangers
 from calling_card.protocol.clients import JSON, Card, Client, Door, Route, State, Tier, client_key
 from calling_card.protocol.corridor import Passed, pass_through, with_statement, within
 from calling_card.protocol.credentials import INITIAL_ACCESS_TOKEN, read
@@ -13,14 +16,19 @@ from calling_card.protocol.events import Event
 from calling_card.protocol.metadata import needs_secret
 from calling_card.protocol.policy import invited
 from calling_card.protocol.repeats import Birth, Repeat, answered, repeat, untouched
-from calling_card.protocol.resources import canonical
 from calling_card.protocol.rotation import Clock, first, withdraw
 from calling_card.protocol.rules import sector_to_check
+from calling_card.protocol.sealed import Lives
+from calling_card.protocol.sealed import read as read_card
+from calling_card.protocol.sealed import write as seal_card
+from calling_card.protocol.seals import NONCE
 from calling_card.protocol.statements import MEMBER, Brought, Merged, Vouched, merge, read_request, said_in
 from calling_card.protocol.syntax import read_object
 from calling_card.usecases import sector, statements, tokens
-from calling_card.usecases.clients import known_scopes, rules_with
+from calling_card.usecases.clients import governed, guest, known_scopes, rules_with, unwritten
 
+AGAIN = 600
+"""Seconds after which a stranger may try again who found no room; by then something may have been pruned or approved."""
 _UNMANAGED = frozenset({Door.SCR2011, Door.MASTODON})
 """Doors whose wire form has no place for a registration access token."""
 
@@ -104,12 +112,17 @@ async def admit(
     vouched = await statements.weigh(ports, said, brought, request_id) if stated else None
     merged = Merged(said) if vouched is None else merge(said, vouched)
     passed, tier = await _passed(ports, merged.said, door, invitation, vouched)
-    if invitation is None and (wait := ports.registrations.take(_budget(vouched))):
-        raise Refusal(No.TOO_MANY_REQUESTS, "too many registrations without an initial access token; try again later", retry_after=wait)
-    if sector_to_check(passed.card, None):
-        await sector.check(ports, passed.card, brought.source)
     client = born(ports, passed, door, tier, invitation, birth)
+    sealed = _sealed(ports, client, passed)
+    draws = _draws(passed.card, brought.source, invitation, vouched)
+    if sealed is None:
+        ports.draw(draws)
+    if sector_to_check(passed.card, None):
+        await sector.check(ports, passed.card, brought.source if tier is Tier.ANONYMOUS else draws[0][1])
     told = _told(client, passed)
+    if sealed is not None:
+        ports.log("client_sealed", client_id=sealed.client_id, request_id=request_id, **told)
+        return sealed, passed.card
     if vouched is None:
         await _keep(ports, client, request_id, told)
         return client, passed.card
@@ -127,26 +140,50 @@ async def _passed(ports: Ports, said: Card, door: Door, invitation: Invitation |
     rules = rules if vouched is None else await rules_with(ports, invitation, vouched)
     scopes = ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
     tier = Tier.VOUCHED if vouched is not None else Tier.ANONYMOUS if invitation is None else Tier.TOKEN
+    if ports.policies.current is not None:
+        rules = await governed(ports, rules, tier, guest(invitation, "" if invitation is None else invitation.owner, vouched))
     passed = pass_through(said, ports.ground, rules, scopes, door=door, tier=tier, before=None)
     return (passed if vouched is None else with_statement(passed, vouched.statement.text)), tier
 
 
-def _budget(vouched: Vouched | None) -> str:
-    """Whose budget it is: strangers together have one, each issuer its own, so that none uses up another's (H-11)."""
-    return "anonymous" if vouched is None else f"statement {vouched.issuer.issuer}"
+def _draws(card: Card, source: str, invitation: Invitation | None, vouched: Vouched | None) -> Sequence[Draw]:
+    """Whose budgets these are: the nearest credential's own, so that nobody uses up another's (H-11, X-33)."""
+    if invitation is not None:
+        return [(INVITED, invitation.id.hex()) if invitation.id else (OWNER, invitation.owner)]
+    return strangers(card, source) if vouched is None else stated(vouched.issuer.issuer, vouched.software_id)
+
+
+def _sealed(ports: Ports, client: Client, passed: Passed) -> Client | None:
+    """The same client as a card that nobody keeps (CREDENTIALS §6).
+
+    None: it is to be stored. It is no stranger, or waits for an operator who has to find it, or came by a door without a registration
+    access token, or its card is too long, or the keys changed this moment.
+    """
+    stranger = client.tier is Tier.ANONYMOUS and client.door is Door.RFC7591 and client.state is State.ACTIVE
+    if not stranger or ports.settings.open_registration != "sealed":
+        return None
+    secret = client.secret_expires_at - client.issued_at if client.secret_expires_at else 0
+    lives = Lives(ports.settings.sealed_days * 86400, secret)
+    client_id = seal_card(ports.keyring, client.metadata, ports.entropy(NONCE), client.issued_at, lives)
+    card = read_card(ports.keyring, client_id) if client_id else None
+    return None if client_id is None or card is None else unwritten(client_id, card, passed, client.issued_at)
 
 
 async def _keep(ports: Ports, client: Client, request_id: str, told: dict[str, JSON]) -> None:
-    """Raises `Refusal` when the place or the invitation is taken."""
+    """Raises `Refusal` when the place or the invitation is taken, or no room is left for strangers."""
     actor = "anonymous" if client.tier is Tier.ANONYMOUS else "client"
-    event = Event("client_registered", client.issued_at, client.key, actor, request_id, told)
+    event = Event("client_registered", client.issued_at, client.key, actor, request_id, {"client_id": client.client_id, **told})
+    room = ports.settings.never_used_limit if client.tier is Tier.ANONYMOUS else 0
     try:
-        outcome = await ports.store.register(client, event, client.invitation)
+        outcome = await ports.store.register(client, event, client.invitation, room=room)
     except KeyCollision:
         ports.log("client_key_collision", client_id=client.client_id, alarm=True)
         raise Refusal(No.SERVER_ERROR, "the client could not be given an identifier; try again") from None
     if outcome is Registration.SPENT:
         raise _spent()
+    if outcome is Registration.FULL:
+        why = "too many registrations are kept that nobody ever used; register with an initial access token, or try again later"
+        raise Refusal(No.UNAVAILABLE, why, logged="never_used_limit", retry_after=AGAIN)
 
 
 def _spent() -> Refusal:
@@ -171,20 +208,14 @@ async def invited_by(ports: Ports, token: str | None) -> Invitation | None:
 
 
 async def _delegated(ports: Ports, text: str) -> Invitation | None:
-    """An access token for us alone, with the scope for it, invites as often as its owner's budget lets it (RFC 7591 §3, R-27).
+    """An access token with the scope for it invites as often as its owner's budget lets it (RFC 7591 §3, R-27).
 
     It limits nothing: its clients are held to what strangers may have, and belong to the person or client it speaks for.
     """
-    scope, here = ports.settings.registration_scope, canonical(ports.place.userinfo)
-    claims = await tokens.read(ports, text) if scope else None
-    found = await tokens.living(ports, claims) if claims else None
-    if found is None or scope not in found.token.scope.split() or [here] != list(map(canonical, found.token.audience)):
+    owner = await tokens.registrant(ports, text)
+    if not owner:
         return None
-    if found.grant is not None and scope not in found.grant.scope.split():
-        return None
-    if wait := ports.registrations.take(f"access token {found.token.subject}"):
-        raise Refusal(No.TOO_MANY_REQUESTS, "too many registrations with access tokens of one owner; try again later", retry_after=wait)
-    return Invitation(b"", 0, "", 1, 0, 0, None, None, None, found.token.subject)
+    return Invitation(b"", 0, "", 1, 0, 0, None, None, None, owner)
 
 
 def _checked(said: Card) -> Card:
@@ -201,7 +232,7 @@ def born(ports: Ports, passed: Passed, door: Door, tier: Tier, invitation: Invit
     now = ports.now()
     birth = birth or Birth("c" + base64url.encode(ports.entropy(16)), ports.entropy(8))
     generations = first(Clock(now, ports.keyring.minting))
-    lifetime = ports.settings.secret_lifetime
+    lifetime = ports.secret_lifetime(tier)
     return Client(
         key=client_key(Route.REGISTERED, birth.client_id),
         route=Route.REGISTERED,
@@ -230,4 +261,4 @@ def _told(client: Client, passed: Passed) -> dict[str, JSON]:
         told["invitation"] = client.invitation.hex()
     elif client.owner:
         told["owner"] = client.owner
-    return told | passed.told()
+    return told | passed.told() | waiting(client)

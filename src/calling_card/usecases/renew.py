@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from calling_card.ports import Ports, SigningKey
+from calling_card.ports import KeyState, Ports, SigningKey
 from calling_card.protocol.clients import Card
 from calling_card.protocol.events import Event
 
@@ -19,15 +19,21 @@ class Keys:
 async def keys(ports: Ports) -> Keys:
     """Every key with its state, and how many stored credentials each still carries."""
     carried = await ports.store.generations_by_key()
-    credentials: list[Card] = [
-        {"key": key.number, "use": "credentials", "state": key.state, "since": key.since, "carries": carried.get(key.number, 0)}
-        for key in ports.keyring.keys
-    ]
+    credentials = [_credentials(ports, key, carried.get(key.number, 0)) for key in ports.keyring.keys]
     signing: list[Card] = [
         {"key": key.kid, "use": "signing", "state": key.state, "since": key.created_at, "alg": key.alg}
         for key in await ports.store.signing_keys()
     ]
     return Keys(credentials, signing)
+
+
+def _credentials(ports: Ports, key: KeyState, carried: int) -> Card:
+    """A key with what it still carries, and until when sealed cards under it may live, which have no row to be counted (CREDENTIALS §6)."""
+    row: Card = {"key": key.number, "use": "credentials", "state": key.state, "since": key.since, "carries": carried}
+    if ports.settings.open_registration == "sealed" and key.state in ("minting", "verifying"):
+        last = ports.now() if key.state == "minting" else key.since
+        row["cards_until"] = last + ports.settings.sealed_days * 86400
+    return row
 
 
 async def first_signing_keys(ports: Ports) -> None:

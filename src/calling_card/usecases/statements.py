@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Iterable
 from calling_card.ports import Ports
 from calling_card.protocol import base64url
 from calling_card.protocol.assertions import Assertion, Unfit
-from calling_card.protocol.clients import Card, Client, Tier
+from calling_card.protocol.clients import JSON, Card, Client, Tier
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
+from calling_card.protocol.sealed import mark_until
 from calling_card.protocol.statements import (
     MEMBER,
     Brought,
@@ -101,8 +102,9 @@ async def succeed(ports: Ports, client: Client, before: Iterable[Client], reques
     """End the earlier registrations of the same software: its issuer's statement is proof enough for that (C-16, S1-50)."""
     now = ports.now()
     for other in before:
-        event = Event("client_deleted", now, other.key, "client", request_id, {"by": "statement", "successor": client.client_id})
-        await ports.store.remove(other, event, now + ports.settings.tombstone_days * 86400)
+        told: dict[str, JSON] = {"client_id": other.client_id, "by": "statement", "successor": client.client_id}
+        event = Event("client_deleted", now, other.key, "client", request_id, told)
+        await ports.store.remove(other, event, mark_until(ports.keyring, other.client_id, now + ports.settings.tombstone_days * 86400))
 
 
 async def _siblings(ports: Ports, vouched: Vouched) -> AsyncIterator[Client]:

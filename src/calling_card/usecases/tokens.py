@@ -9,8 +9,8 @@ from calling_card.protocol.clients import Client, Route, State, client_key, word
 from calling_card.protocol.credentials import REFRESH_TOKEN, Handle, write
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.grants import Grant, Stage, of_client
-from calling_card.protocol.resources import Target
-from calling_card.usecases.clients import Known
+from calling_card.protocol.resources import Target, canonical
+from calling_card.usecases.clients import Known, admits
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +124,28 @@ async def living(ports: Ports, token: tokens.AccessToken) -> Living | None:
         return None
     rows = await ports.store.living(client_key(Route(token.route), token.client_id), token.jti, token.grant)
     client = rows.client
-    if client is None or rows.marked or client.state is not State.ACTIVE or client.epoch != token.epoch:
+    if client is None or rows.marked or client.state is State.SUSPENDED or client.epoch != token.epoch:
         return None
     if client.client_id != token.client_id or not hmac.compare_digest(client.incarnation, token.incarnation):
         return None
     if token.grant is None:
-        return Living(token, client, None)
+        return Living(token, client, None) if client.state is State.ACTIVE else None
     grant = _allowed(token, client, rows)
-    return None if grant is None else Living(token, client, grant)
+    if grant is None or (client.state is State.HELD and not await admits(ports, client, grant.person)):
+        return None
+    return Living(token, client, grant)
+
+
+async def registrant(ports: Ports, text: str) -> str:
+    """For whom an access token registers clients: it is for us alone, with the scope for it (RFC 7591 §3, R-27). Empty: for nobody."""
+    scope, here = ports.settings.registration_scope, canonical(ports.place.userinfo)
+    claims = await read(ports, text) if scope else None
+    found = await living(ports, claims) if claims else None
+    if found is None or scope not in found.token.scope.split() or [here] != list(map(canonical, found.token.audience)):
+        return ""
+    if found.grant is not None and scope not in found.grant.scope.split():
+        return ""
+    return found.token.subject
 
 
 def _allowed(token: tokens.AccessToken, client: Client, rows: Rows) -> Grant | None:

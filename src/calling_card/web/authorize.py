@@ -7,6 +7,7 @@ from calling_card.ports import Ports
 from calling_card.protocol.authorization import answer_url, asking_for_another
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.portrait import Portrait
+from calling_card.protocol.sealed import CARD
 from calling_card.usecases import authorize
 from calling_card.usecases.people import leave, logos, sign_in
 from calling_card.usecases.people.browsers import Visit
@@ -87,6 +88,7 @@ def _question(ports: Ports, asked: authorize.Question) -> Consent:
         switch=f"{ports.settings.base_path}/authorize?{asking_for_another(asked.request)}",
         again=asked.again,
         changed=asked.changed,
+        waits=asked.waits,
         logo=_logo(ports, asked.client),
     )
 
@@ -99,7 +101,10 @@ def _links(ports: Ports, client: Portrait) -> tuple[tuple[str, str], ...]:
 
 def _logo(ports: Ports, client: Portrait) -> str:
     """The path where we serve the picture of the client as it is now; empty: it has none."""
-    return f"{ports.settings.base_path}/logos/{logos.link(ports, client.key, client.logo, client.changed_at)}" if client.logo else ""
+    if not client.logo:
+        return ""
+    card = client.client_id if client.client_id.startswith(CARD.prefix) else ""
+    return f"{ports.settings.base_path}/logos/{logos.link(ports, client.key, client.logo, client.changed_at, card)}"
 
 
 def _stopped(ports: Ports, request: Request, who: Visit, stopped: authorize.Stopped) -> Answer:
@@ -113,8 +118,13 @@ def _stopped(ports: Ports, request: Request, who: Visit, stopped: authorize.Stop
         reference=request.id,
         client=stopped.answer.client,
         back=answer_url(back, stopped.answer.members),
+        text=_TEXTS.get(stopped.refusal.no, ""),
     )
     return page(ports, request, who, view, status=400)
+
+
+_TEXTS = {No.HELD: "waits"}
+"""Refusals that have a text of their own beside those of their code."""
 
 
 async def sign_in_form(ports: Ports, request: Request) -> Answer:

@@ -36,7 +36,7 @@ class Endpoint:
     well_known: bool = False
     """Also found with its name before the path of the issuer (RFC 8414 §3.1)."""
     below: bool = False
-    """Everything under this path is meant."""
+    """Everything under this path is meant, or what ends as it does."""
     page: bool = False
     """Whether people look at it: refusals become pages for those who want pages (H-28)."""
     setting: str = ""
@@ -61,6 +61,17 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "A client introduces itself.",
         "nobody, or an initial access token",
         media=(JSON, FORM),
+    ),
+    Endpoint(
+        "recovery",
+        "{registration}/{client_id}/recover",
+        {"POST": registration.recover},
+        "RFC 7592 §3",
+        "A client that lost its registration access token gets another one; the lost one is dead.",
+        "the client, by its registered method; its owner; or software with a statement",
+        media=(FORM, JSON),
+        below=True,
+        setting="recovery",
     ),
     Endpoint(
         "management",
@@ -238,7 +249,8 @@ class Routes:
     """The table as the server walks it: fixed paths by dictionary, and what lies below one."""
 
     fixed: Mapping[str, Endpoint]
-    below: tuple[tuple[str, Endpoint], ...]
+    below: tuple[tuple[str, str, Endpoint], ...]
+    """How a path begins and ends, the narrower one first."""
     by_query: Mapping[str, Endpoint]
     """What a path means when the query names a client (setting ``management_by_query``)."""
 
@@ -248,8 +260,8 @@ class Routes:
             return self.by_query[path]
         found = self.fixed.get(path)
         if found is None:
-            for prefix, endpoint in self.below:
-                if path.startswith(prefix):
+            for prefix, end, endpoint in self.below:
+                if path.startswith(prefix) and path.endswith(end):
                     return endpoint
         return found
 
@@ -266,8 +278,12 @@ def _media(settings: Settings, endpoint: Endpoint) -> tuple[bytes, ...]:
     """What a body may be: the form of 2011 and signed requests only where they are switched on (R-76, R-82)."""
     if endpoint.name == "registration" and not settings.legacy_registration:
         return (JSON, *(SIGNED if settings.signed_registration else ()))
-    signed = endpoint.name in ("registration", "management") and settings.signed_registration
+    signed = endpoint.name in ("registration", *_MANAGING) and settings.signed_registration
     return (*endpoint.media, *SIGNED) if signed else endpoint.media
+
+
+_MANAGING = ("recovery", "management")
+"""Endpoints of clients that are there: none of them without the setting ``management``."""
 
 
 def routes(settings: Settings) -> Routes:
@@ -276,16 +292,15 @@ def routes(settings: Settings) -> Routes:
     Raises `BadSettings` when the registration endpoint would stand where another one does.
     """
     fixed: dict[str, Endpoint] = {}
-    below: list[tuple[str, Endpoint]] = []
+    below: list[tuple[str, str, Endpoint]] = []
     by_query: dict[str, Endpoint] = {}
     for endpoint in _served(settings):
         path = endpoint.path.replace("{registration}", settings.registration_path)
         if endpoint.below:
-            prefix = settings.base_path + path.partition("{")[0]
-            managed = endpoint.name == "management"
-            if settings.management or not managed:
-                below.append((prefix, endpoint))
-            if managed and settings.management and settings.management_by_query:
+            prefix, end = settings.base_path + path.partition("{")[0], path.partition("}")[2]
+            if settings.management or endpoint.name not in _MANAGING:
+                below.append((prefix, end, endpoint))
+            if endpoint.name == "management" and settings.management and settings.management_by_query:
                 by_query[prefix.removesuffix("/")] = endpoint
             continue
         places = {settings.base_path + path, *((path + settings.base_path,) if endpoint.well_known else ())}

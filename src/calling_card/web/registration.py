@@ -7,10 +7,13 @@ from calling_card.protocol.clients import JSON
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.forms import SECTION
 from calling_card.usecases import apps, associate, manage, register
-from calling_card.web.http import FORM, JOSE, JWT, NO_STORE, Answer, Request, bearer, form, json_answer, media, source_network
+from calling_card.usecases import recover as recovery
+from calling_card.web.http import FORM, JOSE, JWT, NO_STORE, Answer, Request, bearer, form, json_answer, media, presented, source_network
 
 SIGNED = (JWT, JOSE)
 """Types of a body that is a JWS around the members (R-76)."""
+RECOVER = "/recover"
+"""End of the path of a recovery, behind the client_id."""
 
 
 def in_query(request: Request, name: str) -> str | None:
@@ -90,3 +93,21 @@ async def _asked(ports: Ports, request: Request) -> manage.Asked:
         await manage.misplaced(ports, manage.Asked(client_id, misplaced, b"", source, request.id))
     signed = request.method == "PUT" and media(request) in SIGNED
     return manage.Asked(client_id, bearer(request), request.body, source, request.id, signed, request.certificate)
+
+
+async def recover(ports: Ports, request: Request) -> Answer:
+    """POST: another registration access token in the place of a lost one."""
+    if request.query:
+        raise Refusal(No.INVALID_REQUEST, "parameters belong into the body, and a token into the Authorization header (RFC 6750 section 2)")
+    client_id = request.path[len(ports.settings.registration_path) + 1 : -len(RECOVER)]
+    asked = recovery.Asked(client_id, _proof(request), source_network(request.source), request.id)
+    return json_answer(200, await recovery.recover(ports, asked))
+
+
+def _proof(request: Request) -> recovery.Proof:
+    """An access token, a body with a statement, or else client authentication as at the token endpoint."""
+    if request.headers.get(b"authorization", [b""])[0][:7].lower() == b"bearer ":
+        return recovery.Owned(bearer(request) or "")
+    if media(request) == FORM:
+        return presented(request, form(request))
+    return recovery.Stated(request.body, media(request) in SIGNED, request.certificate)

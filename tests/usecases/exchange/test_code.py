@@ -438,12 +438,12 @@ async def withdrawn(scene: Scene, card: dict[str, Any]) -> None:
     await scene.withdraw(card)
 
 
-UNKNOWN, OVER = (401, "invalid_client"), (400, "invalid_grant")
+UNKNOWN, OVER, WAITING = (401, "invalid_client"), (400, "invalid_grant"), (400, "unauthorized_client")
 ENDS: dict[Callable[[Scene, dict[str, Any]], Awaitable[None]], tuple[int, str]] = {
     deleted: UNKNOWN,
     deleted_by_operator: UNKNOWN,
     suspended: UNKNOWN,
-    held: UNKNOWN,
+    held: WAITING,
     born_again: OVER,
     disabled: OVER,
     disabled_and_enabled: OVER,

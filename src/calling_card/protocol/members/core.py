@@ -191,4 +191,23 @@ ROWS = (
         said_in=NOWHERE,
         no=No.INVALID_REQUEST,
     ),
+    Member(
+        "registration_state",
+        Kind.CHOICE,
+        "RFC 7592 §3, extension",
+        "Why the client may not act: it waits for approval, an operator refused it, or it is suspended; left out: it may act.",
+        known=("held", "refused", "suspended"),
+        by=By.SERVER,
+        said_in=NOWHERE,
+        no=No.INVALID_REQUEST,
+    ),
+    Member(
+        "registration_state_reason",
+        Kind.TEXT,
+        "RFC 7592 §3, extension",
+        "What the operator wrote who refused the client.",
+        by=By.SERVER,
+        said_in=NOWHERE,
+        no=No.INVALID_REQUEST,
+    ),
 )

@@ -1,7 +1,10 @@
-"""The built-in rule set: what each tier may have (DESIGN, "One corridor"; H-03)."""
+"""What each tier may have: the built-in rule set, and under it the ceilings of an operator (DESIGN, "One corridor"; H-03)."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+
+from calling_card.protocol.clients import Tier
+from calling_card.protocol.policy.rows import Ceiling, Guest, Policy
 
 ASKING_GRANTS = ("authorization_code", "refresh_token")
 """Grants that need a person's consent before they give anything: harmless for strangers."""
@@ -20,6 +23,47 @@ class Rules:
     """What a client gets that asks for no scope, space-separated."""
     hosts: frozenset[str] | None = None
     """Hosts of redirect URIs in lower case; None: any."""
+    methods: frozenset[str] | None = None
+    """How it may authenticate; None: as served. So are the next two."""
+    algorithms: frozenset[str] | None = None
+    schemes: frozenset[str] | None = None
+    """Schemes of redirect URIs in lower case; None: any."""
+    sites: tuple[str, ...] | None = None
+    """Further bounds for hosts of redirect URIs, with ``*.`` domains; None: any."""
+    policy: Policy | None = None
+    """The operator's rules, which are judged within these ceilings; None: there are none."""
+    guest: Guest = field(default_factory=Guest)
+
+
+def under(rules: Rules, policy: Policy | None, tier: Tier, guest: Guest) -> Rules:
+    """The same within the operator's ceiling for the tier: it can take away and never give, so the stricter of both holds (M-30, H-03)."""
+    if policy is None:
+        return rules
+    ceiling = policy.ceilings.get(tier, Ceiling())
+    scopes = _both(rules.scopes, ceiling.scopes)
+    return replace(
+        rules,
+        grants=rules.grants if ceiling.grants is None else rules.grants & frozenset(ceiling.grants),
+        scopes=scopes,
+        default_scope=" ".join(word for word in rules.default_scope.split() if scopes is None or word in scopes),
+        methods=_both(rules.methods, ceiling.auth_methods),
+        algorithms=_both(rules.algorithms, ceiling.algorithms),
+        schemes=_both(rules.schemes, ceiling.redirect_schemes),
+        sites=ceiling.redirect_hosts,
+        policy=policy,
+        guest=guest,
+    )
+
+
+def _both(one: frozenset[str] | None, other: Collection[str] | None) -> frozenset[str] | None:
+    if other is None:
+        return one
+    return frozenset(other) if one is None else one & frozenset(other)
+
+
+def shorter(seconds: int, ceiling: int) -> int:
+    """The shorter of two lifetimes, of which 0 has no end."""
+    return min(filter(None, (seconds, ceiling)), default=0)
 
 
 def uninvited(scopes: Collection[str] | None, default_scope: str) -> Rules:

@@ -5,15 +5,16 @@ from dataclasses import replace
 
 from calling_card.ports import Ports
 from calling_card.protocol.addresses import redirect_matches
+from calling_card.protocol.approval import WAITS
 from calling_card.protocol.authorization import proves
-from calling_card.protocol.clients import words
+from calling_card.protocol.clients import State, words
 from calling_card.protocol.credentials import AUTHORIZATION_CODE, Handle, read
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.grants import Grant, Stage, ended, of_client, stands, told
 from calling_card.protocol.people import Standing
 from calling_card.protocol.resources import Extent, part
 from calling_card.protocol.rotation import Clock, first
-from calling_card.usecases.clients import ATTEMPTS, Known
+from calling_card.usecases.clients import ATTEMPTS, Known, admits
 from calling_card.usecases.exchange.asked import Asked
 from calling_card.usecases.tokens import Issued, give
 
@@ -61,6 +62,8 @@ async def _proven(ports: Ports, known: Known, asked: Asked, handle: Handle) -> t
         raise Refusal(No.INVALID_GRANT, "redirect_uri: is not the one of the authorization request (RFC 6749 section 4.1.3)")
     if grant.redirect_uri and not any(redirect_matches(one, grant.redirect_uri) for one in words(known.card.get("redirect_uris"))):
         raise Refusal(No.INVALID_GRANT, "redirect_uri: is not registered any more; start the authorization again (RFC 6749 section 5.2)")
+    if known.client.state is State.HELD and not await admits(ports, known.client, grant.person):
+        raise Refusal(No.UNAUTHORIZED_CLIENT, WAITS)
     if not proves(asked.code_verifier, grant.code_challenge):
         raise Refusal(No.INVALID_GRANT, "code_verifier: does not prove the code_challenge (RFC 7636 section 4.6)")
     return found

@@ -1,6 +1,8 @@
 """A client asks in its own name (RFC 6749 §4.4)."""
 
 from calling_card.ports import Ports
+from calling_card.protocol.approval import WAITS
+from calling_card.protocol.clients import State
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.resources import acceptable, target
 from calling_card.usecases.clients import Known
@@ -11,10 +13,12 @@ from calling_card.usecases.tokens import Issued, mint
 async def by_itself(ports: Ports, known: Known, asked: Asked) -> Issued:
     """A token for the client itself; no refresh token, ``sub`` is the client_id (A-55).
 
-    Raises `Refusal`: ``unauthorized_client`` without a secret, ``invalid_target``, ``invalid_scope``.
+    Raises `Refusal`: ``unauthorized_client`` without a secret or before approval, ``invalid_target``, ``invalid_scope``.
     """
     if asked.presented.method == "none":
         raise Refusal(No.UNAUTHORIZED_CLIENT, "grant_type: client_credentials needs a client with a secret (RFC 6749 section 4.4)")
+    if known.client.state is State.HELD:
+        raise Refusal(No.UNAUTHORIZED_CLIENT, WAITS)
     scope = _scope(known, asked.scope, strict=ports.settings.profile == "strict")
     configured = await ports.store.resources()
     wanted = acceptable(asked.resources, configured, ports.place, person=False)

@@ -4,13 +4,14 @@ import hmac
 from dataclasses import replace
 
 from calling_card.ports import Ports
-from calling_card.protocol.clients import Tier
+from calling_card.protocol.approval import WAITS
+from calling_card.protocol.clients import State, Tier
 from calling_card.protocol.credentials import REFRESH_TOKEN, Handle, read, speaks_for
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.grants import Grant, Stage, ended, of_client, stands, told
 from calling_card.protocol.resources import Extent, part
 from calling_card.protocol.rotation import Clock, present_refresh
-from calling_card.usecases.clients import ATTEMPTS, Known, recheck
+from calling_card.usecases.clients import ATTEMPTS, Known, admits, recheck
 from calling_card.usecases.exchange.asked import Asked
 from calling_card.usecases.tokens import Issued, give
 
@@ -66,8 +67,10 @@ async def _living(ports: Ports, known: Known, handle: Handle) -> Grant:
         raise _bad()
     if not stands(grant, person):
         raise _bad()
+    if known.client.state is State.HELD and not await admits(ports, known.client, grant.person):
+        raise Refusal(No.UNAUTHORIZED_CLIENT, WAITS)
     now, settings = ports.now(), ports.settings
-    if 0 < settings.refresh_lifetime <= now - grant.created_at or 0 < settings.refresh_idle <= now - grant.last_used_at:
+    if 0 < ports.refresh_lifetime(known.client.tier) <= now - grant.created_at or 0 < settings.refresh_idle <= now - grant.last_used_at:
         raise _bad()
     return grant
 

@@ -131,6 +131,11 @@ MESSAGES: Mapping[str, Row] = MappingProxyType(
             "This application changed since you last allowed it. Please look again.",
             "前回許可したときから、このアプリの情報が変わりました。もう一度ご確認ください。",
         ),
+        "consent.waits": Row(
+            "The people who run this server have not approved this application yet. You can try it, because you registered it "
+            "or they asked you to.",
+            "このアプリは、サーバーの管理者による承認を待っています。あなたは、アプリの登録者またはテスト担当者として試すことができます。",
+        ),
         "consent.asks": Row("It asks to", "アプリが求めていること"),
         "consent.strong": Row("Think twice about", "特にご注意いただきたいこと"),
         "consent.nothing": Row("It asks for nothing in particular.", "特に求めていることはありません。"),
@@ -253,6 +258,7 @@ MESSAGES: Mapping[str, Row] = MappingProxyType(
         "heading.temporarily_unavailable": Row("Not just now", "現在ご利用いただけません"),
         "heading.page_expired": Row("This page is too old", "ページの有効期限が切れています"),
         "heading.access_denied": Row("Not allowed", "許可されていません"),
+        "heading.waits": Row("Not approved yet", "まだ承認されていません"),
         "heading_other": Row("This cannot go on", "続行できません"),
         "failure.back": Row("Back to {client}", "{client}に戻る"),
         "failure.developers": Row("For developers", "開発者の方へ"),
@@ -333,6 +339,10 @@ MESSAGES: Mapping[str, Row] = MappingProxyType(
             "アプリが登録情報を要求に含めましたが、このサーバーは対応していません。",
         ),
         "error.access_denied": Row("This was not allowed.", "許可されませんでした。"),
+        "error.waits": Row(
+            "The people who run this server have to approve this application before it can be used. Try again later, or ask them.",
+            "このアプリは、サーバーの管理者による承認を待っているため、まだ利用できません。しばらく待つか、管理者にお問い合わせください。",
+        ),
         "error.sign_in_failed": Row(
             "Signing in did not work. Go back and try again.",
             "ログインできませんでした。戻って、もう一度お試しください。",

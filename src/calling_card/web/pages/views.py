@@ -57,6 +57,8 @@ class Consent:
     """Whether the client changed while the page was open."""
     changed: bool = False
     """Whether the client changed since this person last allowed it for longer (D-42)."""
+    waits: bool = False
+    """Whether the client waits for approval, and this person may try it (A-88)."""
     logo: str = ""
     """Path of the client's picture; empty: it is shown without one."""
 
@@ -130,6 +132,8 @@ class Problem:
     client: Portrait | None = None
     back: str = ""
     """Where a click sends the error to; empty: nowhere."""
+    text: str = ""
+    """Message id of heading and text, without what comes before the dot; empty: the code."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,48 @@
+"""Every few seconds what happened is told to those who asked to be told, each receiver at its own pace."""
+
+import asyncio
+from contextlib import aclosing
+from functools import partial
+
+from calling_card.ports import Ports
+from calling_card.usecases.webhooks import deliver, due
+
+Busy = dict[bytes, "asyncio.Task[None]"]
+"""Webhooks that are being delivered to in this process."""
+
+
+async def keep_delivering(ports: Ports, every: float = 2.0) -> None:
+    """Look for news again and again until cancelled; without any, nothing is written."""
+    holder, busy = ports.entropy(8), Busy()
+    try:
+        while True:
+            await asyncio.sleep(every)
+            try:
+                await one_round(ports, holder, busy)
+            except Exception as error:  # noqa: BLE001 - whatever it was, a loop that ended unheard would be worse
+                ports.log("not_delivered", level="error", cause=f"{type(error).__name__}: {error}")
+    finally:
+        for task in busy.values():
+            task.cancel()
+
+
+async def one_round(ports: Ports, holder: bytes, busy: Busy) -> None:
+    """Begin with every webhook that is due and not being delivered to: a slow receiver holds up nobody but itself."""
+    for webhook in await due(ports):
+        if webhook.id not in busy:
+            task = busy[webhook.id] = asyncio.create_task(_deliver(ports, webhook.id, holder))
+            task.add_done_callback(partial(_over, busy, webhook.id))
+
+
+def _over(busy: Busy, id: bytes, task: "asyncio.Task[None]") -> None:
+    del task
+    busy.pop(id, None)
+
+
+async def _deliver(ports: Ports, id: bytes, holder: bytes) -> None:
+    try:
+        async with aclosing(deliver(ports, id, holder)) as told:
+            async for _ in told:
+                pass
+    except Exception as error:  # noqa: BLE001 - as above; the next round tries again
+        ports.log("not_delivered", level="error", webhook=id.hex(), cause=f"{type(error).__name__}: {error}")

@@ -1,0 +1,57 @@
+"""Room for strangers: how many more may come before somebody counts again (C-05, X-33).
+
+A counter in every transaction would be exact, and each approval and each removal of whatever version of this program would have to
+keep it so. A count of what is there needs nobody's help; it is rare, and takes place beside everything else.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+SHARE = 10
+"""What part of the limit is handed out on one count: so much may each further process add to it."""
+PAUSE = 10
+"""Seconds between two counts while there is no room."""
+
+
+class Room:
+    """What the last count left. Within one process the limit is kept to the last one; who waits to be written is counted too."""
+
+    def __init__(self, count: Callable[[int], Awaitable[int]], now: Callable[[], int]) -> None:
+        """``count``: how many are there, at most so many."""
+        self._count = count
+        self._now = now
+        self._left = 0
+        self._coming = 0
+        self._full_at: int | None = None
+        self._counting = asyncio.Lock()
+
+    async def take(self, most: int) -> bool:
+        """Let one in who will `leave` when it is written, or is not; False: there are as many as there may be."""
+        if not self._left:
+            await self._look(most)
+        if not self._left:
+            return False
+        self._left -= 1
+        self._coming += 1
+        return True
+
+    def leave(self) -> None:
+        """One that was let in is done."""
+        self._coming -= 1
+
+    async def _look(self, most: int) -> None:
+        """Count, unless somebody did while we waited; nobody is let in meanwhile.
+
+        Who was on the way may have been counted twice, so that such a count says for sure only that there is room.
+        """
+        async with self._counting:
+            if self._left or self._was_full():
+                return
+            coming = self._coming
+            room = most - coming - await self._count(most)
+            self._left = min(max(room, 0), max(most // SHARE, 1))
+            self._full_at = None if self._left or coming else self._now()
+
+    def _was_full(self) -> bool:
+        """Whether a count found no room just now; a clock that was set back counts again."""
+        return self._full_at is not None and 0 <= self._now() - self._full_at < PAUSE
