@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from calling_card.protocol.fetching import Fetched, Posted, Purpose, Unfetched, Why
+from calling_card.protocol.abroad.fetching import Fetched, Posted, Purpose, Unfetched, Why
 
 
 @dataclass

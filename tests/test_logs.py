@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from calling_card.keys.keyring import FileKeyring
 from calling_card.keys.signing import JoseSigner
 from calling_card.logs import Log, redact
-from calling_card.protocol import credentials as handles
-from calling_card.protocol import seals
-from calling_card.protocol.credentials import KINDS, Handle
-from calling_card.protocol.seals import SEALS
+from calling_card.protocol.handles import credentials as handles
+from calling_card.protocol.handles import seals
+from calling_card.protocol.handles.credentials import KINDS, Handle
+from calling_card.protocol.handles.seals import SEALS
 from tests.ledger import meets
 
 ISSUER = "https://as.example"

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from calling_card.protocol.people import Person, Role
+from calling_card.protocol.persons.people import Person, Role
 from calling_card.usecases.people.operate import Wanted, add
 from tests.world import CALLBACK, ISSUER, Reply, World
 

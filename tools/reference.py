@@ -18,9 +18,10 @@ import click
 
 from calling_card import faults, settings, wiring
 from calling_card.cli import commands as command_line
-from calling_card.protocol import events, ground, schema, server, vocabulary
+from calling_card.protocol import events, server
+from calling_card.protocol.card import ground, schema, vocabulary
 from calling_card.protocol.errors import No
-from calling_card.protocol.idtokens import ALGS
+from calling_card.protocol.handles.idtokens import ALGS
 from calling_card.usecases import issue
 from calling_card.web import app, endpoints
 from calling_card.web.pages.messages import LANGUAGES
@@ -284,7 +285,13 @@ CODE = "src/calling_card"
 
 MADE: tuple[Page, ...] = (
     Page("members", "Client metadata", "What a client may say about itself.", f"{CODE}/protocol/members", members),
-    Page("schema", "JSON Schema of an answer that describes a client", "The same table for programs.", f"{CODE}/protocol/schema.py", shape),
+    Page(
+        "schema",
+        "JSON Schema of an answer that describes a client",
+        "The same table for programs.",
+        f"{CODE}/protocol/card/schema.py",
+        shape,
+    ),
     Page("refusals", "Refusals", "Every way this server says no.", f"{CODE}/protocol/errors.py", refusals),
     Page("endpoints", "Endpoints", "Every path this server answers.", f"{CODE}/web/endpoints.py", paths),
     Page("server-metadata", "Server metadata", "What both metadata documents announce.", f"{CODE}/protocol/server.py", announced),

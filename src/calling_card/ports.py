@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
+from calling_card.protocol.abroad.clientids import Customs
+from calling_card.protocol.abroad.documents import Version
+from calling_card.protocol.abroad.fetching import Fetched, Posted, Purpose
 from calling_card.protocol.answers import Desk
-from calling_card.protocol.budgets import Cause, Draw, used_up
-from calling_card.protocol.clientids import Customs
+from calling_card.protocol.card.ground import Ground
 from calling_card.protocol.clients import Client, State, Tier
-from calling_card.protocol.documents import Version
 from calling_card.protocol.events import Event, Recorded
-from calling_card.protocol.fetching import Fetched, Posted, Purpose
-from calling_card.protocol.grants import Consent, Grant
-from calling_card.protocol.ground import Ground
-from calling_card.protocol.issuers import Issuer
-from calling_card.protocol.people import Passkey, Person, Session, Standing
+from calling_card.protocol.life.budgets import Cause, Draw, used_up
+from calling_card.protocol.life.pruning import Horizon, Litter, Pruned, Suspect, horizon
+from calling_card.protocol.life.webhooks import Bookmark, Webhook
+from calling_card.protocol.persons.grants import Consent, Grant
+from calling_card.protocol.persons.people import Passkey, Person, Session, Standing
+from calling_card.protocol.persons.resources import Place, Resource
 from calling_card.protocol.policy import Policy, Rules, shorter
-from calling_card.protocol.pruning import Horizon, Litter, Pruned, Suspect, horizon
-from calling_card.protocol.resources import Place, Resource
-from calling_card.protocol.webhooks import Bookmark, Webhook
+from calling_card.protocol.trust.issuers import Issuer
 
 if TYPE_CHECKING:
     from calling_card.settings import Settings

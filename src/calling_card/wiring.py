@@ -20,16 +20,16 @@ from calling_card.keys.passkeys import WebPasskeys
 from calling_card.keys.passwords import ArgonPasswords
 from calling_card.logs import Log
 from calling_card.ports import Passwords, Policies, Ports, Store, StoreUnavailable
-from calling_card.protocol.addresses import KNOWN_CALLBACKS
+from calling_card.protocol.abroad.addresses import KNOWN_CALLBACKS
+from calling_card.protocol.abroad.clientids import Customs
+from calling_card.protocol.abroad.fetching import DOCUMENT, Purpose
 from calling_card.protocol.answers import Desk
-from calling_card.protocol.budgets import CAUSES, Cause
-from calling_card.protocol.clientids import Customs
-from calling_card.protocol.fetching import DOCUMENT, Purpose
-from calling_card.protocol.ground import GRANT_TYPES, Ground
-from calling_card.protocol.idtokens import ALGS
-from calling_card.protocol.issuers import BadIssuer, Issuer, issuers_of
+from calling_card.protocol.card.ground import GRANT_TYPES, Ground
+from calling_card.protocol.handles.idtokens import ALGS
+from calling_card.protocol.life.budgets import CAUSES, Cause
 from calling_card.protocol.policy import Policy, uninvited
 from calling_card.protocol.policy.written import BadPolicy
+from calling_card.protocol.trust.issuers import BadIssuer, Issuer, issuers_of
 from calling_card.settings import BadSettings, Settings
 from calling_card.store.budget import GcraBudget, GcraBudgets
 from calling_card.store.migrations import ForeignFile, SchemaTooNew

@@ -7,9 +7,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from calling_card.protocol.abroad.documents import Version, digest
 from calling_card.protocol.clients import Client as Kept
 from calling_card.protocol.clients import Door, Generations, Route, State, Tier, client_key
-from calling_card.protocol.documents import Version, digest
 from calling_card.protocol.events import Event
 from calling_card.wiring import opened
 from tests.browser.client import SCOPE, Client

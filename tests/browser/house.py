@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from calling_card.protocol.people import Role
+from calling_card.protocol.persons.people import Role
 from calling_card.settings import Settings
 from calling_card.usecases.people.operate import Wanted, add
 from calling_card.wiring import opened

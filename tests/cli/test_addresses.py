@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from calling_card.protocol.fetching import Why
+from calling_card.protocol.abroad.fetching import Why
 from tests.addresses import HOST, URL, WELL_KNOWN, document
 from tests.cli.conftest import ISSUER, Operator
 from tests.ledger import meets

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from calling_card.cli.cohorts import DONE
-from calling_card.protocol.cohorts import CRITERIA, Act
+from calling_card.protocol.life.cohorts import CRITERIA, Act
 from tests.cli.conftest import Operator
 from tests.ledger import meets
 from tests.world import World

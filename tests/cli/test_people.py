@@ -5,7 +5,7 @@ import re
 import pytest
 
 from calling_card.protocol.events import Event
-from calling_card.protocol.people import Passkey
+from calling_card.protocol.persons.people import Passkey
 from tests.cli.conftest import Operator
 from tests.ledger import meets
 from tests.world import World

@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 
 from calling_card.cli.webhooks import Watched
-from calling_card.protocol.webhooks import HERE, Webhook
+from calling_card.protocol.life.webhooks import HERE, Webhook
 from tests.cli.conftest import Operator
 from tests.world import World
 

@@ -10,9 +10,9 @@ import pytest
 from calling_card.cli import commands
 from calling_card.faults import POINTS
 from calling_card.protocol import server
+from calling_card.protocol.card.vocabulary import MEMBERS
 from calling_card.protocol.errors import No
 from calling_card.protocol.events import KINDS
-from calling_card.protocol.vocabulary import MEMBERS
 from calling_card.settings import SETTINGS
 from calling_card.web.endpoints import ENDPOINTS
 from tools import ledger, links, reference

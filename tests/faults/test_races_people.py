@@ -13,10 +13,10 @@ import pytest
 from calling_card.ports import Ports
 from calling_card.protocol import base64url
 from calling_card.protocol.clients import Client
-from calling_card.protocol.credentials import REFRESH_TOKEN, read
 from calling_card.protocol.events import Event
-from calling_card.protocol.grants import Grant, Stage
-from calling_card.protocol.people import Person, Role, Session
+from calling_card.protocol.handles.credentials import REFRESH_TOKEN, read
+from calling_card.protocol.persons.grants import Grant, Stage
+from calling_card.protocol.persons.people import Person, Role, Session
 from calling_card.usecases import authorize
 from calling_card.usecases.people import account, browsers
 from tests.faults.books import Watch

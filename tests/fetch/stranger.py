@@ -12,7 +12,7 @@ import trustme
 
 from calling_card.fetch.https import HttpsFetcher, Outward
 from calling_card.fetch.pinned import Dial, dial
-from calling_card.protocol.fetching import DOCUMENT, Fetched, Purpose, Unfetched, Why
+from calling_card.protocol.abroad.fetching import DOCUMENT, Fetched, Purpose, Unfetched, Why
 
 NAME = "app.example"
 ADDRESS = "93.184.216.34"

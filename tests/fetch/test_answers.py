@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from calling_card.protocol.fetching import DOCUMENT, KEY_SET, LOGO, SECTOR, Purpose, Unfetched, Why
+from calling_card.protocol.abroad.fetching import DOCUMENT, KEY_SET, LOGO, SECTOR, Purpose, Unfetched, Why
 from tests.fetch.stranger import ADDRESS, BODY, JSON, NAME, NOW, URL, Lab, says, writes
 from tests.ledger import meets
 

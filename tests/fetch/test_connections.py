@@ -19,7 +19,7 @@ import uvloop
 from calling_card.fetch import door, names, pinned
 from calling_card.fetch.https import LEAST, HttpsFetcher, Outward
 from calling_card.fetch.pinned import PinnedBackend
-from calling_card.protocol.fetching import DOCUMENT, Unfetched, Why
+from calling_card.protocol.abroad.fetching import DOCUMENT, Unfetched, Why
 from tests.fetch.stranger import ADDRESS, BODY, NAME, URL, Host, Lab, Play, dribbles, hanging, hangs, hosting, resets, says, writes
 from tests.ledger import meets
 

@@ -4,7 +4,7 @@ import pytest
 
 from calling_card.fetch import memory
 from calling_card.fetch.https import HttpsFetcher
-from calling_card.protocol.fetching import DOCUMENT, KEY_SET, SECTOR, Fetched, Unfetched, Why
+from calling_card.protocol.abroad.fetching import DOCUMENT, KEY_SET, SECTOR, Fetched, Unfetched, Why
 from tests.fetch.stranger import NOW, URL, Lab, Play, resets, says
 from tests.ledger import meets
 

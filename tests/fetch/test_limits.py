@@ -9,7 +9,7 @@ import pytest
 from calling_card.fetch import memory, places
 from calling_card.fetch.https import HttpsFetcher, Outward
 from calling_card.fetch.places import Places
-from calling_card.protocol.fetching import DOCUMENT, KEY_SET, LOGO, Fetched, Unfetched, Why
+from calling_card.protocol.abroad.fetching import DOCUMENT, KEY_SET, LOGO, Fetched, Unfetched, Why
 from tests.fetch.stranger import ADDRESS, BODY, NAME, URL, Host, Lab, Play, hosting, says
 from tests.ledger import meets
 

@@ -15,7 +15,7 @@ import pytest
 from calling_card.fetch import names
 from calling_card.fetch.https import HttpsFetcher, Outward
 from calling_card.fetch.names import DnsNames
-from calling_card.protocol.fetching import DOCUMENT, Unfetched, Why
+from calling_card.protocol.abroad.fetching import DOCUMENT, Unfetched, Why
 from tests.fetch.dnslab import Nameserver, Reply, serving, zone
 from tests.fetch.stranger import ADDRESS, BODY, NAME, URL, Host, Lab, hosting
 from tests.ledger import meets

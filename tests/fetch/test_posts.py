@@ -6,7 +6,7 @@ import pytest
 
 from calling_card.fetch import door
 from calling_card.fetch.https import HttpsFetcher
-from calling_card.protocol.fetching import DOCUMENT, WEBHOOK, Posted, Unfetched, Why
+from calling_card.protocol.abroad.fetching import DOCUMENT, WEBHOOK, Posted, Unfetched, Why
 from tests.fetch.stranger import ADDRESS, NAME, Host, Lab, Play, dribbles, hanging, hangs, hosting, resets, says, writes
 from tests.ledger import meets
 

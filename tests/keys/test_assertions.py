@@ -8,9 +8,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, x25519
 from joserfc.jwk import ECKey, OKPKey
 
 from calling_card.keys.assertions import JoseVerifier
+from calling_card.protocol.card.ground import ASSERTION_ALGS
+from calling_card.protocol.card.keysets import keyset_problem, signer_of
 from calling_card.protocol.clients import JSON
-from calling_card.protocol.ground import ASSERTION_ALGS
-from calling_card.protocol.keysets import keyset_problem, signer_of
 from tests.assertions import Holder, encoded, holder, jws, respelled, spoiled, with_secret
 from tests.ledger import meets
 

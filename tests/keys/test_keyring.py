@@ -13,7 +13,7 @@ from typing import TypedDict
 import pytest
 
 from calling_card.keys.keyring import HONOURED, FileKeyring, Key, KeyringError, KeyringExists
-from calling_card.protocol.credentials import REGISTRATION_ACCESS_TOKEN, Handle, read, write
+from calling_card.protocol.handles.credentials import REGISTRATION_ACCESS_TOKEN, Handle, read, write
 from tests.ledger import meets
 
 ISSUER = "https://as.example"

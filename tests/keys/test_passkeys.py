@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from calling_card.keys.passkeys import LONGEST, WebPasskeys
-from calling_card.protocol.people import Passkey, Person, Role
+from calling_card.protocol.persons.people import Passkey, Person, Role
 from tests.keys.device import BACKED_UP, EDDSA, ES256, PRESENT, RS256, VERIFIED, Device, b64, new_key, unb64
 
 ISSUER = "https://as.example"

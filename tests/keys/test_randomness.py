@@ -13,7 +13,15 @@ import pytest
 import calling_card
 from calling_card.protocol.clients import Client, Door, Tier
 from calling_card.protocol.corridor import Passed
-from calling_card.protocol.credentials import CLIENT_SECRET, INITIAL_ACCESS_TOKEN, REGISTRATION_ACCESS_TOKEN, Handle, Kind, of_client, write
+from calling_card.protocol.handles.credentials import (
+    CLIENT_SECRET,
+    INITIAL_ACCESS_TOKEN,
+    REGISTRATION_ACCESS_TOKEN,
+    Handle,
+    Kind,
+    of_client,
+    write,
+)
 from calling_card.usecases.register import born
 from tests.ledger import meets
 from tests.world import ISSUER, World, world

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calling_card.protocol.addresses import (
+from calling_card.protocol.abroad.addresses import (
     FORBIDDEN_SCHEMES,
     KNOWN_CALLBACKS,
     AddressError,

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from calling_card.protocol.answers import Desk, card_of, information, to_bytes
 from calling_card.protocol.clients import JSON, Card, Generations
-from calling_card.protocol.credentials import CLIENT_SECRET, REGISTRATION_ACCESS_TOKEN, of_client, read, write
-from calling_card.protocol.rotation import withdraw
+from calling_card.protocol.handles.credentials import CLIENT_SECRET, REGISTRATION_ACCESS_TOKEN, of_client, read, write
+from calling_card.protocol.handles.rotation import withdraw
 from tests.ledger import meets
 from tests.protocol.macs import ISSUER, NOW, Macs, a_client
 

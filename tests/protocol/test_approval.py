@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from calling_card.protocol.approval import (
+from calling_card.protocol.clients import Client, State, Tier
+from calling_card.protocol.life.approval import (
     approved,
     begins_to_wait,
     judged_again,
@@ -15,7 +16,6 @@ from calling_card.protocol.approval import (
     suspended,
     told,
 )
-from calling_card.protocol.clients import Client, State, Tier
 from calling_card.protocol.policy import Decision, Outcome, Reason, awaited
 from tests.ledger import meets
 from tests.store.examples import a_client

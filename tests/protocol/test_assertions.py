@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calling_card.protocol.assertions import TYPE, Assertion, Expected, Unfit, judge, read
+from calling_card.protocol.handles.assertions import TYPE, Assertion, Expected, Unfit, judge, read
 from tests import assertions
 from tests.assertions import claims, encoded, holder, jws, respelled, spoiled
 from tests.ledger import meets

@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calling_card.protocol.authorization import (
+from calling_card.protocol.clients import JSON, Card
+from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.persons.authorization import (
     MODES,
     PROMPTS,
     Bounds,
@@ -28,8 +30,6 @@ from calling_card.protocol.authorization import (
     where,
     wish,
 )
-from calling_card.protocol.clients import JSON, Card
-from calling_card.protocol.errors import No, Refusal
 from tests.ledger import meets
 
 T = TypeVar("T")

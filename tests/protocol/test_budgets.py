@@ -4,7 +4,9 @@ from dataclasses import fields
 
 import pytest
 
-from calling_card.protocol.budgets import (
+from calling_card.protocol.clients import Card
+from calling_card.protocol.errors import No
+from calling_card.protocol.life.budgets import (
     CAUSES,
     NETWORK,
     REDIRECT_HOST,
@@ -18,8 +20,6 @@ from calling_card.protocol.budgets import (
     strangers,
     used_up,
 )
-from calling_card.protocol.clients import Card
-from calling_card.protocol.errors import No
 from calling_card.settings import Settings
 from tests.ledger import meets
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from calling_card.protocol.card.ground import Ground
+from calling_card.protocol.card.metadata import Judged, judge
 from calling_card.protocol.clients import Card, words
-from calling_card.protocol.ground import Ground
-from calling_card.protocol.metadata import Judged, judge
 from calling_card.protocol.syntax import read_object
 from tests.ledger import meets
 

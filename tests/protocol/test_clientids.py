@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from calling_card.protocol.clientids import GRAMMAR, RULES, Customs, Named, host_in, judged, listed, name, route_of, virtual_document
+from calling_card.protocol.abroad.clientids import GRAMMAR, RULES, Customs, Named, host_in, judged, listed, name, route_of, virtual_document
 from calling_card.protocol.clients import Route
 from calling_card.protocol.errors import No, Refusal
 from tests.ledger import meets

@@ -8,9 +8,9 @@ import pytest
 from calling_card.protocol import base64url
 from calling_card.protocol.answers import card_of
 from calling_card.protocol.clients import Client, Door, Route, State, Tier
-from calling_card.protocol.cohorts import CRITERIA, EVENTS, NAMES, Act, Candidate, cohort, ended
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import NAMES as EVENT_NAMES
+from calling_card.protocol.life.cohorts import CRITERIA, EVENTS, NAMES, Act, Candidate, cohort, ended
 from tests.store.examples import NOW, a_client
 
 ONE, OTHER = b"1" * 16, b"2" * 16

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
+from calling_card.protocol.card.ground import Ground
+from calling_card.protocol.card.metadata import needs_secret
 from calling_card.protocol.clients import JSON, Card, Door, Tier
 from calling_card.protocol.corridor import Passed, pass_through, within
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.ground import Ground
-from calling_card.protocol.metadata import needs_secret
 from calling_card.protocol.policy import Decision, Outcome, Reason, Rules, invited, uninvited
 from tests.ledger import meets
 from tests.protocol.macs import ISSUER

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calling_card.protocol.clients import Generations
-from calling_card.protocol.credentials import (
+from calling_card.protocol.handles.credentials import (
     CLIENT_SECRET,
     INITIAL_ACCESS_TOKEN,
     KINDS,
@@ -24,7 +24,7 @@ from calling_card.protocol.credentials import (
     speaks_for,
     write,
 )
-from calling_card.protocol.rotation import withdraw
+from calling_card.protocol.handles.rotation import withdraw
 from tests.ledger import meets
 from tests.protocol.macs import ISSUER, Macs, a_client
 

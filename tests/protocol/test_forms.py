@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calling_card.protocol.card.forms import PARAMETERS, app, card
+from calling_card.protocol.card.vocabulary import MEMBERS
 from calling_card.protocol.clients import JSON, Card
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.forms import PARAMETERS, app, card
-from calling_card.protocol.vocabulary import MEMBERS
 from tests.ledger import meets
 
 CB, CB2 = "https://rp.example.com/callback", "https://rp.example.com/cb2"

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calling_card.protocol.fetching import Fetched
-from calling_card.protocol.freshness import LEAST, MOST, USUAL, Life, life
+from calling_card.protocol.abroad.fetching import Fetched
+from calling_card.protocol.abroad.freshness import LEAST, MOST, USUAL, Life, life
 from tests.ledger import meets
 
 NOW = 1_800_000_000  # Fri, 15 Jan 2027 08:00:00 GMT

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from calling_card.protocol.clients import JSON, Card, Generations
-from calling_card.protocol.grants import SEEN, Grant, Stage, ended, in_order, may_be_remembered, of_client, seen
+from calling_card.protocol.persons.grants import SEEN, Grant, Stage, ended, in_order, may_be_remembered, of_client, seen
 from tests.ledger import meets
 from tests.protocol.macs import NOW, a_client
 

@@ -15,8 +15,8 @@ from joserfc.jwk import KeySet, KeySetSerialization
 
 from calling_card.keys.keyring import FileKeyring
 from calling_card.keys.signing import JoseSigner
-from calling_card.protocol import tokens
-from calling_card.protocol.idtokens import ALGS, DEFAULT_ALG, TYP, Signed, claims, half_hash
+from calling_card.protocol.handles import tokens
+from calling_card.protocol.handles.idtokens import ALGS, DEFAULT_ALG, TYP, Signed, claims, half_hash
 from tests.ledger import meets
 from tests.protocol.macs import ISSUER, NOW
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calling_card.keys.keyring import FileKeyring
-from calling_card.protocol import seals
-from calling_card.protocol.interactions import LIFETIME, Transaction, challenge, digest, read, write
+from calling_card.protocol.handles import seals
+from calling_card.protocol.persons.interactions import LIFETIME, Transaction, challenge, digest, read, write
 from tests.ledger import meets
 from tests.protocol.macs import ISSUER, NOW
 

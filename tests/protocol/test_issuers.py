@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from calling_card.protocol.issuers import KEYS, PRESETS, BadIssuer, Issuer, issuers_of
+from calling_card.protocol.trust.issuers import KEYS, PRESETS, BadIssuer, Issuer, issuers_of
 from tests.assertions import holder
 from tests.ledger import meets
 

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa, x448, x25519
 from cryptography.x509.oid import NameOID
 
+from calling_card.protocol.card.keysets import keys_of, keyset_problem
 from calling_card.protocol.clients import JSON
-from calling_card.protocol.keysets import keys_of, keyset_problem
 from tests.ledger import meets
 
 Key = dict[str, JSON]

@@ -2,8 +2,8 @@
 
 import pytest
 
+from calling_card.protocol.card.languages import choose, is_tag
 from calling_card.protocol.clients import Card
-from calling_card.protocol.languages import choose, is_tag
 from tests.ledger import meets
 
 GOOD = (

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calling_card.protocol import lookalikes
-from calling_card.protocol.addresses import host_of, host_problem
+from calling_card.protocol.abroad import lookalikes
+from calling_card.protocol.abroad.addresses import host_of, host_problem
+from calling_card.protocol.abroad.lookalikes import VENDORS, belongs, likeness, namesake, skeleton, written
+from calling_card.protocol.card.wording import suspicions
 from calling_card.protocol.clients import Route
-from calling_card.protocol.lookalikes import VENDORS, belongs, likeness, namesake, skeleton, written
-from calling_card.protocol.portrait import portrait
-from calling_card.protocol.wording import suspicions
+from calling_card.protocol.persons.portrait import portrait
 from tests.ledger import meets
 from tests.protocol.macs import a_client
 

@@ -5,12 +5,12 @@ import re
 import pytest
 from jsonschema import Draft202012Validator
 
+from calling_card.protocol.card.ground import Ground, Limits
+from calling_card.protocol.card.metadata import judge
+from calling_card.protocol.card.schema import client_information_schema, member_schema
+from calling_card.protocol.card.vocabulary import MEMBERS, By, Effect, Kind, Member, Sensitivity, Where, assemble, set_by_server
 from calling_card.protocol.clients import JSON
 from calling_card.protocol.errors import No
-from calling_card.protocol.ground import Ground, Limits
-from calling_card.protocol.metadata import judge
-from calling_card.protocol.schema import client_information_schema, member_schema
-from calling_card.protocol.vocabulary import MEMBERS, By, Effect, Kind, Member, Sensitivity, Where, assemble, set_by_server
 from tests.ledger import meets
 
 GROUND = Ground(issuer="https://as.example")

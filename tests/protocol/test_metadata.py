@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from calling_card.protocol.card.ground import AUTH_METHODS, Ground, Limits
+from calling_card.protocol.card.metadata import Change, Judged, judge, needs_secret
+from calling_card.protocol.card.vocabulary import MEMBERS, Kind
 from calling_card.protocol.clients import JSON, Card
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.ground import AUTH_METHODS, Ground, Limits
-from calling_card.protocol.metadata import Change, Judged, judge, needs_secret
-from calling_card.protocol.vocabulary import MEMBERS, Kind
 from tests.ledger import meets
 
 GROUND = Ground(issuer="https://as.example", related_hosts="off")

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calling_card.protocol.addresses import AddressError
-from calling_card.protocol.networks import OURS, SERVICES, embedded, fetchable, is_local_name, network_problem
-from calling_card.protocol.special_networks import CHECKED, IPV4, IPV6, LAST_UPDATED, Block
+from calling_card.protocol.abroad.addresses import AddressError
+from calling_card.protocol.abroad.networks import OURS, SERVICES, embedded, fetchable, is_local_name, network_problem
+from calling_card.protocol.abroad.special_networks import CHECKED, IPV4, IPV6, LAST_UPDATED, Block
 from tests.ledger import meets
 
 REGISTRIES = (*IPV4, *IPV6)
@@ -53,7 +53,7 @@ def test_the_registries_were_looked_at_within_the_last_year_and_a_half() -> None
 
     assert date.fromisoformat(LAST_UPDATED) <= date.fromisoformat(CHECKED)
     assert age.days < 548, (
-        "compare protocol/special_networks.py with both registries at iana.org (their CSV files name every block), "
+        "compare protocol/abroad/special_networks.py with both registries at iana.org (their CSV files name every block), "
         "add what is new, and set LAST_UPDATED and CHECKED"
     )
 

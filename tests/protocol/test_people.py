@@ -4,7 +4,7 @@ import pytest
 
 from calling_card.protocol import base64url
 from calling_card.protocol.clients import JSON
-from calling_card.protocol.people import CLAIMS, LONGEST_NAME, NAME, Person, Role, claims_for
+from calling_card.protocol.persons.people import CLAIMS, LONGEST_NAME, NAME, Person, Role, claims_for
 from tests.ledger import meets
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calling_card.protocol.card.ground import Ground
 from calling_card.protocol.clients import JSON, Card, Door, Tier
 from calling_card.protocol.corridor import Weighed, pass_through, weigh
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.ground import Ground
 from calling_card.protocol.policy import Decision, Guest, Outcome, Rules, decide, shorter, under, uninvited
 from calling_card.protocol.policy.conditions import ROWS, TIERS
 from calling_card.protocol.policy.rows import Rule

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from calling_card.protocol.abroad.documents import Version
 from calling_card.protocol.clients import Card, Client, Route, Tier
-from calling_card.protocol.documents import Version
-from calling_card.protocol.portrait import Doubt, portrait, redirect_of
+from calling_card.protocol.persons.portrait import Doubt, portrait, redirect_of
 from tests.ledger import meets
 from tests.protocol.macs import NOW, a_client
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from calling_card.protocol.clients import Client, Door, Generations, Route, State, Tier
-from calling_card.protocol.pruning import (
+from calling_card.protocol.life.pruning import (
     CAME_BETWEEN,
     CLASSES,
     DAY,

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calling_card.protocol.clients import Generations, State
-from calling_card.protocol.credentials import INITIAL_ACCESS_TOKEN, Handle
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.repeats import WINDOW, Repeat, answered, repeat, untouched
+from calling_card.protocol.handles.credentials import INITIAL_ACCESS_TOKEN, Handle
+from calling_card.protocol.handles.repeats import WINDOW, Repeat, answered, repeat, untouched
 from tests.ledger import meets
 from tests.store.examples import NOW, a_client
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.resources import canonical, check, is_own
+from calling_card.protocol.persons.resources import canonical, check, is_own
 from tests.ledger import meets
 from tests.protocol.macs import ISSUER
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calling_card.protocol.clients import Generations
-from calling_card.protocol.rotation import (
+from calling_card.protocol.handles.rotation import (
     OVERLAP,
     RETRY,
     SUSPICIOUS,

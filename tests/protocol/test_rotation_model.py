@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 import pytest
 
 from calling_card.protocol.clients import Generations
-from calling_card.protocol.rotation import (
+from calling_card.protocol.handles.rotation import (
     RETRY,
     Clock,
     Policy,

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calling_card.keys.keyring import FileKeyring
-from calling_card.protocol import sealed
 from calling_card.protocol.answers import to_bytes
 from calling_card.protocol.base64url import decode
-from calling_card.protocol.sealed import CARD, DICTIONARIES, Lives, Sealed, mark_until, read, write
-from calling_card.protocol.seals import wrap
+from calling_card.protocol.handles import sealed
+from calling_card.protocol.handles.sealed import CARD, DICTIONARIES, Lives, Sealed, mark_until, read, write
+from calling_card.protocol.handles.seals import wrap
 from tests.ledger import meets
 from tests.protocol.macs import ISSUER, NOW
 from tests.protocol.test_client_bodies import BODIES, judged

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calling_card.keys.keyring import FileKeyring
-from calling_card.protocol.credentials import KINDS
-from calling_card.protocol.seals import SEALS, Seal, read, unwrap, wrap, write
+from calling_card.protocol.handles.credentials import KINDS
+from calling_card.protocol.handles.seals import SEALS, Seal, read, unwrap, wrap, write
 from tests.ledger import meets
 from tests.protocol.macs import ISSUER, NOW
 

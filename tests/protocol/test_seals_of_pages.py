@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from calling_card.keys.keyring import FileKeyring
-from calling_card.protocol.interactions import LIFETIME, Transaction
-from calling_card.protocol.interactions import read as read_form
-from calling_card.protocol.interactions import write as write_form
-from calling_card.protocol.seals import ACCESS_TOKEN, LINK, TRANSACTION, read, write
+from calling_card.protocol.handles.seals import ACCESS_TOKEN, LINK, TRANSACTION, read, write
+from calling_card.protocol.persons.interactions import LIFETIME, Transaction
+from calling_card.protocol.persons.interactions import read as read_form
+from calling_card.protocol.persons.interactions import write as write_form
 from tests.ledger import meets
 from tests.protocol.macs import ISSUER, NOW
 

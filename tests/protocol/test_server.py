@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from calling_card.protocol.people import CLAIMS
+from calling_card.protocol.persons.people import CLAIMS
 from calling_card.protocol.server import MEMBERS, Served, document
 from tests.ledger import meets
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calling_card.protocol.subjects import attributes, belongs
+from calling_card.protocol.trust.subjects import attributes, belongs
 from tests.ledger import meets
 
 

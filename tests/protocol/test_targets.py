@@ -3,7 +3,7 @@
 import pytest
 
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.resources import LONGEST, MOST, Place, Resource, Target, acceptable, target
+from calling_card.protocol.persons.resources import LONGEST, MOST, Place, Resource, Target, acceptable, target
 from tests.ledger import meets
 from tests.protocol.macs import ISSUER, NOW
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from calling_card.keys.keyring import FileKeyring
 from calling_card.protocol import base64url
-from calling_card.protocol.seals import ACCESS_TOKEN, read, write
-from calling_card.protocol.tokens import AccessToken, from_bytes, from_claims, to_bytes, to_claims
+from calling_card.protocol.handles.seals import ACCESS_TOKEN, read, write
+from calling_card.protocol.handles.tokens import AccessToken, from_bytes, from_claims, to_bytes, to_claims
 from tests.ledger import meets
 from tests.protocol.macs import ISSUER, NOW
 

@@ -10,7 +10,7 @@ import pytest
 
 from calling_card.protocol.clients import JSON
 from calling_card.protocol.events import KINDS, Recorded
-from calling_card.protocol.webhooks import (
+from calling_card.protocol.life.webhooks import (
     DELAYS,
     LONGEST_DELAY,
     NAMES_OF_TYPES,

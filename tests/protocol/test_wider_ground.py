@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from calling_card.protocol.card.ground import Ground
+from calling_card.protocol.card.metadata import judge, needs_secret
+from calling_card.protocol.card.rules import CIBA
+from calling_card.protocol.card.vocabulary import MEMBERS
 from calling_card.protocol.clients import JSON, Card
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.ground import Ground
-from calling_card.protocol.metadata import judge, needs_secret
-from calling_card.protocol.rules import CIBA
-from calling_card.protocol.vocabulary import MEMBERS
 from tests.ledger import meets
 
 EVERYTHING = Ground(

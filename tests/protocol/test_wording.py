@@ -2,7 +2,7 @@
 
 import pytest
 
-from calling_card.protocol.wording import has_control, hidden_problem, suspicions
+from calling_card.protocol.card.wording import has_control, hidden_problem, suspicions
 from tests.ledger import meets
 
 HIDDEN = {

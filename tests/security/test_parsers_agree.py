@@ -6,8 +6,8 @@ from random import Random  # noqa: TID251 - repeatable: the seed is in the test
 import can_ada
 import pytest
 
-from calling_card.protocol.addresses import Caller, callback_problem, split_url
-from calling_card.protocol.clientids import Customs, judged
+from calling_card.protocol.abroad.addresses import Caller, callback_problem, split_url
+from calling_card.protocol.abroad.clientids import Customs, judged
 from calling_card.protocol.clients import Route
 from tests.ledger import meets
 

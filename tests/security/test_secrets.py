@@ -17,7 +17,7 @@ import apsw
 import pytest
 
 from calling_card.logs import Log, Relay
-from calling_card.protocol.credentials import CLIENT_SECRET, INITIAL_ACCESS_TOKEN, REGISTRATION_ACCESS_TOKEN
+from calling_card.protocol.handles.credentials import CLIENT_SECRET, INITIAL_ACCESS_TOKEN, REGISTRATION_ACCESS_TOKEN
 from calling_card.store.database import Database
 from tests.faults.process import Server, command
 from tests.ledger import meets

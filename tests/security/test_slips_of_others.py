@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from calling_card.protocol import credentials
+from calling_card.protocol.handles import credentials
 from calling_card.usecases.operate import clients
 from calling_card.usecases.prune import dry_run
 from tests.addresses import document, publish, visitor

@@ -331,9 +331,9 @@ def test_where_credentials_are_judged_the_comparison_is_in_constant_time() -> No
 
     assert set(places) == {
         "keys/passkeys.py",
-        "protocol/authorization.py",
-        "protocol/credentials.py",
-        "protocol/grants.py",
+        "protocol/persons/authorization.py",
+        "protocol/handles/credentials.py",
+        "protocol/persons/grants.py",
         "usecases/authenticate.py",
         "usecases/exchange/code.py",
         "usecases/exchange/refresh.py",

@@ -11,7 +11,7 @@ import pytest
 
 from calling_card.fetch import pinned
 from calling_card.fetch.https import HttpsFetcher, Outward
-from calling_card.protocol.fetching import DOCUMENT, KEY_SET, LOGO, SECTOR, Purpose, Unfetched, Why
+from calling_card.protocol.abroad.fetching import DOCUMENT, KEY_SET, LOGO, SECTOR, Purpose, Unfetched, Why
 from tests.fetch.dnslab import Nameserver, serving
 from tests.ledger import meets
 

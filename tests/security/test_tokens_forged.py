@@ -16,8 +16,8 @@ from joserfc import jwe
 from joserfc.jwk import ECKey, OctKey
 
 from calling_card.keys.signing import SEAL, JoseSigner
-from calling_card.protocol import seals
-from calling_card.protocol import tokens as claims_of_tokens
+from calling_card.protocol.handles import seals
+from calling_card.protocol.handles import tokens as claims_of_tokens
 from calling_card.usecases import tokens
 from calling_card.usecases.operate import rotate
 from tests.ledger import meets

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import TypeVar
 from urllib.parse import quote
 
-from calling_card.protocol.credentials import KINDS, Kind
-from calling_card.protocol.seals import ACCESS_TOKEN
+from calling_card.protocol.handles.credentials import KINDS, Kind
+from calling_card.protocol.handles.seals import ACCESS_TOKEN
 
 Whole = TypeVar("Whole", bytes, str)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from calling_card.protocol.vocabulary import MEMBERS
+from calling_card.protocol.card.vocabulary import MEMBERS
 from tests.ledger import meets
 from tests.world import START, World, world
 

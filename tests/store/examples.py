@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from calling_card.ports import Invitation, SigningKey, Store
+from calling_card.protocol.abroad.documents import Version
 from calling_card.protocol.clients import Client, Door, Generations, Route, State, Tier, client_key
-from calling_card.protocol.documents import Version
 from calling_card.protocol.events import Event, Recorded, link
-from calling_card.protocol.grants import Consent, Grant, Stage
-from calling_card.protocol.people import Passkey, Person, Role, Session
-from calling_card.protocol.resources import Resource
+from calling_card.protocol.persons.grants import Consent, Grant, Stage
+from calling_card.protocol.persons.people import Passkey, Person, Role, Session
+from calling_card.protocol.persons.resources import Resource
 
 NOW = 1_800_000_000
 CHAIN_KEY = b"k" * 32

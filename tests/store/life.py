@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from calling_card.protocol.clients import Client, Route, State
-from calling_card.protocol.pruning import Pruned, Suspect, horizon
+from calling_card.protocol.life.pruning import Pruned, Suspect, horizon
 from calling_card.store.sqlite import SqliteStore
 from tests.store.examples import (
     CHAIN_KEY,

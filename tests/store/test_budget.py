@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calling_card.protocol.budgets import Cause
+from calling_card.protocol.life.budgets import Cause
 from calling_card.store import budget
 from calling_card.store.budget import GcraBudget, GcraBudgets
 from tests.ledger import meets

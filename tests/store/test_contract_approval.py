@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from calling_card.ports import Store
-from calling_card.protocol.approval import approved, refused, resumed, suspended
 from calling_card.protocol.clients import Client, Route, State
+from calling_card.protocol.life.approval import approved, refused, resumed, suspended
 from tests.ledger import meets
 from tests.store.conftest import Pair
 from tests.store.examples import NOW, a_client, a_consent, a_grant, a_person, a_version, an_event, kinds

@@ -7,9 +7,9 @@ from dataclasses import fields, replace
 import pytest
 
 from calling_card.ports import HostedDocument, KeyCollision, Store, StoreUnavailable
+from calling_card.protocol.abroad.documents import Version
 from calling_card.protocol.clients import Client, Generations, Route, State
-from calling_card.protocol.documents import Version
-from calling_card.protocol.grants import Stage, ended
+from calling_card.protocol.persons.grants import Stage, ended
 from tests.ledger import meets
 from tests.store.conftest import Pair
 from tests.store.examples import NOW, Clock, a_client, a_consent, a_grant, a_person, a_version, an_event, kinds

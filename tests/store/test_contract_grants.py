@@ -8,8 +8,8 @@ import pytest
 
 from calling_card.ports import Rows, Store
 from calling_card.protocol.clients import Client, Generations, State
-from calling_card.protocol.grants import Grant, Stage, ended
-from calling_card.protocol.people import Person, Standing
+from calling_card.protocol.persons.grants import Grant, Stage, ended
+from calling_card.protocol.persons.people import Person, Standing
 from tests.ledger import meets
 from tests.store.conftest import Pair
 from tests.store.examples import NOW, Clock, a_client, a_consent, a_grant, a_person, a_session, a_version, an_event, kinds

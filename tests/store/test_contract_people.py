@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from calling_card.ports import Store
-from calling_card.protocol.people import Person, Role
+from calling_card.protocol.persons.people import Person, Role
 from tests.ledger import meets
 from tests.store.conftest import Pair
 from tests.store.examples import NOW, Clock, a_passkey, a_person, a_session, an_event, kinds

@@ -9,8 +9,8 @@ import pytest
 from calling_card.ports import HostedDocument, KeyCollision, Rows, Store
 from calling_card.protocol.clients import Client, Generations, Route
 from calling_card.protocol.events import Event
-from calling_card.protocol.grants import Grant, Stage
-from calling_card.protocol.pruning import DAY, Horizon, Litter, Pruned, Suspect, horizon
+from calling_card.protocol.life.pruning import DAY, Horizon, Litter, Pruned, Suspect, horizon
+from calling_card.protocol.persons.grants import Grant, Stage
 from calling_card.store.sqlite import SqliteStore
 from tests.ledger import meets
 from tests.store.conftest import Pair

@@ -7,7 +7,7 @@ import pytest
 
 from calling_card.ports import KeyCollision, Store
 from calling_card.protocol.clients import Client, Generations, State
-from calling_card.protocol.grants import Stage
+from calling_card.protocol.persons.grants import Stage
 from tests.ledger import meets
 from tests.store.conftest import Pair
 from tests.store.examples import NOW, Clock, a_client, a_consent, a_grant, a_person, an_event, kinds

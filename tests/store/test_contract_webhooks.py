@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from calling_card.ports import Store
-from calling_card.protocol.pruning import Suspect, horizon
-from calling_card.protocol.webhooks import HERE, Bookmark, Standing, Webhook
+from calling_card.protocol.life.pruning import Suspect, horizon
+from calling_card.protocol.life.webhooks import HERE, Bookmark, Standing, Webhook
 from calling_card.store.sqlite import SqliteStore
 from tests.store.conftest import Pair
 from tests.store.examples import NOW, a_client, an_event, kinds

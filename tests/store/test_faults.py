@@ -10,7 +10,7 @@ import pytest
 
 from calling_card import faults
 from calling_card.protocol.clients import State
-from calling_card.protocol.grants import Stage
+from calling_card.protocol.persons.grants import Stage
 from calling_card.store.sqlite import SqliteStore
 from tests.ledger import meets
 from tests.store.examples import CHAIN_KEY, Clock, a_client, a_grant, kinds

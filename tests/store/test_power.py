@@ -12,7 +12,7 @@ import pytest
 
 from calling_card.ports import StoreUnavailable
 from calling_card.protocol.clients import Client
-from calling_card.protocol.grants import Stage
+from calling_card.protocol.persons.grants import Stage
 from calling_card.store.sqlite import SqliteStore
 from tests.ledger import meets
 from tests.store.disk import Disk, cuts, laid_out, on_a_disk

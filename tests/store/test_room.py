@@ -8,8 +8,8 @@ import pytest
 
 from calling_card.ports import Registration, Store, StoreUnavailable
 from calling_card.protocol.clients import Client, Tier
-from calling_card.protocol.grants import Stage
-from calling_card.protocol.pruning import DAY, horizon
+from calling_card.protocol.life.pruning import DAY, horizon
+from calling_card.protocol.persons.grants import Stage
 from calling_card.store.room import PAUSE, Room
 from calling_card.store.sqlite import SqliteStore
 from tests.ledger import meets

@@ -8,7 +8,7 @@ import apsw
 import pytest
 
 from calling_card.ports import Rows
-from calling_card.protocol.people import Standing
+from calling_card.protocol.persons.people import Standing
 from calling_card.store import files, statements
 from calling_card.store.database import Database, Value
 from calling_card.store.migrations import APPLICATION, ForeignFile, SchemaTooNew, Step, migrate, number, steps, version_of

@@ -13,8 +13,8 @@ import apsw
 import pytest
 
 from calling_card.ports import KeyCollision, Rows, StoreUnavailable
-from calling_card.protocol.grants import Stage
-from calling_card.protocol.people import Standing
+from calling_card.protocol.persons.grants import Stage
+from calling_card.protocol.persons.people import Standing
 from calling_card.store import files, group
 from calling_card.store.database import Database
 from calling_card.store.sqlite import SqliteStore

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from calling_card.protocol.people import Person
+from calling_card.protocol.persons.people import Person
 from calling_card.store.budget import GcraBudget
 from calling_card.usecases.authorize import Answer, Asked, Outcome, Question, SignInNeeded, Stopped, begin, decide
 from calling_card.usecases.people.browsers import Present, Visit, current

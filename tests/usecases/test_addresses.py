@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from calling_card.protocol.abroad.fetching import Why
 from calling_card.protocol.clients import Route, Tier
-from calling_card.protocol.fetching import Why
 from calling_card.store.budget import GcraBudget
 from tests.addresses import HOST, URL, WELL_KNOWN, asked, discoverable, no, nobody, publish, the_client, told, visitor
 from tests.ledger import meets

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from calling_card.protocol.abroad.fetching import Why
 from calling_card.protocol.clients import Route, State, client_key
 from calling_card.protocol.events import Event
-from calling_card.protocol.fetching import Why
 from calling_card.store.budget import GcraBudget
 from calling_card.usecases.clients import Known, read_now, recheck
 from tests.addresses import URL, asked, discoverable, no, publish, the_client, told, visitor

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from calling_card.ports import KeyCollision
+from calling_card.protocol.abroad.fetching import Why
 from calling_card.protocol.clients import Client
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.fetching import Why
 from calling_card.usecases.clients import read_now
 from calling_card.usecases.reading import look
 from tests.addresses import URL, no, publish, the_client, visitor

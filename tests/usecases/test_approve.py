@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from calling_card.ports import Ports
-from calling_card.protocol.approval import WAITS
 from calling_card.protocol.clients import Card, Route, State, client_key
-from calling_card.protocol.cohorts import Act
 from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.life.approval import WAITS
+from calling_card.protocol.life.cohorts import Act
 from calling_card.usecases.approve import Named, Verdict, add_test_person, approve, refuse, remove_test_person, waiting, who_may_try
 from calling_card.usecases.cohorts import end
 from calling_card.usecases.operate import resume, suspend

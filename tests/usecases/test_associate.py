@@ -10,8 +10,8 @@ import pytest
 
 from calling_card.protocol.answers import card_of
 from calling_card.protocol.clients import Door, State, Tier
-from calling_card.protocol.credentials import REGISTRATION_ACCESS_TOKEN, Handle, has_rat, owner, write
 from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.handles.credentials import REGISTRATION_ACCESS_TOKEN, Handle, has_rat, owner, write
 from calling_card.protocol.policy import Decision, Outcome
 from calling_card.usecases.associate import Asked, answer
 from calling_card.usecases.clients import ATTEMPTS

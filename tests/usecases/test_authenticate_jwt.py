@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from calling_card.protocol.assertions import Unfit, read
+from calling_card.protocol.abroad.fetching import Fetched, Purpose, Why
+from calling_card.protocol.card.ground import ASSERTION_ALGS
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.fetching import Fetched, Purpose, Why
-from calling_card.protocol.ground import ASSERTION_ALGS
+from calling_card.protocol.handles.assertions import Unfit, read
 from calling_card.store.budget import GcraBudget
 from calling_card.usecases.authenticate import Presented, authenticate
 from calling_card.usecases.clients import ATTEMPTS, Known

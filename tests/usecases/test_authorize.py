@@ -11,12 +11,12 @@ import pytest
 
 from calling_card.keys.keyring import FileKeyring
 from calling_card.keys.signing import JoseSigner
-from calling_card.protocol.authorization import answer_url
 from calling_card.protocol.clients import Client
-from calling_card.protocol.credentials import AUTHORIZATION_CODE, SESSION, Handle, read, write
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.grants import CODE_LIFETIME, Grant, Stage
-from calling_card.protocol.people import Person
+from calling_card.protocol.handles.credentials import AUTHORIZATION_CODE, SESSION, Handle, read, write
+from calling_card.protocol.persons.authorization import answer_url
+from calling_card.protocol.persons.grants import CODE_LIFETIME, Grant, Stage
+from calling_card.protocol.persons.people import Person
 from calling_card.store.memory import MemoryStore
 from calling_card.usecases.operate import suspend
 from calling_card.usecases.people.operate import reset, set_active

@@ -13,9 +13,9 @@ from calling_card.protocol.answers import card_of
 from calling_card.protocol.clients import Client, Tier
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.grants import Consent, Grant
-from calling_card.protocol.interactions import LIFETIME
-from calling_card.protocol.people import Role
+from calling_card.protocol.persons.grants import Consent, Grant
+from calling_card.protocol.persons.interactions import LIFETIME
+from calling_card.protocol.persons.people import Role
 from calling_card.usecases.authorize import Asked, begin, decide
 from calling_card.usecases.operate import resume, suspend
 from calling_card.usecases.people.operate import Wanted, add, reset, set_active

@@ -8,9 +8,9 @@ import pytest
 
 from calling_card.ports import Ports
 from calling_card.protocol.clients import Client, State
-from calling_card.protocol.credentials import CLIENT_SECRET, Handle, owner, write
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
+from calling_card.protocol.handles.credentials import CLIENT_SECRET, Handle, owner, write
 from calling_card.store.memory import MemoryStore
 from calling_card.usecases.authenticate import Presented, authenticate
 from calling_card.usecases.clients import ATTEMPTS, Known, known_scopes

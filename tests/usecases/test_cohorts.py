@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from calling_card.protocol.clients import Client, Route, State
-from calling_card.protocol.cohorts import Act
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
+from calling_card.protocol.life.cohorts import Act
 from calling_card.store.memory import MemoryStore
 from calling_card.usecases import cohorts
 from calling_card.usecases.cohorts import Tally, end, survey

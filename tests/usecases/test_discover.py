@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from calling_card.protocol.ground import ASSERTION_ALGS, AUTH_METHODS
+from calling_card.protocol.card.ground import ASSERTION_ALGS, AUTH_METHODS
 from calling_card.protocol.server import MEMBERS
 from calling_card.usecases.discover import describe, keys
 from calling_card.usecases.renew import signing_key

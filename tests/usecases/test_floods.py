@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from calling_card.logs import Log
-from calling_card.protocol.budgets import CAUSES
+from calling_card.protocol.life.budgets import CAUSES
 from calling_card.settings import Settings, check, complete
 from calling_card.store.budget import GcraBudget, GcraBudgets
 from calling_card.usecases.clients import read_now

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from calling_card.protocol import credentials, seals, tokens
 from calling_card.protocol.answers import information
 from calling_card.protocol.clients import State
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
+from calling_card.protocol.handles import credentials, seals, tokens
 from calling_card.usecases.authenticate import Presented
 from calling_card.usecases.introspect import Asked, introspect, revoke
 from calling_card.usecases.operate import delete, resume, rotate, suspend

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from calling_card.protocol import seals, tokens
 from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.handles import seals, tokens
 from calling_card.usecases.authenticate import Presented
 from calling_card.usecases.exchange.asked import Asked
 from calling_card.usecases.issue import EXCHANGES, issue

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from calling_card.protocol.clients import State
-from calling_card.protocol.credentials import REGISTRATION_ACCESS_TOKEN, Handle, write
+from calling_card.protocol.handles.credentials import REGISTRATION_ACCESS_TOKEN, Handle, write
 from tests.ledger import meets
 from tests.world import ISSUER, Reply, World, beside, body_of, rat, world
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from calling_card.protocol.credentials import REGISTRATION_ACCESS_TOKEN, Handle, write
+from calling_card.protocol.handles.credentials import REGISTRATION_ACCESS_TOKEN, Handle, write
 from tests.ledger import meets
 from tests.world import CALLBACK, ISSUER, Reply, World, body_of, rat, world
 

@@ -7,9 +7,9 @@ from typing import cast
 
 import pytest
 
+from calling_card.protocol.abroad.fetching import Why
 from calling_card.protocol.clients import Card, Client, Route, State, client_key
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.fetching import Why
 from calling_card.usecases.operate import clients, delete, refetch, resolve, resume, rotate, show, suspend
 from tests.addresses import HOST, URL, WELL_KNOWN, asked, discoverable, publish, visitor
 from tests.ledger import meets

@@ -14,7 +14,7 @@ from calling_card.ports import Page, StoreUnavailable
 from calling_card.protocol import base64url
 from calling_card.protocol.clients import Client, Route, client_key
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.pruning import ALL, Horizon, Suspect, horizon, kept_for
+from calling_card.protocol.life.pruning import ALL, Horizon, Suspect, horizon, kept_for
 from calling_card.usecases import prune as use_case
 from calling_card.usecases.operate import suspend
 from calling_card.usecases.prune import Report, aside, dry_run, prune, undo, undo_all

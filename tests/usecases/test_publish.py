@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from calling_card.protocol.abroad.fetching import Why
 from calling_card.protocol.clients import Route, client_key
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.fetching import Why
 from calling_card.usecases.operate import resolve, show
 from calling_card.usecases.publish import check, drop, host, hosted
 from tests.addresses import HOST, URL, WELL_KNOWN, asked, discoverable, document, publish, visitor

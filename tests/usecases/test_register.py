@@ -10,8 +10,8 @@ import pytest
 from calling_card.ports import KeyCollision, Registration, StoreUnavailable
 from calling_card.protocol.clients import Client, Door, State, Tier
 from calling_card.protocol.corridor import Passed
-from calling_card.protocol.credentials import CLIENT_SECRET, REGISTRATION_ACCESS_TOKEN, Handle, read, write
 from calling_card.protocol.events import Event
+from calling_card.protocol.handles.credentials import CLIENT_SECRET, REGISTRATION_ACCESS_TOKEN, Handle, read, write
 from calling_card.store.memory import MemoryStore
 from calling_card.usecases.operate import show
 from calling_card.usecases.register import born

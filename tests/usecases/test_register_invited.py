@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from calling_card.protocol.clients import Tier
-from calling_card.protocol.credentials import INITIAL_ACCESS_TOKEN, Handle, write
+from calling_card.protocol.handles.credentials import INITIAL_ACCESS_TOKEN, Handle, write
 from tests.ledger import meets
 from tests.world import CALLBACK, World, beside, world
 

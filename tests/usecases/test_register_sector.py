@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from calling_card.protocol.abroad.fetching import Why
+from calling_card.protocol.card.rules import sector_problem, sector_to_check
 from calling_card.protocol.clients import Card
-from calling_card.protocol.fetching import Why
-from calling_card.protocol.rules import sector_problem, sector_to_check
 from calling_card.store.budget import GcraBudget
 from tests.ledger import meets
 from tests.world import CALLBACK, World, rat, world

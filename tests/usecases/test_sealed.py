@@ -14,10 +14,10 @@ import pytest
 
 from calling_card.keys.keyring import FileKeyring
 from calling_card.protocol.clients import Client, Route, State, client_key
-from calling_card.protocol.cohorts import Act
 from calling_card.protocol.errors import Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.sealed import CARD
+from calling_card.protocol.handles.sealed import CARD
+from calling_card.protocol.life.cohorts import Act
 from calling_card.usecases import operate
 from calling_card.usecases.cohorts import end
 from calling_card.usecases.prune import prune, undo

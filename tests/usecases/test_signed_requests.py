@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from calling_card.protocol.fetching import Why
+from calling_card.protocol.abroad.fetching import Why
 from tests.assertions import holder
 from tests.ledger import meets
 from tests.statements import DIRECTORY, SOFTWARE_KEYS, Directory, Software, trusting, written

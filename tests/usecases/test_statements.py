@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from calling_card.protocol.abroad.fetching import Why
 from calling_card.protocol.clients import Tier
 from calling_card.protocol.errors import Refusal
-from calling_card.protocol.fetching import Why
-from calling_card.protocol.statements import Brought, kept
+from calling_card.protocol.trust.statements import Brought, kept
 from calling_card.settings import BadSettings
 from calling_card.usecases.statements import spend, weigh
 from calling_card.wiring import check

@@ -9,7 +9,7 @@ import pytest
 from calling_card.protocol.clients import Card
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.people import Person, Role
+from calling_card.protocol.persons.people import Person, Role
 from calling_card.store.memory import MemoryStore
 from calling_card.usecases.people.operate import Wanted, add
 from calling_card.usecases.userinfo import userinfo

@@ -17,10 +17,10 @@ from calling_card.fetch.https import HttpsFetcher, Outward
 from calling_card.jobs.prune import one_turn
 from calling_card.jobs.webhooks import Busy, keep_delivering, one_round
 from calling_card.ports import StoreUnavailable
+from calling_card.protocol.abroad.fetching import Posted, Purpose, Why
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.fetching import Posted, Purpose, Why
-from calling_card.protocol.webhooks import OVERLAP, PATIENCE, Webhook
+from calling_card.protocol.life.webhooks import OVERLAP, PATIENCE, Webhook
 from calling_card.usecases import webhooks as use_case
 from calling_card.usecases.approve import Verdict, approve
 from calling_card.usecases.operate import delete, resume, suspend

@@ -21,33 +21,33 @@ STORE = "store/sqlite"
 MEMBERS = "members and their rules"
 
 LEAVES: dict[str, tuple[str, ...]] = {
-    MEMBERS: ("protocol/members/", "protocol/rules", "protocol/schema", "protocol/keysets", "protocol/wording"),
+    MEMBERS: ("protocol/members/", "protocol/card/rules", "protocol/card/schema", "protocol/card/keysets", "protocol/card/wording"),
     "policy": ("protocol/policy/",),
-    "credentials": ("protocol/credentials", "protocol/answers"),
-    "rotation": ("protocol/rotation",),
-    "budgets": ("protocol/budgets",),
-    "resources": ("protocol/resources",),
-    "tokens": ("protocol/tokens",),
+    "credentials": ("protocol/handles/credentials", "protocol/answers"),
+    "rotation": ("protocol/handles/rotation",),
+    "budgets": ("protocol/life/budgets",),
+    "resources": ("protocol/persons/resources",),
+    "tokens": ("protocol/handles/tokens",),
     "server metadata": ("protocol/server",),
-    "authorization": ("protocol/authorization",),
-    "grants": ("protocol/grants",),
-    "ID tokens": ("protocol/idtokens",),
-    "people": ("protocol/people",),
-    "portrait": ("protocol/portrait", "protocol/lookalikes"),
-    "seals": ("protocol/seals", "protocol/sealed", "protocol/interactions"),
-    "client ids": ("protocol/clientids",),
-    "documents": ("protocol/documents", "protocol/freshness", "protocol/fetching"),
+    "authorization": ("protocol/persons/authorization",),
+    "grants": ("protocol/persons/grants",),
+    "ID tokens": ("protocol/handles/idtokens",),
+    "people": ("protocol/persons/people",),
+    "portrait": ("protocol/persons/portrait", "protocol/abroad/lookalikes"),
+    "seals": ("protocol/handles/seals", "protocol/handles/sealed", "protocol/persons/interactions"),
+    "client ids": ("protocol/abroad/clientids",),
+    "documents": ("protocol/abroad/documents", "protocol/abroad/freshness", "protocol/abroad/fetching"),
 }
 """The leaves by the name that the tour has for them."""
 
 SHARED = (
-    *("protocol/approval", "protocol/clients", "protocol/errors", "protocol/events", "protocol/ground", "ports"),
+    *("protocol/life/approval", "protocol/clients", "protocol/errors", "protocol/events", "protocol/card/ground", "ports"),
     *(
-        "protocol/addresses",
+        "protocol/abroad/addresses",
         "protocol/base64url",
-        "protocol/languages",
-        "protocol/networks",
-        "protocol/special_networks",
+        "protocol/card/languages",
+        "protocol/abroad/networks",
+        "protocol/abroad/special_networks",
         "protocol/syntax",
     ),
 )
@@ -69,7 +69,7 @@ REGISTRATION, MANAGE, CLIENTS = "web/registration", "usecases/manage", "usecases
 BROWSERS, TOKENS = "usecases/people/browsers", "usecases/tokens"
 AUTHENTICATE, READING = "usecases/authenticate", "usecases/reading"
 AUTHORIZE, ACCOUNT = ("web/authorize", "usecases/authorize"), ("web/account", "usecases/people/account")
-CORRIDOR = ("protocol/corridor", "protocol/metadata")
+CORRIDOR = ("protocol/corridor", "protocol/card/metadata")
 ISSUE = ("web/tokens", "usecases/issue", AUTHENTICATE, STORE)
 INTROSPECT = ("web/tokens", "usecases/introspect", AUTHENTICATE, STORE, TOKENS, STORE)
 EXCHANGED = frozenset({"client ids", "credentials", "rotation", "resources", "tokens", "seals", "grants", "ID tokens"})
@@ -369,7 +369,7 @@ async def test_a_detour_would_be_noticed(scene: Scene) -> None:
     _, trail = await followed(scene, "GET /jwks")
 
     trail.steps.insert(-1, ("usecases/discover", "usecases/clients"))
-    trail.steps.insert(-1, ("protocol/tokens", "protocol/rotation"))
+    trail.steps.insert(-1, ("protocol/handles/tokens", "protocol/handles/rotation"))
 
     assert stations(trail) != WALKS["GET /jwks"].stations
     assert "tokens" in calling(trail)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from calling_card.protocol.fetching import Why
+from calling_card.protocol.abroad.fetching import Why
 from tests.addresses import URL, publish
 from tests.ledger import meets
 from tests.usecases.guests import by_its_clock

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from calling_card.protocol.credentials import AUTHORIZATION_CODE, read
+from calling_card.protocol.handles.credentials import AUTHORIZATION_CODE, read
 from calling_card.usecases.operate import suspend
 from tests.ledger import meets
 from tests.passwords import QuickPasswords

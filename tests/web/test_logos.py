@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from calling_card.protocol.fetching import Why
-from calling_card.protocol.seals import LINK, LOGO, write
+from calling_card.protocol.abroad.fetching import Why
+from calling_card.protocol.handles.seals import LINK, LOGO, write
 from calling_card.usecases.operate import suspend
 from calling_card.usecases.people import leave, logos
 from tests.addresses import publish

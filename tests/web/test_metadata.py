@@ -9,8 +9,8 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
+from calling_card.protocol.card.ground import ASSERTION_ALGS, AUTH_METHODS
 from calling_card.protocol.clients import JSON
-from calling_card.protocol.ground import ASSERTION_ALGS, AUTH_METHODS
 from calling_card.usecases.issue import EXCHANGES
 from calling_card.web.endpoints import ENDPOINTS
 from tests import assertions

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from calling_card.protocol.schema import client_information_schema
+from calling_card.protocol.card.schema import client_information_schema
 from calling_card.settings import BadSettings, load
 from tests.ledger import meets
 from tests.world import World, world

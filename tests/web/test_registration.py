@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calling_card.protocol.vocabulary import MEMBERS
+from calling_card.protocol.card.vocabulary import MEMBERS
 from tests.ledger import meets
 from tests.world import CALLBACK, ISSUER, Reply, World, world
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calling_card.protocol.forms import PARAMETERS
+from calling_card.protocol.card.forms import PARAMETERS
 from tests.ledger import meets
 from tests.web.test_app import PROXY, behind_a_proxy
 from tests.world import CALLBACK, World, changed, world

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from calling_card.cli.desk import REFUSED, Desk, as_json, fail, lines, of_folder, reading, run, say, with_desk
-from calling_card.protocol.cohorts import CRITERIA, Act
+from calling_card.protocol.life.cohorts import CRITERIA, Act
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

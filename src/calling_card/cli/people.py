@@ -29,7 +29,7 @@ def user_add(desk: Desk, name: str, *, password_stdin: bool, email: str, full_na
       calling-card user add alice --email alice@example.com --full-name "Alice Example"
       calling-card user add bob --role operator --password-stdin < password.txt
     """
-    from calling_card.protocol.people import Role
+    from calling_card.protocol.persons.people import Role
     from calling_card.usecases.people.operate import Wanted, add
     from calling_card.wiring import opened, operator_name
 

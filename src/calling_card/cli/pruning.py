@@ -109,7 +109,7 @@ async def _watched(reports: "AsyncIterator[Report]") -> "Report":
 
 
 def _as_text(report: "Report", outlook: str) -> str:
-    from calling_card.protocol.pruning import MEANINGS
+    from calling_card.protocol.life.pruning import MEANINGS
 
     rows: list[tuple[object, ...]] = [("clients", report.seen), ("dead", report.total)]
     for name, found in report.dead.items():

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import click
 
 from calling_card.cli.desk import REFUSED, Desk, as_json, fail, lines, of_folder, reading, run, say, with_desk
-from calling_card.protocol.webhooks import TYPES
+from calling_card.protocol.life.webhooks import TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from calling_card.protocol.clients import JSON
-    from calling_card.protocol.webhooks import Webhook
+    from calling_card.protocol.life.webhooks import Webhook
     from calling_card.usecases.webhooks import Added
 
 

@@ -4,7 +4,7 @@ import re
 import zlib
 from collections.abc import AsyncIterable, Iterable, Mapping
 
-from calling_card.protocol.fetching import Fetched, Posted, Purpose, Unfetched, Why
+from calling_card.protocol.abroad.fetching import Fetched, Posted, Purpose, Unfetched, Why
 
 WRAPPING = 1024
 """Bytes that compression may add to a body of the largest size."""

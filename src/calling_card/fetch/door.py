@@ -11,8 +11,8 @@ import httpcore2
 from calling_card.fetch import answer
 from calling_card.fetch.names import Names, checked
 from calling_card.fetch.pinned import Dial, PinnedBackend
-from calling_card.protocol.addresses import Address, is_loopback_host
-from calling_card.protocol.fetching import Fetched, Posted, Purpose, Unfetched, Why
+from calling_card.protocol.abroad.addresses import Address, is_loopback_host
+from calling_card.protocol.abroad.fetching import Fetched, Posted, Purpose, Unfetched, Why
 
 TOTAL = 5.0
 """Seconds of wall clock around everything."""

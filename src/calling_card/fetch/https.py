@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from calling_card.fetch.memory import Answers, Failures, renewed
 from calling_card.fetch.places import Places
-from calling_card.protocol.addresses import Address, AddressError, leads_to
-from calling_card.protocol.fetching import Fetched, Posted, Purpose, Unfetched, Why
-from calling_card.protocol.networks import fetchable
+from calling_card.protocol.abroad.addresses import Address, AddressError, leads_to
+from calling_card.protocol.abroad.fetching import Fetched, Posted, Purpose, Unfetched, Why
+from calling_card.protocol.abroad.networks import fetchable
 
 if TYPE_CHECKING:
     from calling_card.fetch.door import Door

@@ -4,8 +4,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from calling_card.protocol.fetching import Fetched, Purpose, Unfetched
-from calling_card.protocol.freshness import Life, life
+from calling_card.protocol.abroad.fetching import Fetched, Purpose, Unfetched
+from calling_card.protocol.abroad.freshness import Life, life
 
 FAILURES = 4096
 PENANCE = 30.0

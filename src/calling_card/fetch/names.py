@@ -10,8 +10,8 @@ import dns.name
 import dns.nameserver
 import dns.resolver
 
-from calling_card.protocol.fetching import Unfetched, Why
-from calling_card.protocol.networks import is_local_name, network_problem
+from calling_card.protocol.abroad.fetching import Unfetched, Why
+from calling_card.protocol.abroad.networks import is_local_name, network_problem
 
 PATIENCE = 2.0
 """Seconds for both answers together."""

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from calling_card.protocol.fetching import Unfetched, Why
+from calling_card.protocol.abroad.fetching import Unfetched, Why
 
 PATIENCE = 0.5
 """Seconds that one waits for a place: a client's picture should not fail because its keys are on their way."""

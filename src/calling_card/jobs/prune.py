@@ -3,7 +3,7 @@
 import asyncio
 
 from calling_card.ports import Ports
-from calling_card.protocol.pruning import BY_ITSELF
+from calling_card.protocol.life.pruning import BY_ITSELF
 from calling_card.usecases.prune import prune
 
 NAME = "prune"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from calling_card.protocol import base64url
-from calling_card.protocol.ground import ASSERTION_ALGS
+from calling_card.protocol.card.ground import ASSERTION_ALGS
 
 if TYPE_CHECKING:
     from joserfc.jwk import Key

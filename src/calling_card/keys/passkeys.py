@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from calling_card.ports import Registered
 from calling_card.protocol import base64url
-from calling_card.protocol.people import Passkey, Person
+from calling_card.protocol.persons.people import Passkey, Person
 
 NAME = "calling-card"
 KEY = "public-key"

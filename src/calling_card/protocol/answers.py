@@ -6,9 +6,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from calling_card.protocol.approval import standing
 from calling_card.protocol.clients import Card, Client
-from calling_card.protocol.credentials import (
+from calling_card.protocol.handles.credentials import (
     CLIENT_SECRET,
     REGISTRATION_ACCESS_TOKEN,
     Macs,
@@ -17,6 +16,7 @@ from calling_card.protocol.credentials import (
     of_client,
     write,
 )
+from calling_card.protocol.life.approval import standing
 
 _decode = msgspec.json.Decoder(dict[str, object]).decode
 _encode = msgspec.json.Encoder().encode

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from calling_card.protocol.card.ground import Ground
+from calling_card.protocol.card.metadata import Judged, judge
 from calling_card.protocol.clients import JSON, Card, Door, Tier
 from calling_card.protocol.errors import Refusal
-from calling_card.protocol.ground import Ground
-from calling_card.protocol.metadata import Judged, judge
 from calling_card.protocol.policy import Decision, Outcome, Rules, awaited, decide
 
 

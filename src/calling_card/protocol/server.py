@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from calling_card.protocol.authorization import MODES, PROMPTS
 from calling_card.protocol.clients import JSON, Card
-from calling_card.protocol.people import CLAIMS
+from calling_card.protocol.persons.authorization import MODES, PROMPTS
+from calling_card.protocol.persons.people import CLAIMS
 
 
 @dataclass(frozen=True, slots=True)

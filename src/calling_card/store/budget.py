@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 
-from calling_card.protocol.budgets import Cause, Draw
+from calling_card.protocol.life.budgets import Cause, Draw
 
 _MOST = 100_000
 _LONGEST = 64

@@ -8,7 +8,7 @@ from dataclasses import replace
 from calling_card.ports import Invitation, Registration, Rows, SigningKey
 from calling_card.protocol.clients import Client, Generations, Route
 from calling_card.protocol.events import Event, Recorded
-from calling_card.protocol.resources import Resource
+from calling_card.protocol.persons.resources import Resource
 from calling_card.store.chain import START
 from calling_card.store.memory_approval import MemoryApproval
 from calling_card.store.memory_documents import MemoryDocuments

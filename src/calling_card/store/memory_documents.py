@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from calling_card.ports import HostedDocument
+from calling_card.protocol.abroad.documents import Version
 from calling_card.protocol.clients import Client, State
-from calling_card.protocol.documents import Version
 from calling_card.protocol.events import Event
-from calling_card.protocol.grants import Stage, ended
+from calling_card.protocol.persons.grants import Stage, ended
 from calling_card.store.rules import VERSIONS_KEPT, as_read, check_met, check_read, same_name, taken
 from calling_card.store.shelves import Shelves
 

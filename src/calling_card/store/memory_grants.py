@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from calling_card.protocol.clients import Client, State
 from calling_card.protocol.events import Event
-from calling_card.protocol.grants import Consent, Grant, Stage, ended, of_client, stands
-from calling_card.protocol.people import Standing
+from calling_card.protocol.persons.grants import Consent, Grant, Stage, ended, of_client, stands
+from calling_card.protocol.persons.people import Standing
 from calling_card.store.rules import as_kept, check_given, check_same_grant
 from calling_card.store.shelves import Shelves
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from calling_card.protocol.events import Event
-from calling_card.protocol.people import Passkey, Person, Session
+from calling_card.protocol.persons.people import Passkey, Person, Session
 from calling_card.store.rules import check_same_person
 from calling_card.store.shelves import Shelves
 

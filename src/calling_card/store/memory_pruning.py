@@ -6,8 +6,8 @@ from dataclasses import replace
 from calling_card.ports import Invitation, Page
 from calling_card.protocol.clients import Client, Route
 from calling_card.protocol.events import Event
-from calling_card.protocol.grants import Grant, Stage, of_client
-from calling_card.protocol.pruning import Horizon, Litter, Pruned, Suspect
+from calling_card.protocol.life.pruning import Horizon, Litter, Pruned, Suspect
+from calling_card.protocol.persons.grants import Grant, Stage, of_client
 from calling_card.store.shelves import Mark, Shelves
 
 

@@ -5,7 +5,7 @@ from typing import TypeAlias, cast
 from calling_card.ports import Invitation, SigningKey
 from calling_card.protocol.clients import Client, Door, Generations, Route, State, Tier
 from calling_card.protocol.events import Recorded
-from calling_card.protocol.resources import Resource
+from calling_card.protocol.persons.resources import Resource
 from calling_card.store.database import Values
 
 # STRICT tables guarantee these types; that is what makes the casts from a row true. The columns of a secret are NULL exactly when

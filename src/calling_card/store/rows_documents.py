@@ -3,7 +3,7 @@
 from typing import TypeAlias, cast
 
 from calling_card.ports import HostedDocument
-from calling_card.protocol.documents import Version
+from calling_card.protocol.abroad.documents import Version
 from calling_card.store.database import Values
 
 # As in `rows`, STRICT tables make the casts true.

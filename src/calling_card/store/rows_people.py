@@ -5,8 +5,8 @@ from typing import TypeAlias, cast
 import msgspec
 
 from calling_card.protocol.clients import Card, Generations
-from calling_card.protocol.grants import Consent, Grant, Stage
-from calling_card.protocol.people import Passkey, Person, Role, Session, Standing
+from calling_card.protocol.persons.grants import Consent, Grant, Stage
+from calling_card.protocol.persons.people import Passkey, Person, Role, Session, Standing
 from calling_card.store.database import Values
 
 # As in `rows`, STRICT tables make the casts true. NULL stands for the empty text or bytes.

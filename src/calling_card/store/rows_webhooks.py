@@ -2,7 +2,7 @@
 
 from typing import TypeAlias, cast
 
-from calling_card.protocol.webhooks import Bookmark, Standing, Webhook
+from calling_card.protocol.life.webhooks import Bookmark, Standing, Webhook
 from calling_card.store.database import Values
 
 # As in `rows`, STRICT tables make the casts true.

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from calling_card.ports import KeyCollision
+from calling_card.protocol.abroad.documents import Version
 from calling_card.protocol.clients import JSON, Client, Generations
-from calling_card.protocol.documents import Version
 from calling_card.protocol.events import Event
-from calling_card.protocol.grants import Consent, Grant, Stage, of_client
-from calling_card.protocol.people import Person
+from calling_card.protocol.persons.grants import Consent, Grant, Stage, of_client
+from calling_card.protocol.persons.people import Person
 
 MARKS_LIVING = 32
 """With more living marks than this the epoch of the grant or client is raised instead (CREDENTIALS §3)."""

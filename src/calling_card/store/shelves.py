@@ -4,14 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from calling_card.ports import HostedDocument, Invitation, SigningKey, StoreUnavailable
+from calling_card.protocol.abroad.documents import Version
 from calling_card.protocol.clients import Client, Tier
-from calling_card.protocol.documents import Version
 from calling_card.protocol.events import Event, Recorded
-from calling_card.protocol.grants import Consent, Grant, Stage, of_client
-from calling_card.protocol.people import Passkey, Person, Session, Standing
-from calling_card.protocol.pruning import Pruned
-from calling_card.protocol.resources import Resource
-from calling_card.protocol.webhooks import Webhook
+from calling_card.protocol.life.pruning import Pruned
+from calling_card.protocol.life.webhooks import Webhook
+from calling_card.protocol.persons.grants import Consent, Grant, Stage, of_client
+from calling_card.protocol.persons.people import Passkey, Person, Session, Standing
+from calling_card.protocol.persons.resources import Resource
 from calling_card.store.chain import Chain
 from calling_card.store.reports import Reports
 from calling_card.store.room import Room

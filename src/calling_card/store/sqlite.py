@@ -10,7 +10,7 @@ from calling_card.faults import point
 from calling_card.ports import Invitation, Registration, Rows, SigningKey, StoreUnavailable
 from calling_card.protocol.clients import Client
 from calling_card.protocol.events import Event, Recorded
-from calling_card.protocol.resources import Resource
+from calling_card.protocol.persons.resources import Resource
 from calling_card.store import files, rows
 from calling_card.store import statements as sql
 from calling_card.store.chain import START, Chain, Head

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from calling_card.faults import point
 from calling_card.ports import HostedDocument
+from calling_card.protocol.abroad.documents import Version
 from calling_card.protocol.clients import Client, State
-from calling_card.protocol.documents import Version
 from calling_card.protocol.events import Event
 from calling_card.store import rows
 from calling_card.store import rows_documents as documents

@@ -6,8 +6,8 @@ from typing import cast
 from calling_card.faults import point
 from calling_card.protocol.clients import Client
 from calling_card.protocol.events import Event
-from calling_card.protocol.grants import Consent, Grant
-from calling_card.protocol.people import Standing
+from calling_card.protocol.persons.grants import Consent, Grant
+from calling_card.protocol.persons.people import Standing
 from calling_card.store import rows, rows_people
 from calling_card.store import statements as sql
 from calling_card.store.database import Database, Values

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from calling_card.faults import point
 from calling_card.protocol.events import Event
-from calling_card.protocol.people import SELF, Passkey, Person, Session
+from calling_card.protocol.persons.people import SELF, Passkey, Person, Session
 from calling_card.store import rows_people as rows
 from calling_card.store import statements as sql
 from calling_card.store.database import Database, Values

@@ -9,7 +9,7 @@ from calling_card.faults import point
 from calling_card.ports import Page
 from calling_card.protocol.clients import Client, Route
 from calling_card.protocol.events import Event
-from calling_card.protocol.pruning import Horizon, Litter, Pruned, Suspect
+from calling_card.protocol.life.pruning import Horizon, Litter, Pruned, Suspect
 from calling_card.store import rows
 from calling_card.store import statements as sql
 from calling_card.store.database import Database, Values

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from calling_card.ports import News
 from calling_card.protocol.events import Event
-from calling_card.protocol.webhooks import HERE, Bookmark, Webhook
+from calling_card.protocol.life.webhooks import HERE, Bookmark, Webhook
 from calling_card.store import rows
 from calling_card.store import statements as sql
 from calling_card.store.database import Database

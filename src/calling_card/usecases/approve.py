@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from calling_card.ports import Ports
-from calling_card.protocol import approval
 from calling_card.protocol.clients import Card, Client, State
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.people import Person
+from calling_card.protocol.life import approval
+from calling_card.protocol.persons.people import Person
 from calling_card.protocol.syntax import echo
 from calling_card.usecases.clients import ATTEMPTS
 from calling_card.usecases.operate import busy, line, named

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from calling_card.ports import Ports
-from calling_card.protocol import forms
 from calling_card.protocol.answers import information
+from calling_card.protocol.card import forms
 from calling_card.protocol.clients import JSON, Card, Client, Door, words
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.statements import Brought
 from calling_card.protocol.syntax import read_object
+from calling_card.protocol.trust.statements import Brought
 from calling_card.usecases.register import admit, invited_by
 
 

@@ -4,18 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from calling_card.ports import Ports
-from calling_card.protocol import forms
 from calling_card.protocol.answers import information, to_bytes
-from calling_card.protocol.approval import begins_to_wait, judged_again
-from calling_card.protocol.approval import told as waiting
-from calling_card.protocol.budgets import CHANGES
+from calling_card.protocol.card import forms
+from calling_card.protocol.card.rules import sector_to_check
 from calling_card.protocol.clients import JSON, Card, Client, Door, Tier
 from calling_card.protocol.corridor import Passed, pass_through, within
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.rotation import Clock, renew
-from calling_card.protocol.rules import sector_to_check
-from calling_card.protocol.statements import Brought
+from calling_card.protocol.handles.rotation import Clock, renew
+from calling_card.protocol.life.approval import begins_to_wait, judged_again
+from calling_card.protocol.life.approval import told as waiting
+from calling_card.protocol.life.budgets import CHANGES
+from calling_card.protocol.trust.statements import Brought
 from calling_card.usecases import sector
 from calling_card.usecases.authenticate import Presented, authenticate, refused
 from calling_card.usecases.clients import ATTEMPTS, Known, known_scopes, rules_of

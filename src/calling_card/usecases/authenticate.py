@@ -5,13 +5,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from calling_card.ports import Ports
-from calling_card.protocol import base64url, seals, tokens
+from calling_card.protocol import base64url
+from calling_card.protocol.abroad.clientids import name
+from calling_card.protocol.abroad.fetching import KEY_SET
 from calling_card.protocol.answers import card_of
-from calling_card.protocol.assertions import Assertion, Expected, Unfit, judge
-from calling_card.protocol.assertions import read as read_assertion
-from calling_card.protocol.clientids import name
 from calling_card.protocol.clients import JSON, Card, Client, Door, Route, State, Tier, client_key
-from calling_card.protocol.credentials import (
+from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.events import Event
+from calling_card.protocol.handles import seals, tokens
+from calling_card.protocol.handles.assertions import Assertion, Expected, Unfit, judge
+from calling_card.protocol.handles.assertions import read as read_assertion
+from calling_card.protocol.handles.credentials import (
     AUTHORIZATION_CODE,
     CLIENT_SECRET,
     REFRESH_TOKEN,
@@ -23,10 +27,7 @@ from calling_card.protocol.credentials import (
     speaks_for,
     write,
 )
-from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.events import Event
-from calling_card.protocol.fetching import KEY_SET
-from calling_card.protocol.rotation import present_secret
+from calling_card.protocol.handles.rotation import present_secret
 from calling_card.usecases.clients import ATTEMPTS, Known, by_card
 from calling_card.usecases.keysets import KeySet, signer
 

@@ -7,10 +7,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from calling_card.ports import Ports
-from calling_card.protocol import grants
-from calling_card.protocol.addresses import leads_to
-from calling_card.protocol.approval import WAITS
-from calling_card.protocol.authorization import (
+from calling_card.protocol.abroad.addresses import leads_to
+from calling_card.protocol.abroad.clientids import wants_discovery
+from calling_card.protocol.clients import JSON, Client, State, Tier
+from calling_card.protocol.errors import No, Refusal, plain
+from calling_card.protocol.events import Event
+from calling_card.protocol.handles.credentials import AUTHORIZATION_CODE, Handle, write
+from calling_card.protocol.handles.idtokens import TYP
+from calling_card.protocol.handles.rotation import Clock, first
+from calling_card.protocol.life.approval import WAITS
+from calling_card.protocol.persons import grants
+from calling_card.protocol.persons.authorization import (
     Bounds,
     Return,
     Said,
@@ -20,19 +27,12 @@ from calling_card.protocol.authorization import (
     wish,
     worth_a_fetch,
 )
-from calling_card.protocol.clientids import wants_discovery
-from calling_card.protocol.clients import JSON, Client, State, Tier
-from calling_card.protocol.credentials import AUTHORIZATION_CODE, Handle, write
-from calling_card.protocol.errors import No, Refusal, plain
-from calling_card.protocol.events import Event
-from calling_card.protocol.grants import CODE_LIFETIME, Consent, Grant, Stage, in_order, may_be_remembered
-from calling_card.protocol.idtokens import TYP
-from calling_card.protocol.interactions import Transaction, digest, read
+from calling_card.protocol.persons.grants import CODE_LIFETIME, Consent, Grant, Stage, in_order, may_be_remembered
+from calling_card.protocol.persons.interactions import Transaction, digest, read
+from calling_card.protocol.persons.portrait import Portrait, portrait, redirect_of
+from calling_card.protocol.persons.resources import acceptable, scopes_of
 from calling_card.protocol.policy import Rules
-from calling_card.protocol.portrait import Portrait, portrait, redirect_of
-from calling_card.protocol.resources import acceptable, scopes_of
-from calling_card.protocol.rotation import Clock, first
-from calling_card.protocol.statements import kept
+from calling_card.protocol.trust.statements import kept
 from calling_card.usecases.clients import Asking, Known, admits, find, rules_of
 from calling_card.usecases.people.browsers import Present, Visit, current, expired, form, sent
 from calling_card.usecases.people.sign_in import Offer, offer

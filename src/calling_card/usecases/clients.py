@@ -8,25 +8,26 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from calling_card.ports import Invitation, KeyCollision, Ports
-from calling_card.protocol import base64url, documents
+from calling_card.protocol import base64url
+from calling_card.protocol.abroad import documents
+from calling_card.protocol.abroad.clientids import Named, host_in, listed, name
+from calling_card.protocol.abroad.documents import Version, over
+from calling_card.protocol.abroad.fetching import Unfetched, Why
 from calling_card.protocol.answers import card_of, to_bytes
-from calling_card.protocol.approval import begins_to_wait, judged_again, registrant, told
-from calling_card.protocol.budgets import MEETINGS
-from calling_card.protocol.clientids import Named, host_in, listed, name
+from calling_card.protocol.card.metadata import needs_secret
 from calling_card.protocol.clients import JSON, Card, Client, Door, Generations, Route, State, Tier, client_key, is_over
 from calling_card.protocol.corridor import Passed, pass_through, within
-from calling_card.protocol.documents import Version, over
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.fetching import Unfetched, Why
-from calling_card.protocol.metadata import needs_secret
+from calling_card.protocol.handles.rotation import Clock, first
+from calling_card.protocol.handles.sealed import Sealed
+from calling_card.protocol.handles.sealed import read as read_card
+from calling_card.protocol.life.approval import begins_to_wait, judged_again, registrant, told
+from calling_card.protocol.life.budgets import MEETINGS
+from calling_card.protocol.persons.resources import scopes_of
 from calling_card.protocol.policy import Guest, Rules, invited, under
-from calling_card.protocol.resources import scopes_of
-from calling_card.protocol.rotation import Clock, first
-from calling_card.protocol.sealed import Sealed
-from calling_card.protocol.sealed import read as read_card
-from calling_card.protocol.statements import Ceiling, Vouched, kept, vouched_rules
 from calling_card.protocol.syntax import read_object
+from calling_card.protocol.trust.statements import Ceiling, Vouched, kept, vouched_rules
 from calling_card.usecases.reading import read
 
 ATTEMPTS = 3

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from calling_card.ports import Invitation, Ports
 from calling_card.protocol.answers import card_of
 from calling_card.protocol.clients import JSON, Card, Client, State, created_by, words
-from calling_card.protocol.cohorts import EVENTS, ID, Act, Candidate, Cohort, cohort, ended
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.sealed import mark_until
+from calling_card.protocol.handles.sealed import mark_until
+from calling_card.protocol.life.cohorts import EVENTS, ID, Act, Candidate, Cohort, cohort, ended
 from calling_card.protocol.syntax import echo
 from calling_card.usecases.clients import ATTEMPTS
 

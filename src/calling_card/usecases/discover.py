@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from calling_card.ports import Ports
 from calling_card.protocol.clients import Card
-from calling_card.protocol.resources import scopes_of
+from calling_card.protocol.persons.resources import scopes_of
 from calling_card.protocol.server import Served, document
 from calling_card.usecases.tokens import signer
 

@@ -3,16 +3,17 @@
 from dataclasses import dataclass
 
 from calling_card.ports import Ports
-from calling_card.protocol import base64url, tokens
+from calling_card.protocol import base64url
 from calling_card.protocol.answers import card_of
 from calling_card.protocol.clients import JSON, Card, Client, words
-from calling_card.protocol.credentials import REFRESH_TOKEN, Handle, speaks_for
-from calling_card.protocol.credentials import read as read_handle
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.grants import Grant, Stage, ended, of_client, told
-from calling_card.protocol.people import Standing
-from calling_card.protocol.resources import canonical
+from calling_card.protocol.handles import tokens
+from calling_card.protocol.handles.credentials import REFRESH_TOKEN, Handle, speaks_for
+from calling_card.protocol.handles.credentials import read as read_handle
+from calling_card.protocol.persons.grants import Grant, Stage, ended, of_client, told
+from calling_card.protocol.persons.people import Standing
+from calling_card.protocol.persons.resources import canonical
 from calling_card.usecases.authenticate import Presented, authenticate, refused
 from calling_card.usecases.clients import ATTEMPTS
 from calling_card.usecases.tokens import Living, living, read

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from calling_card.ports import Ports
-from calling_card.protocol.assertions import Assertion, Unfit
+from calling_card.protocol.abroad.fetching import KEY_SET, Unfetched, Why
+from calling_card.protocol.card.keysets import keyset_problem, shows_secrets, signer_of
 from calling_card.protocol.clients import JSON, Card
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.fetching import KEY_SET, Unfetched, Why
-from calling_card.protocol.keysets import keyset_problem, shows_secrets, signer_of
+from calling_card.protocol.handles.assertions import Assertion, Unfit
 from calling_card.protocol.syntax import read_object
 
 REFETCH = 60

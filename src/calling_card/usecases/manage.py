@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 
 from calling_card.ports import Ports
 from calling_card.protocol.answers import card_of, information, to_bytes
-from calling_card.protocol.approval import begins_to_wait, judged_again
-from calling_card.protocol.approval import told as waiting
-from calling_card.protocol.budgets import CHANGES, Draw, strangers
+from calling_card.protocol.card.metadata import needs_secret
+from calling_card.protocol.card.rules import sector_to_check
+from calling_card.protocol.card.vocabulary import MEMBERS
 from calling_card.protocol.clients import JSON, Card, Client, Generations, Route, State, Tier, client_key
 from calling_card.protocol.corridor import Passed, pass_through, with_statement, within
-from calling_card.protocol.credentials import (
+from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.events import Event
+from calling_card.protocol.handles.credentials import (
     CLIENT_SECRET,
     REGISTRATION_ACCESS_TOKEN,
     Handle,
@@ -22,11 +24,7 @@ from calling_card.protocol.credentials import (
     read,
     speaks_for,
 )
-from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.events import Event
-from calling_card.protocol.metadata import needs_secret
-from calling_card.protocol.pruning import BY_ITSELF, due_of, periods_of
-from calling_card.protocol.rotation import (
+from calling_card.protocol.handles.rotation import (
     Clock,
     Policy,
     Step,
@@ -39,11 +37,13 @@ from calling_card.protocol.rotation import (
     renew,
     withdraw,
 )
-from calling_card.protocol.rules import sector_to_check
-from calling_card.protocol.sealed import mark_until
-from calling_card.protocol.statements import MEMBER, Brought, Merged, Vouched, kept, merge, read_request, said_in
+from calling_card.protocol.handles.sealed import mark_until
+from calling_card.protocol.life.approval import begins_to_wait, judged_again
+from calling_card.protocol.life.approval import told as waiting
+from calling_card.protocol.life.budgets import CHANGES, Draw, strangers
+from calling_card.protocol.life.pruning import BY_ITSELF, due_of, periods_of
 from calling_card.protocol.syntax import read_object
-from calling_card.protocol.vocabulary import MEMBERS
+from calling_card.protocol.trust.statements import MEMBER, Brought, Merged, Vouched, kept, merge, read_request, said_in
 from calling_card.usecases import sector, statements
 from calling_card.usecases.clients import ATTEMPTS, by_card, known_scopes, rules_of
 

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from calling_card.ports import Ports
+from calling_card.protocol.abroad.clientids import host_in, name
+from calling_card.protocol.abroad.documents import Version
 from calling_card.protocol.answers import card_of, information
-from calling_card.protocol.approval import resumed, suspended, told
-from calling_card.protocol.clientids import host_in, name
 from calling_card.protocol.clients import JSON, Card, Client, Route, State, client_key, created_by
-from calling_card.protocol.credentials import has_secret
-from calling_card.protocol.documents import Version
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.rotation import Clock, issue_secret, overlap_until, renew
-from calling_card.protocol.sealed import mark_until
+from calling_card.protocol.handles.credentials import has_secret
+from calling_card.protocol.handles.rotation import Clock, issue_secret, overlap_until, renew
+from calling_card.protocol.handles.sealed import mark_until
+from calling_card.protocol.life.approval import resumed, suspended, told
 from calling_card.protocol.syntax import echo
 from calling_card.usecases.clients import ATTEMPTS, by_card, read_now
 from calling_card.usecases.reading import Finding, look

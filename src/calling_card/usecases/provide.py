@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 from calling_card.ports import Invitation, Ports
 from calling_card.protocol import base64url
-from calling_card.protocol.addresses import host_problem
+from calling_card.protocol.abroad.addresses import host_problem
 from calling_card.protocol.answers import information, to_bytes
 from calling_card.protocol.clients import JSON, Card, Client, Door, Route, State, Tier, client_key
-from calling_card.protocol.cohorts import ID
-from calling_card.protocol.credentials import INITIAL_ACCESS_TOKEN, Handle, write
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
+from calling_card.protocol.handles.credentials import INITIAL_ACCESS_TOKEN, Handle, write
+from calling_card.protocol.handles.rotation import Clock, first
+from calling_card.protocol.life.cohorts import ID
+from calling_card.protocol.persons.resources import Resource, check, is_own
 from calling_card.protocol.policy import needs_nobody
-from calling_card.protocol.resources import Resource, check, is_own
-from calling_card.protocol.rotation import Clock, first
 from calling_card.protocol.syntax import echo
 from calling_card.usecases.clients import known_scopes
 

@@ -14,7 +14,8 @@ from calling_card.protocol.answers import card_of
 from calling_card.protocol.clients import JSON, Card, Client, Route, client_key
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.pruning import (
+from calling_card.protocol.handles.sealed import mark_until
+from calling_card.protocol.life.pruning import (
     ALL,
     CAME_BETWEEN,
     MEANINGS,
@@ -29,9 +30,8 @@ from calling_card.protocol.pruning import (
     periods_of,
     warning,
 )
-from calling_card.protocol.sealed import mark_until
+from calling_card.protocol.life.webhooks import WARNING
 from calling_card.protocol.syntax import echo
-from calling_card.protocol.webhooks import WARNING
 
 PAGE = 500
 """Clients looked at in one step, and rows swept over."""

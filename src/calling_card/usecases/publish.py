@@ -10,7 +10,7 @@ import msgspec
 
 from calling_card.ports import HostedDocument, Ports
 from calling_card.protocol import base64url
-from calling_card.protocol.clientids import HOSTED, WELL_KNOWN, Named
+from calling_card.protocol.abroad.clientids import HOSTED, WELL_KNOWN, Named
 from calling_card.protocol.clients import JSON, Card, Route
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event

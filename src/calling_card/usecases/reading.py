@@ -10,18 +10,18 @@ from typing import cast
 import msgspec
 
 from calling_card.ports import Ports
-from calling_card.protocol import documents
+from calling_card.protocol.abroad import documents
+from calling_card.protocol.abroad.clientids import HOSTED, Customs, Named, is_virtual, judged, name, route_of, virtual_document
+from calling_card.protocol.abroad.documents import Published, Version
+from calling_card.protocol.abroad.fetching import Fetched, Unfetched, Why
+from calling_card.protocol.abroad.freshness import life
 from calling_card.protocol.answers import to_bytes
-from calling_card.protocol.clientids import HOSTED, Customs, Named, is_virtual, judged, name, route_of, virtual_document
 from calling_card.protocol.clients import JSON, Card, Door, Route, Tier, client_key
 from calling_card.protocol.corridor import Passed, pass_through
-from calling_card.protocol.documents import Published, Version
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.fetching import Fetched, Unfetched, Why
-from calling_card.protocol.freshness import life
+from calling_card.protocol.persons.resources import Resource, scopes_of
 from calling_card.protocol.policy import Guest, under
-from calling_card.protocol.resources import Resource, scopes_of
 from calling_card.protocol.syntax import read_object
 
 _LONGEST_VALIDATOR = 512

@@ -10,12 +10,12 @@ from typing import TypeAlias
 from calling_card.ports import Ports
 from calling_card.protocol.answers import card_of, information
 from calling_card.protocol.clients import JSON, Card, Client, Route, State, Tier, client_key
-from calling_card.protocol.credentials import has_rat
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.rotation import Clock, renew
-from calling_card.protocol.statements import MEMBER, Brought, check_recovers, kept, read_request, said_in
+from calling_card.protocol.handles.credentials import has_rat
+from calling_card.protocol.handles.rotation import Clock, renew
 from calling_card.protocol.syntax import read_object
+from calling_card.protocol.trust.statements import MEMBER, Brought, check_recovers, kept, read_request, said_in
 from calling_card.usecases import statements, tokens
 from calling_card.usecases.authenticate import Presented, authenticate
 from calling_card.usecases.authenticate import refused as not_authenticated

@@ -6,24 +6,24 @@ from dataclasses import dataclass
 from calling_card.ports import Invitation, KeyCollision, Ports, Registration
 from calling_card.protocol import base64url
 from calling_card.protocol.answers import card_of, information, to_bytes
-from calling_card.protocol.approval import told as waiting
-from calling_card.protocol.budgets import INVITED, OWNER, Draw, stated, strangers
+from calling_card.protocol.card.metadata import needs_secret
+from calling_card.protocol.card.rules import sector_to_check
 from calling_card.protocol.clients import JSON, Card, Client, Door, Route, State, Tier, client_key
 from calling_card.protocol.corridor import Passed, pass_through, with_statement, within
-from calling_card.protocol.credentials import INITIAL_ACCESS_TOKEN, read
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.metadata import needs_secret
+from calling_card.protocol.handles.credentials import INITIAL_ACCESS_TOKEN, read
+from calling_card.protocol.handles.repeats import Birth, Repeat, answered, repeat, untouched
+from calling_card.protocol.handles.rotation import Clock, first, withdraw
+from calling_card.protocol.handles.sealed import Lives
+from calling_card.protocol.handles.sealed import read as read_card
+from calling_card.protocol.handles.sealed import write as seal_card
+from calling_card.protocol.handles.seals import NONCE
+from calling_card.protocol.life.approval import told as waiting
+from calling_card.protocol.life.budgets import INVITED, OWNER, Draw, stated, strangers
 from calling_card.protocol.policy import invited
-from calling_card.protocol.repeats import Birth, Repeat, answered, repeat, untouched
-from calling_card.protocol.rotation import Clock, first, withdraw
-from calling_card.protocol.rules import sector_to_check
-from calling_card.protocol.sealed import Lives
-from calling_card.protocol.sealed import read as read_card
-from calling_card.protocol.sealed import write as seal_card
-from calling_card.protocol.seals import NONCE
-from calling_card.protocol.statements import MEMBER, Brought, Merged, Vouched, merge, read_request, said_in
 from calling_card.protocol.syntax import read_object
+from calling_card.protocol.trust.statements import MEMBER, Brought, Merged, Vouched, merge, read_request, said_in
 from calling_card.usecases import sector, statements, tokens
 from calling_card.usecases.clients import governed, guest, known_scopes, rules_with, unwritten
 

@@ -1,11 +1,11 @@
 """A client says which sector it belongs to; whoever runs the sector has to say so too (OIDC Registration §5)."""
 
 from calling_card.ports import Ports
+from calling_card.protocol.abroad.fetching import SECTOR, Unfetched, Why
+from calling_card.protocol.card.rules import SECTOR as MEMBER
+from calling_card.protocol.card.rules import sector_problem
 from calling_card.protocol.clients import Card
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.fetching import SECTOR, Unfetched, Why
-from calling_card.protocol.rules import SECTOR as MEMBER
-from calling_card.protocol.rules import sector_problem
 
 
 async def check(ports: Ports, card: Card, source: str) -> None:

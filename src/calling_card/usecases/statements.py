@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Iterable
 
 from calling_card.ports import Ports
 from calling_card.protocol import base64url
-from calling_card.protocol.assertions import Assertion, Unfit
 from calling_card.protocol.clients import JSON, Card, Client, Tier
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.sealed import mark_until
-from calling_card.protocol.statements import (
+from calling_card.protocol.handles.assertions import Assertion, Unfit
+from calling_card.protocol.handles.sealed import mark_until
+from calling_card.protocol.trust.statements import (
     MEMBER,
     Brought,
     Here,

@@ -4,12 +4,13 @@ import hmac
 from dataclasses import dataclass, replace
 
 from calling_card.ports import Ports, Rows, Signer
-from calling_card.protocol import base64url, idtokens, seals, tokens
+from calling_card.protocol import base64url
 from calling_card.protocol.clients import Client, Route, State, client_key, words
-from calling_card.protocol.credentials import REFRESH_TOKEN, Handle, write
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.grants import Grant, Stage, of_client
-from calling_card.protocol.resources import Target, canonical
+from calling_card.protocol.handles import idtokens, seals, tokens
+from calling_card.protocol.handles.credentials import REFRESH_TOKEN, Handle, write
+from calling_card.protocol.persons.grants import Grant, Stage, of_client
+from calling_card.protocol.persons.resources import Target, canonical
 from calling_card.usecases.clients import Known, admits
 
 

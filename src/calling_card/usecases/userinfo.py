@@ -4,9 +4,9 @@ from calling_card.ports import Ports
 from calling_card.protocol.answers import card_of
 from calling_card.protocol.clients import Card
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.idtokens import TYP
-from calling_card.protocol.people import claims_for
-from calling_card.protocol.resources import canonical
+from calling_card.protocol.handles.idtokens import TYP
+from calling_card.protocol.persons.people import claims_for
+from calling_card.protocol.persons.resources import canonical
 from calling_card.usecases.tokens import living, read, signer
 
 

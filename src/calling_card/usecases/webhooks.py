@@ -11,15 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from calling_card.ports import Ports
-from calling_card.protocol.addresses import AddressError, host_of, leads_to
+from calling_card.protocol.abroad.addresses import AddressError, host_of, leads_to
+from calling_card.protocol.abroad.fetching import WEBHOOK, Unfetched
+from calling_card.protocol.abroad.networks import fetchable
 from calling_card.protocol.clients import JSON, Card
-from calling_card.protocol.cohorts import ID
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.fetching import WEBHOOK, Unfetched
-from calling_card.protocol.networks import fetchable
-from calling_card.protocol.syntax import echo
-from calling_card.protocol.webhooks import (
+from calling_card.protocol.life.cohorts import ID
+from calling_card.protocol.life.webhooks import (
     HERE,
     NAMES_OF_TYPES,
     PING,
@@ -39,6 +38,7 @@ from calling_card.protocol.webhooks import (
     taken,
     written,
 )
+from calling_card.protocol.syntax import echo
 
 WINDOW = 500
 """Events looked at in one step; as many may be looked at again before a bookmark moves for nothing."""

@@ -4,12 +4,12 @@ from urllib.parse import parse_qs
 
 from calling_card.ports import Ports
 from calling_card.protocol import base64url
-from calling_card.protocol.addresses import host_of
+from calling_card.protocol.abroad.addresses import host_of
 from calling_card.protocol.answers import card_of
 from calling_card.protocol.clients import Tier
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.portrait import portrait
-from calling_card.protocol.statements import kept
+from calling_card.protocol.persons.portrait import portrait
+from calling_card.protocol.trust.statements import kept
 from calling_card.usecases.people import account, leave, sign_in
 from calling_card.usecases.people.browsers import Visit
 from calling_card.web.browsers import check_origin, session_cookie, visit

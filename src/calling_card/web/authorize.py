@@ -4,10 +4,10 @@ import re
 from dataclasses import replace
 
 from calling_card.ports import Ports
-from calling_card.protocol.authorization import answer_url, asking_for_another
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.portrait import Portrait
-from calling_card.protocol.sealed import CARD
+from calling_card.protocol.handles.sealed import CARD
+from calling_card.protocol.persons.authorization import answer_url, asking_for_another
+from calling_card.protocol.persons.portrait import Portrait
 from calling_card.usecases import authorize
 from calling_card.usecases.people import leave, logos, sign_in
 from calling_card.usecases.people.browsers import Visit

@@ -5,9 +5,9 @@ from urllib.parse import urlsplit
 
 from calling_card.ports import Ports
 from calling_card.protocol import base64url
-from calling_card.protocol.addresses import same_origin
+from calling_card.protocol.abroad.addresses import same_origin
+from calling_card.protocol.card.languages import is_tag
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.languages import is_tag
 from calling_card.usecases.people.browsers import Visit
 from calling_card.web.http import Request, source_network
 

@@ -1,7 +1,7 @@
 """Client metadata documents that are hosted here for developers, over HTTP (CIMD, Development Purposes; D-52)."""
 
 from calling_card.ports import Ports
-from calling_card.protocol.clientids import HOSTED
+from calling_card.protocol.abroad.clientids import HOSTED
 from calling_card.usecases import publish
 from calling_card.web.http import JSON_TYPE, Answer, Request
 

@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl, unquote_plus
 
 import msgspec
 
-from calling_card.protocol.assertions import TYPE
-from calling_card.protocol.clientids import wants_discovery
+from calling_card.protocol.abroad.clientids import wants_discovery
 from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.handles.assertions import TYPE
 from calling_card.usecases.authenticate import Presented
 
 JSON = b"application/json"

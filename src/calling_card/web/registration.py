@@ -3,9 +3,9 @@
 from urllib.parse import parse_qsl
 
 from calling_card.ports import Ports
+from calling_card.protocol.card.forms import SECTION
 from calling_card.protocol.clients import JSON
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.forms import SECTION
 from calling_card.usecases import apps, associate, manage, register
 from calling_card.usecases import recover as recovery
 from calling_card.web.http import FORM, JOSE, JWT, NO_STORE, Answer, Request, bearer, form, json_answer, media, presented, source_network

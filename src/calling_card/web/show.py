@@ -1,7 +1,7 @@
 """A view as HTTP: the page, its headers, and what an answer to a client looks like on its way through the browser."""
 
 from calling_card.ports import Ports
-from calling_card.protocol.authorization import answer_url
+from calling_card.protocol.persons.authorization import answer_url
 from calling_card.usecases.authorize import Answer as ToClient
 from calling_card.usecases.people.browsers import Visit
 from calling_card.usecases.people.sign_in import Offer

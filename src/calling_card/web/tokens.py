@@ -1,8 +1,8 @@
 """The token, introspection and revocation endpoints over HTTP (RFC 6749 §3.2, RFC 7662 §2, RFC 7009 §2)."""
 
 from calling_card.ports import Ports
+from calling_card.protocol.card.forms import SECTION
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.forms import SECTION
 from calling_card.usecases import introspect, issue, userinfo
 from calling_card.usecases.exchange.asked import Asked
 from calling_card.web import registration

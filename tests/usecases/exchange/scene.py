@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from calling_card.protocol import base64url, credentials
+from calling_card.protocol import base64url
 from calling_card.protocol.clients import Route, client_key
-from calling_card.protocol.credentials import AUTHORIZATION_CODE, REFRESH_TOKEN, Handle
-from calling_card.protocol.grants import Grant
-from calling_card.protocol.people import Person
-from calling_card.protocol.tokens import AccessToken
+from calling_card.protocol.handles import credentials
+from calling_card.protocol.handles.credentials import AUTHORIZATION_CODE, REFRESH_TOKEN, Handle
+from calling_card.protocol.handles.tokens import AccessToken
+from calling_card.protocol.persons.grants import Grant
+from calling_card.protocol.persons.people import Person
 from calling_card.usecases.tokens import read
 from tests.visitor import Browser, Page, exchange, person_client, refresh, somebody
 from tests.world import ISSUER, Reply, World

@@ -9,7 +9,7 @@ import pytest
 
 from calling_card.protocol.clients import State
 from calling_card.protocol.events import Event
-from calling_card.protocol.grants import Grant, Stage
+from calling_card.protocol.persons.grants import Grant, Stage
 from calling_card.store.memory import MemoryStore
 from calling_card.usecases.operate import delete, resume, rotate, suspend
 from calling_card.usecases.people.operate import reset, set_active

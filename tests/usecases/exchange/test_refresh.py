@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from calling_card.protocol.grants import Stage
+from calling_card.protocol.persons.grants import Stage
 from calling_card.usecases.renew import credential_key
 from tests.ledger import meets
 from tests.usecases.exchange.scene import DEAD, LIVES, REFRESHABLE, Scene, scene

@@ -9,8 +9,8 @@ import pytest
 
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.interactions import LIFETIME, challenge
-from calling_card.protocol.people import LONGEST_PASSWORD, Passkey, Person
+from calling_card.protocol.persons.interactions import LIFETIME, challenge
+from calling_card.protocol.persons.people import LONGEST_PASSWORD, Passkey, Person
 from calling_card.usecases.people.account import Account, Act, Done, act, show
 from calling_card.usecases.people.operate import reset, set_active
 from calling_card.usecases.people.sign_in import offer

@@ -8,7 +8,7 @@ import pytest
 
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.people import LONGEST_PASSWORD, SHORTEST_PASSWORD, Passkey, Person, Role
+from calling_card.protocol.persons.people import LONGEST_PASSWORD, SHORTEST_PASSWORD, Passkey, Person, Role
 from calling_card.usecases.people.operate import Wanted, add, people, reset, set_active
 from tests.ledger import meets
 from tests.usecases.guests import Guest, person_of, signed_in

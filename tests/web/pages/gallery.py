@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 from hypothesis import strategies as st
 
 from calling_card.protocol.errors import No
-from calling_card.protocol.portrait import Doubt, Portrait
+from calling_card.protocol.persons.portrait import Doubt, Portrait
 from calling_card.web.pages.views import (
     Account,
     Allowed,

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from calling_card.protocol.portrait import Portrait
+from calling_card.protocol.persons.portrait import Portrait
 from calling_card.web.pages.render import LANGUAGES, render
 from calling_card.web.pages.views import Consent, Leaving, Posted, Problem, SignIn, View
 from tests.ledger import meets

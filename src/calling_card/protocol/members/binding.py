@@ -1,8 +1,6 @@
 """What binds requests and tokens to their client: RFC 8705, RFC 9101, RFC 9126, RFC 9396, RFC 9449, RFC 9701."""
 
-from calling_card.protocol.members.openid import encryption, signing_algs
-from calling_card.protocol.members.row import Effect, Kind, Member
-from calling_card.protocol.rules import (
+from calling_card.protocol.card.rules import (
     certificate_uri,
     distinguished_name,
     dns_name,
@@ -13,6 +11,8 @@ from calling_card.protocol.rules import (
     only_with_tls,
     signs,
 )
+from calling_card.protocol.members.openid import encryption, signing_algs
+from calling_card.protocol.members.row import Effect, Kind, Member
 
 ROWS = (
     Member(

@@ -1,8 +1,6 @@
 """RFC 7591 §2 and §3.2.1, RFC 7592 §3: the members every client has use for."""
 
-from calling_card.protocol.errors import No
-from calling_card.protocol.members.row import NOWHERE, By, Kind, Member, Sensitivity, Where
-from calling_card.protocol.rules import (
+from calling_card.protocol.card.rules import (
     email,
     excludes,
     fits_method,
@@ -15,6 +13,8 @@ from calling_card.protocol.rules import (
     says_how_to_deliver,
     signs,
 )
+from calling_card.protocol.errors import No
+from calling_card.protocol.members.row import NOWHERE, By, Kind, Member, Sensitivity, Where
 
 _ANY_WEB = ("https", "http")
 

@@ -1,9 +1,7 @@
 """Members outside the IANA list that peers use: CIBA §4, JARM §3, and the practice of other servers."""
 
-from calling_card.protocol.ground import Ground
-from calling_card.protocol.members.openid import encryption, signing_algs
-from calling_card.protocol.members.row import Kind, Member
-from calling_card.protocol.rules import (
+from calling_card.protocol.card.ground import Ground
+from calling_card.protocol.card.rules import (
     as_at_token,
     asymmetric,
     fits_method,
@@ -14,6 +12,8 @@ from calling_card.protocol.rules import (
     same_method,
     signs,
 )
+from calling_card.protocol.members.openid import encryption, signing_algs
+from calling_card.protocol.members.row import Kind, Member
 
 _PEERS = "RFC 7591 §2, extension"
 

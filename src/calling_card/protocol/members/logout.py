@@ -1,7 +1,7 @@
 """OIDC RP-Initiated Logout §3.1, Front-Channel Logout §2 and Back-Channel Logout §2.2."""
 
+from calling_card.protocol.card.rules import beside_a_redirect, logout_over_https, only_with
 from calling_card.protocol.members.row import Kind, Member
-from calling_card.protocol.rules import beside_a_redirect, logout_over_https, only_with
 
 _ANY_WEB = ("https", "http")
 

@@ -1,8 +1,7 @@
 """OIDC Registration §2: what OpenID Connect adds."""
 
-from calling_card.protocol.ground import Ground
-from calling_card.protocol.members.row import Effect, Kind, Member
-from calling_card.protocol.rules import (
+from calling_card.protocol.card.ground import Ground
+from calling_card.protocol.card.rules import (
     default_enc,
     default_id_token_alg,
     default_subject_type,
@@ -12,6 +11,7 @@ from calling_card.protocol.rules import (
     signs,
     unsigned_in_code_flow_only,
 )
+from calling_card.protocol.members.row import Effect, Kind, Member
 
 _SECTION = "OIDC Registration §2"
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import TypeAlias
 
+from calling_card.protocol.card.ground import Ground, Limits
 from calling_card.protocol.clients import JSON, Card
 from calling_card.protocol.errors import No
-from calling_card.protocol.ground import Ground, Limits
 
 Rule: TypeAlias = Callable[[str, Ground], str]
 """What is wrong with one text; empty: nothing."""

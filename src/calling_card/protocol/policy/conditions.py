@@ -7,11 +7,11 @@ value matches, one that lets it through only about a client of which all do; wha
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from calling_card.protocol.addresses import host_of
+from calling_card.protocol.abroad.addresses import host_of
+from calling_card.protocol.card.vocabulary import MEMBERS
 from calling_card.protocol.clients import Card, Door, Tier, words
 from calling_card.protocol.policy.rows import Guest, Policy, Rule, Then
 from calling_card.protocol.policy.sites import callback_fits, on_sites, scheme_of
-from calling_card.protocol.vocabulary import MEMBERS
 
 TIERS: Mapping[str, Tier] = {tier.name.lower(): tier for tier in Tier if tier is not Tier.ADMIN}
 """The tiers that are judged: what an operator makes is the operator's own affair."""

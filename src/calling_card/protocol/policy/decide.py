@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 
-from calling_card.protocol.addresses import host_of
+from calling_card.protocol.abroad.addresses import host_of
 from calling_card.protocol.clients import JSON, Card, Door, Tier, words
 from calling_card.protocol.errors import No
 from calling_card.protocol.policy.conditions import Case

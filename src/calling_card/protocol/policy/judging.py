@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from calling_card.protocol.addresses import host_of
+from calling_card.protocol.abroad.addresses import host_of
+from calling_card.protocol.card.vocabulary import MEMBERS
 from calling_card.protocol.clients import JSON, Card, words
 from calling_card.protocol.errors import No
 from calling_card.protocol.policy.conditions import Case, applies, member_of
 from calling_card.protocol.policy.reasons import Outcome, Reason, kept_types
 from calling_card.protocol.policy.rows import Policy, Rule, Software, Then
 from calling_card.protocol.policy.sites import on_sites
-from calling_card.protocol.vocabulary import MEMBERS
 
 _OUTCOMES = {Then.REFUSE: Outcome.REFUSE, Then.HOLD: Outcome.HOLD}
 _PLAIN = {

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from calling_card.protocol.card.rules import grants_of
 from calling_card.protocol.clients import JSON, Card, words
 from calling_card.protocol.errors import No
-from calling_card.protocol.rules import grants_of
 
 
 class Outcome(StrEnum):

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping
 
-from calling_card.protocol.addresses import KNOWN_CALLBACKS, Address, AddressError, host_problem, is_loopback_host, split_url
-from calling_card.protocol.clientids import listed
+from calling_card.protocol.abroad.addresses import KNOWN_CALLBACKS, Address, AddressError, host_problem, is_loopback_host, split_url
+from calling_card.protocol.abroad.clientids import listed
 
 PRESETS: Mapping[str, tuple[str, ...]] = {
     "chatgpt": ("https://chatgpt.com/connector/oauth/*", "https://chatgpt.com/connector_platform_oauth_redirect"),

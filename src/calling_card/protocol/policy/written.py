@@ -5,12 +5,12 @@ from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
 from typing import cast
 
+from calling_card.protocol.card.ground import ASSERTION_ALGS, GRANT_TYPES
+from calling_card.protocol.card.vocabulary import MEMBERS, By, Kind
 from calling_card.protocol.clients import Tier
-from calling_card.protocol.ground import ASSERTION_ALGS, GRANT_TYPES
 from calling_card.protocol.policy.conditions import CONDITIONS, TIERS, Condition
 from calling_card.protocol.policy.rows import VERSION, Ceiling, Policy, Rule, Software, Then
 from calling_card.protocol.policy.sites import PRESETS, callback_problem, site_problem
-from calling_card.protocol.vocabulary import MEMBERS, By, Kind
 
 _TOP = ("version", "name", "use", "preset", "ceiling", "software", "rule")
 _RULE = ("name", "when", "unless", "then", "why")

@@ -4,16 +4,16 @@ import hmac
 from dataclasses import replace
 
 from calling_card.ports import Ports
-from calling_card.protocol.addresses import redirect_matches
-from calling_card.protocol.approval import WAITS
-from calling_card.protocol.authorization import proves
+from calling_card.protocol.abroad.addresses import redirect_matches
 from calling_card.protocol.clients import State, words
-from calling_card.protocol.credentials import AUTHORIZATION_CODE, Handle, read
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.grants import Grant, Stage, ended, of_client, stands, told
-from calling_card.protocol.people import Standing
-from calling_card.protocol.resources import Extent, part
-from calling_card.protocol.rotation import Clock, first
+from calling_card.protocol.handles.credentials import AUTHORIZATION_CODE, Handle, read
+from calling_card.protocol.handles.rotation import Clock, first
+from calling_card.protocol.life.approval import WAITS
+from calling_card.protocol.persons.authorization import proves
+from calling_card.protocol.persons.grants import Grant, Stage, ended, of_client, stands, told
+from calling_card.protocol.persons.people import Standing
+from calling_card.protocol.persons.resources import Extent, part
 from calling_card.usecases.clients import ATTEMPTS, Known, admits
 from calling_card.usecases.exchange.asked import Asked
 from calling_card.usecases.tokens import Issued, give

@@ -1,10 +1,10 @@
 """A client asks in its own name (RFC 6749 §4.4)."""
 
 from calling_card.ports import Ports
-from calling_card.protocol.approval import WAITS
 from calling_card.protocol.clients import State
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.resources import acceptable, target
+from calling_card.protocol.life.approval import WAITS
+from calling_card.protocol.persons.resources import acceptable, target
 from calling_card.usecases.clients import Known
 from calling_card.usecases.exchange.asked import Asked
 from calling_card.usecases.tokens import Issued, mint

@@ -4,13 +4,13 @@ import hmac
 from dataclasses import replace
 
 from calling_card.ports import Ports
-from calling_card.protocol.approval import WAITS
 from calling_card.protocol.clients import State, Tier
-from calling_card.protocol.credentials import REFRESH_TOKEN, Handle, read, speaks_for
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.grants import Grant, Stage, ended, of_client, stands, told
-from calling_card.protocol.resources import Extent, part
-from calling_card.protocol.rotation import Clock, present_refresh
+from calling_card.protocol.handles.credentials import REFRESH_TOKEN, Handle, read, speaks_for
+from calling_card.protocol.handles.rotation import Clock, present_refresh
+from calling_card.protocol.life.approval import WAITS
+from calling_card.protocol.persons.grants import Grant, Stage, ended, of_client, stands, told
+from calling_card.protocol.persons.resources import Extent, part
 from calling_card.usecases.clients import ATTEMPTS, Known, admits, recheck
 from calling_card.usecases.exchange.asked import Asked
 from calling_card.usecases.tokens import Issued, give

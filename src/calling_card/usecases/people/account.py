@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from calling_card.ports import Busy, Ports
+from calling_card.protocol.abroad.documents import Version
 from calling_card.protocol.clients import Client, Tier
-from calling_card.protocol.documents import Version
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.grants import Grant
-from calling_card.protocol.interactions import challenge
-from calling_card.protocol.people import LONGEST_PASSWORD, SHORTEST_PASSWORD, Passkey, Person, Session
+from calling_card.protocol.persons.grants import Grant
+from calling_card.protocol.persons.interactions import challenge
+from calling_card.protocol.persons.people import LONGEST_PASSWORD, SHORTEST_PASSWORD, Passkey, Person, Session
 from calling_card.usecases.people.browsers import Present, Visit, acting, cookie, current, form
 
 _MOST_PASSKEYS = 20

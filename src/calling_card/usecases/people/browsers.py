@@ -4,11 +4,11 @@ import hmac
 from dataclasses import dataclass
 
 from calling_card.ports import Ports
-from calling_card.protocol import interactions
-from calling_card.protocol.credentials import SESSION, Handle, read, write
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.people import Person, Session
-from calling_card.protocol.seals import NONCE
+from calling_card.protocol.handles.credentials import SESSION, Handle, read, write
+from calling_card.protocol.handles.seals import NONCE
+from calling_card.protocol.persons import interactions
+from calling_card.protocol.persons.people import Person, Session
 
 
 @dataclass(frozen=True, slots=True)

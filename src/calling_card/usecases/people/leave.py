@@ -2,7 +2,7 @@
 
 from calling_card.ports import Ports
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.seals import LINK, NONCE, read, write
+from calling_card.protocol.handles.seals import LINK, NONCE, read, write
 
 
 def link(ports: Ports, url: str) -> str:

@@ -7,12 +7,12 @@ import hashlib
 
 from calling_card.ports import Ports
 from calling_card.protocol import base64url
+from calling_card.protocol.abroad.fetching import LOGO, Unfetched
 from calling_card.protocol.answers import card_of
 from calling_card.protocol.clients import Route, State, client_key
-from calling_card.protocol.fetching import LOGO, Unfetched
-from calling_card.protocol.sealed import CARD
-from calling_card.protocol.seals import LOGO as SEAL
-from calling_card.protocol.seals import NONCE, read, write
+from calling_card.protocol.handles.sealed import CARD
+from calling_card.protocol.handles.seals import LOGO as SEAL
+from calling_card.protocol.handles.seals import NONCE, read, write
 from calling_card.usecases.clients import by_card
 
 _KEY = 22

@@ -8,7 +8,7 @@ from calling_card.ports import Ports
 from calling_card.protocol.clients import JSON, Card
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.people import LONGEST_PASSWORD, NAME, SHORTEST_PASSWORD, Person, Role
+from calling_card.protocol.persons.people import LONGEST_PASSWORD, NAME, SHORTEST_PASSWORD, Person, Role
 from calling_card.usecases.clients import ATTEMPTS
 
 

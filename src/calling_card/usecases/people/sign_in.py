@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from calling_card.ports import Busy, Ports
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
-from calling_card.protocol.interactions import Transaction, challenge
-from calling_card.protocol.people import LONGEST_NAME, LONGEST_PASSWORD, Person, Session
+from calling_card.protocol.persons.interactions import Transaction, challenge
+from calling_card.protocol.persons.people import LONGEST_NAME, LONGEST_PASSWORD, Person, Session
 from calling_card.usecases.people.browsers import Visit, cookie, current, form, sent
 
 _SHOWN = 120

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 
-from calling_card.protocol.languages import choose
+from calling_card.protocol.card.languages import choose
 
 LANGUAGES = ("en", "ja")
 """What the pages speak; the first one for readers of none of them."""

@@ -8,9 +8,9 @@ from importlib import resources
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from calling_card.protocol.addresses import FORBIDDEN_SCHEMES, AddressError, host_of, split_url
-from calling_card.protocol.lookalikes import written
-from calling_card.protocol.people import SHORTEST_PASSWORD
+from calling_card.protocol.abroad.addresses import FORBIDDEN_SCHEMES, AddressError, host_of, split_url
+from calling_card.protocol.abroad.lookalikes import written
+from calling_card.protocol.persons.people import SHORTEST_PASSWORD
 from calling_card.web.pages.agents import known_as
 from calling_card.web.pages.messages import MESSAGES
 from calling_card.web.pages.tame import tame

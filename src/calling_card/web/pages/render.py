@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from calling_card.protocol.addresses import FORBIDDEN_SCHEMES, AddressError, split_url
+from calling_card.protocol.abroad.addresses import FORBIDDEN_SCHEMES, AddressError, split_url
 from calling_card.web.pages.messages import LANGUAGES, spoken, texts
 from calling_card.web.pages.views import Account, Consent, Posted, SignIn, View
 

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from calling_card.protocol.wording import hidden_problem
+from calling_card.protocol.card.wording import hidden_problem
 
 VISIBLE = "\ufffd"
 """What stands where something hidden was."""

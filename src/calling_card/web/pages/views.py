@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from calling_card.protocol.portrait import Portrait
+from calling_card.protocol.persons.portrait import Portrait
 
 
 @dataclass(frozen=True, slots=True)

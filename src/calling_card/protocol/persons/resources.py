@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from calling_card.protocol.addresses import Address, AddressError, is_loopback_host, split_url
-from calling_card.protocol.addresses import is_own as leads_here
+from calling_card.protocol.abroad.addresses import Address, AddressError, is_loopback_host, split_url
+from calling_card.protocol.abroad.addresses import is_own as leads_here
 from calling_card.protocol.errors import No, Refusal
 
 _PORTS = {"https": "443", "http": "80"}

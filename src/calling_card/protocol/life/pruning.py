@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from calling_card.protocol.answers import card_of
 from calling_card.protocol.clients import Client, Door, State, Tier, words
-from calling_card.protocol.credentials import has_secret
+from calling_card.protocol.handles.credentials import has_secret
 
 USED_LATELY = "used_lately"
 HOUR = 3600

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from calling_card.protocol.addresses import host_of, stays_on_device
+from calling_card.protocol.abroad.addresses import host_of, stays_on_device
 from calling_card.protocol.clients import Card, words
 from calling_card.protocol.errors import No, Refusal
 

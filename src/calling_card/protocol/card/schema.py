@@ -1,8 +1,8 @@
 """The shape of a client information response as JSON Schema, made from the rows (RFC 7591 §3.2.1, RFC 7592 §3)."""
 
+from calling_card.protocol.card.ground import Limits
+from calling_card.protocol.card.vocabulary import MEMBERS, Kind, Member
 from calling_card.protocol.clients import JSON
-from calling_card.protocol.ground import Limits
-from calling_card.protocol.vocabulary import MEMBERS, Kind, Member
 
 _ALWAYS: list[JSON] = ["client_id", "redirect_uris", "token_endpoint_auth_method", "grant_types", "response_types"]
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from calling_card.protocol.addresses import stays_on_device
+from calling_card.protocol.abroad.addresses import stays_on_device
+from calling_card.protocol.card.vocabulary import MEMBERS, Kind
 from calling_card.protocol.clients import JSON, Card, words
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.syntax import echo
-from calling_card.protocol.vocabulary import MEMBERS, Kind
 
 SECTION = "Simple Registration draft 02 section 3.1"
 _LISTS = frozenset({Kind.CALLBACKS, Kind.URLS, Kind.ORIGINS, Kind.TEXTS})

@@ -8,10 +8,10 @@ from enum import StrEnum
 import msgspec
 
 from calling_card.protocol import base64url
-from calling_card.protocol.addresses import stays_on_device
+from calling_card.protocol.abroad.addresses import stays_on_device
 from calling_card.protocol.clients import JSON, Card, Client, Generations
 from calling_card.protocol.events import Event
-from calling_card.protocol.people import Standing
+from calling_card.protocol.persons.people import Standing
 
 CODE_LIFETIME = 60
 """Seconds a code is good for (A-46)."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from calling_card.protocol import base64url
 from calling_card.protocol.clients import Client, State
-from calling_card.protocol.credentials import Handle, Macs
 from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.handles.credentials import Handle, Macs
 
 WINDOW = 600
 """Seconds in which a registration may be sent again."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from calling_card.protocol.addresses import (
+from calling_card.protocol.abroad.addresses import (
     Caller,
     callback_problem,
     callback_warnings,
@@ -16,15 +16,15 @@ from calling_card.protocol.addresses import (
     stays_on_device,
     web_problem,
 )
+from calling_card.protocol.card.ground import Ground, Limits
+from calling_card.protocol.card.keysets import keyset_problem
+from calling_card.protocol.card.languages import is_tag
+from calling_card.protocol.card.rules import METHOD, REDIRECT_GRANTS, agree, grants_for, grants_of, is_symmetric, types_for
+from calling_card.protocol.card.vocabulary import MEMBERS, By, Effect, Kind, Member
+from calling_card.protocol.card.wording import has_control, hidden_problem, suspicions
 from calling_card.protocol.clients import JSON, Card, words
 from calling_card.protocol.errors import Refusal
-from calling_card.protocol.ground import Ground, Limits
-from calling_card.protocol.keysets import keyset_problem
-from calling_card.protocol.languages import is_tag
-from calling_card.protocol.rules import METHOD, REDIRECT_GRANTS, agree, grants_for, grants_of, is_symmetric, types_for
 from calling_card.protocol.syntax import echo
-from calling_card.protocol.vocabulary import MEMBERS, By, Effect, Kind, Member
-from calling_card.protocol.wording import has_control, hidden_problem, suspicions
 
 __all__ = ["Change", "Ground", "Judged", "Limits", "judge", "needs_secret"]
 

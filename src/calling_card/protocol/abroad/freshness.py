@@ -4,7 +4,7 @@ import re
 from calendar import monthrange, timegm
 from dataclasses import dataclass
 
-from calling_card.protocol.fetching import Fetched
+from calling_card.protocol.abroad.fetching import Fetched
 
 LEAST = 60
 """Seconds that everything but ``no-store`` is kept, so that no document makes us a tool against its host."""

@@ -6,10 +6,10 @@ from ipaddress import ip_address
 
 import msgspec
 
-from calling_card.protocol.addresses import host_of, same_origin
+from calling_card.protocol.abroad.addresses import host_of, same_origin
+from calling_card.protocol.card.ground import Ground
+from calling_card.protocol.card.keysets import keys_of
 from calling_card.protocol.clients import JSON, Card, words
-from calling_card.protocol.ground import Ground
-from calling_card.protocol.keysets import keys_of
 from calling_card.protocol.members.row import Agreement
 from calling_card.protocol.syntax import echo
 

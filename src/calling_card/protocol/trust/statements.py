@@ -9,15 +9,15 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from calling_card.protocol.answers import card_of
-from calling_card.protocol.assertions import Assertion, Unfit
-from calling_card.protocol.assertions import read as read_jws
+from calling_card.protocol.card.vocabulary import MEMBERS, By
 from calling_card.protocol.clients import JSON, Card, Client, Tier, words
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.issuers import Issuer
+from calling_card.protocol.handles.assertions import Assertion, Unfit
+from calling_card.protocol.handles.assertions import read as read_jws
 from calling_card.protocol.policy import Rules, invited
-from calling_card.protocol.subjects import belongs
 from calling_card.protocol.syntax import echo
-from calling_card.protocol.vocabulary import MEMBERS, By
+from calling_card.protocol.trust.issuers import Issuer
+from calling_card.protocol.trust.subjects import belongs
 
 MEMBER = "software_statement"
 SKEW = 60

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from calling_card.protocol.wording import hidden_problem, mixes
+from calling_card.protocol.card.wording import hidden_problem, mixes
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import cast
 
-from calling_card.protocol.addresses import web_problem
+from calling_card.protocol.abroad.addresses import web_problem
+from calling_card.protocol.card.ground import ASSERTION_ALGS, Limits
+from calling_card.protocol.card.keysets import keyset_problem
+from calling_card.protocol.card.rules import is_symmetric
+from calling_card.protocol.card.vocabulary import MEMBERS
 from calling_card.protocol.clients import JSON
-from calling_card.protocol.ground import ASSERTION_ALGS, Limits
-from calling_card.protocol.keysets import keyset_problem
-from calling_card.protocol.rules import is_symmetric
-from calling_card.protocol.vocabulary import MEMBERS
 
 _SHORTEST_SECRET = 32
 _CENTURY = 3_155_760_000

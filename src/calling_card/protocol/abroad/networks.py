@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterator
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
-from calling_card.protocol.addresses import Address, AddressError, host_problem, is_loopback_host, split_url
-from calling_card.protocol.special_networks import IPV4, IPV6, Block
+from calling_card.protocol.abroad.addresses import Address, AddressError, host_problem, is_loopback_host, split_url
+from calling_card.protocol.abroad.special_networks import IPV4, IPV6, Block
 
 LOCAL_NAMES = ("localhost", "local", "internal", "intranet", "lan", "home", "corp", "private", "localdomain", "home.arpa", "onion")
 """Ends of names that are no part of the public name space (RFC 6761, RFC 6762, RFC 7686, RFC 8375)."""

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from calling_card.protocol.addresses import AddressError, host_of, is_loopback_host, split_url
+from calling_card.protocol.abroad.addresses import AddressError, host_of, is_loopback_host, split_url
+from calling_card.protocol.abroad.documents import Version
+from calling_card.protocol.abroad.lookalikes import likeness, namesake, written
+from calling_card.protocol.card.languages import choose
 from calling_card.protocol.clients import JSON, Card, Client, Route, Tier
-from calling_card.protocol.documents import Version
-from calling_card.protocol.languages import choose
-from calling_card.protocol.lookalikes import likeness, namesake, written
-from calling_card.protocol.statements import Vouched, stands, states_name
+from calling_card.protocol.trust.statements import Vouched, stands, states_name
 
 LINKS = ("client_uri", "policy_uri", "tos_uri")
 """Members with a page that a person may want to read first."""

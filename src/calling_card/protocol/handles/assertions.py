@@ -9,9 +9,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from calling_card.protocol import base64url
+from calling_card.protocol.card.rules import is_symmetric
 from calling_card.protocol.clients import JSON
 from calling_card.protocol.errors import Refusal
-from calling_card.protocol.rules import is_symmetric
 from calling_card.protocol.syntax import read_object
 
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from calling_card.protocol.addresses import Address, AddressError, has_dot_segments, host_problem, is_loopback_host, split_url
+from calling_card.protocol.abroad.addresses import Address, AddressError, has_dot_segments, host_problem, is_loopback_host, split_url
+from calling_card.protocol.abroad.networks import SERVICES, is_local_name
 from calling_card.protocol.clients import Route
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.networks import SERVICES, is_local_name
 
 WELL_KNOWN = "/.well-known/client-metadata"
 HOSTED = "/client-documents/"

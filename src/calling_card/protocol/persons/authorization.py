@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlencode
 import msgspec
 
 from calling_card.protocol import base64url
-from calling_card.protocol.addresses import has_any_port, is_dangerous, redirect_matches
+from calling_card.protocol.abroad.addresses import has_any_port, is_dangerous, redirect_matches
 from calling_card.protocol.clients import Card, words
 from calling_card.protocol.errors import No, Refusal
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias, TypeVar
 
-from calling_card.protocol.addresses import host_of, host_problem
-from calling_card.protocol.approval import suspended
-from calling_card.protocol.clientids import host_in, listed
+from calling_card.protocol.abroad.addresses import host_of, host_problem
+from calling_card.protocol.abroad.clientids import host_in, listed
 from calling_card.protocol.clients import JSON, Card, Client, Door, Route, State, Tier, words
 from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.life.approval import suspended
 from calling_card.protocol.syntax import echo
 
 
@@ -82,7 +82,7 @@ def _statement(value: str) -> Test:
 
 def _claim(one: Candidate, name: str) -> JSON:
     """What the software statement says by which a client came in; it was verified then."""
-    from calling_card.protocol.statements import MEMBER, read
+    from calling_card.protocol.trust.statements import MEMBER, read
 
     if one.client.tier is not Tier.VOUCHED:
         return None

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from calling_card.protocol.addresses import host_of, same_origin, split_url
-from calling_card.protocol.clientids import Customs, Named
+from calling_card.protocol.abroad.addresses import host_of, same_origin, split_url
+from calling_card.protocol.abroad.clientids import Customs, Named
+from calling_card.protocol.card.ground import Ground
+from calling_card.protocol.card.keysets import keys_of, shows_secrets
 from calling_card.protocol.clients import JSON, Card, Route, words
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.ground import Ground
-from calling_card.protocol.keysets import keys_of, shows_secrets
 from calling_card.protocol.policy.rules import ASKING_GRANTS, Rules
 
 METHOD = "token_endpoint_auth_method"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from calling_card.protocol.seals import Seal, Sealing, unwrap, wrap
+from calling_card.protocol.handles.seals import Seal, Sealing, unwrap, wrap
 
 CARD = Seal("client", "cs_", 512, "A client_id that is the whole registration, sealed.")
 INCARNATION = 8

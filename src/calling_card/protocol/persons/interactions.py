@@ -4,7 +4,7 @@ import hashlib
 
 import msgspec
 
-from calling_card.protocol import seals
+from calling_card.protocol.handles import seals
 
 LIFETIME = 1800
 """Seconds a form may be looked at before it is sent."""

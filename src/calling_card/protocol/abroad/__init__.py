@@ -1,0 +1,1 @@
+"""What lies elsewhere: addresses, who may be fetched from, and clients that are an address."""

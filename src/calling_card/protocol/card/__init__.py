@@ -1,0 +1,1 @@
+"""What a client may say about itself, beside the rows of `members`."""
