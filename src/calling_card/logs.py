@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 _CREDENTIAL = re.compile(r"cc_([a-z]+)_[A-Za-z0-9_.-]+|eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*")
-_MOVING = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_MOVING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 """Control characters and line ends that JSON need not escape, and turns of direction."""
 _LONGEST = 2000
 _MOST = 50
@@ -25,6 +25,8 @@ _CODES = ("error", "why", "status", "endpoint", "method", "logger")
 """Values that say what kind of failure a line tells of: words of ours, so there are few."""
 _FAILED = frozenset({"error", "why", "cause", "exc_info"})
 """Values that a line has only when something failed; so has each above a mere ``info``, and each of a request answered with 400 or more."""
+_CROWDS = frozenset({"client_sealed"})
+"""Events that anybody can cause without anything being kept: they repeat themselves like failures."""
 _MINUTE = 60
 _KINDS = 1024
 """Kinds of failures told apart within a minute; beyond, what is summed is known by its event alone."""
@@ -72,10 +74,10 @@ def _to_json(line: object, **_: object) -> str:
 
 
 def kind_of(event: str, level: str, values: Mapping[str, object]) -> Kind | None:
-    """What kind of failure a line tells of; None: of none, so it is always written."""
+    """What kind of failure, or of crowd, a line tells of; None: of none, so it is always written."""
     status = values.get("status")
     failed = isinstance(status, int) and status >= 400
-    if not failed and level in ("debug", "info") and values.keys().isdisjoint(_FAILED):
+    if not failed and event not in _CROWDS and level in ("debug", "info") and values.keys().isdisjoint(_FAILED):
         return None
     codes = [(name, values[name]) for name in _CODES if name in values]
     failure = values.get("exc_info")

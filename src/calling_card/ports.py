@@ -20,6 +20,8 @@ from calling_card.protocol.persons.grants import Consent, Grant
 from calling_card.protocol.persons.people import Passkey, Person, Session, Standing
 from calling_card.protocol.persons.resources import Place, Resource
 from calling_card.protocol.policy import Policy, Rules, shorter
+from calling_card.protocol.policy.claims import Claim
+from calling_card.protocol.policy.rows import Software
 from calling_card.protocol.trust.issuers import Issuer
 
 if TYPE_CHECKING:
@@ -34,6 +36,10 @@ class KeyCollision(Exception):
     """Two clients with different full names fell on one client key; never merged (CREDENTIALS §4)."""
 
 
+class NoRoom(Exception):
+    """As many strangers are kept that nobody ever used as there may be; nothing was written."""
+
+
 class Registration(Enum):
     """How an attempt to register ended."""
 
@@ -42,6 +48,8 @@ class Registration(Enum):
     """The invitation is unknown, expired or has no use left; nothing was written."""
     FULL = "full"
     """As many strangers are kept that nobody ever used as there may be; nothing was written."""
+    TAKEN = "taken"
+    """Another client of that software and version lives; nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +161,12 @@ class Store(Protocol):
         """At most ``limit`` clients in the order of their client_id, beginning behind ``after``."""
         ...
 
-    async def register(self, client: Client, event: Event, invitation: bytes | None, *, room: int = 0) -> Registration:
+    async def register(
+        self, client: Client, event: Event, invitation: bytes | None, *, room: int = 0, single: bool = False
+    ) -> Registration:
         """Insert the client with its event and take one use of the invitation, all or nothing.
+
+        ``single``: only if no client with its ``software_id`` and ``software_version`` lives.
 
         ``room``: how many clients there may be that came as strangers and that nobody ever approved, this one among them; 0: any number.
         Several processes together may let in a tenth of that more, each.
@@ -163,8 +175,12 @@ class Store(Protocol):
         """
         ...
 
+    async def claiming(self, claim: Claim, value: str, limit: int) -> Sequence[Client]:
+        """At most ``limit`` clients whose cards claim this."""
+        ...
+
     async def replace(self, before: Client, after: Client, event: Event | None) -> bool:
-        """Put ``after`` in the place of ``before`` if the row still has its incarnation, epoch, state and generations.
+        """Put ``after`` in the place of ``before`` if the row still has its incarnation, epoch, state, generations and card.
 
         A client that lived on its card alone gets its row by this, as in `bear`.
         """
@@ -173,7 +189,7 @@ class Store(Protocol):
     async def bear(self, client: Client, event: Event | None, *, room: int = 0) -> bool:
         """Give a row to a client that lived on its card alone, with an event of that before the other one (CREDENTIALS §6).
 
-        False, and nothing is kept: there is a row or a tombstone, or no ``room``, as in `register`.
+        False, and nothing is kept: there is a row or a tombstone. Raises `NoRoom` where there is no ``room``, as in `register`.
         """
         ...
 
@@ -466,8 +482,12 @@ class Store(Protocol):
     async def bring_back(self, pruned: Pruned, day: int, event: Event) -> bool:
         """Put a pruned client back as it was, used on this day, and take its tombstone away; False: it is not there any more.
 
-        Its grants and remembered yeses stay gone.
+        Its grants and remembered yeses stay gone, and every access token from before is dead: what was said of them is forgotten.
         """
+        ...
+
+    async def keep_aside(self, pruned: Pruned, after: Client | None, event: Event) -> bool:
+        """Change epoch and state that a pruned client would come back with, or let go of it (None); False: it is not there any more."""
         ...
 
     async def sweep(self, litter: Litter, after: int, limit: int, horizon: Horizon) -> tuple[int, int]:
@@ -756,6 +776,11 @@ class Ports:
     """Documents that are read for one source network."""
     log: Callable[..., None]
     """Structured log line: an event name, then keyword values."""
+
+    @property
+    def known_software(self) -> Sequence[Software]:
+        """What the operator's policy says of software by name (R-88, R-89)."""
+        return () if self.policies.current is None else self.policies.current.software
 
     def hears(self, statement: object) -> bool:
         """Whether a software statement, or that there is none, has to be looked at (R-72, R-73)."""

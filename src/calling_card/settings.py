@@ -177,6 +177,7 @@ class Settings:
     store_inert_metadata: bool = _row(True, "Keep and return registered members that have no effect here.")
     infer_native: bool = _row(True, "Report public clients with only loopback or private-use redirects as native.")
     related_hosts: str = _row("warn", "A shown link on another host than every redirect: nothing, warn, refuse.", "off", "warn", "enforce")
+    scheme_claims: str = _row("warn", "A private-use scheme that other software has: nothing, warn, refuse.", "off", "warn", "refuse")
     read_only_in_put: str = _row("refuse", "Members only the server sets, in a replacement: refuse, or take when equal.", "refuse", "equal")
     rat_rotation: str = _row("on_update", "When a new registration access token is handed out.", "on_update", "every_use", "never")
     rat_two_holders: str = _row("report", "When two parties hold one client's tokens: report it, or suspend it too.", "report", "freeze")
@@ -456,7 +457,9 @@ def _from_file(file: Path, known: Mapping[str, Setting]) -> dict[str, object]:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadSettings(f"{file}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise BadSettings(f"{file}: is not UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
         raise BadSettings(f"{file}: {error}") from None
     unknown = [name for name in values if name not in known]
     if unknown:
@@ -480,9 +483,10 @@ def _convert(row: Setting, value: object) -> object:
         good = isinstance(made, str)
     if not good:
         raise BadSettings(f"{row.name}: {value!r} is not a {row.type}")
-    said = made if isinstance(made, tuple) else (made,)
-    if row.choices and not set(said) <= set(row.choices):
-        raise BadSettings(f"{row.name}: {value!r} is not one of {', '.join(row.choices)}")
+    said = cast(tuple[object, ...], made) if isinstance(made, tuple) else (made,)
+    wrong = [word for word in said if row.choices and word not in row.choices]
+    if wrong:
+        raise BadSettings(f"{row.name}: {wrong[0]!r} is not one of {', '.join(row.choices)}")
     return made
 
 

@@ -54,11 +54,13 @@ def test_a_refused_client_is_listed_with_the_reason_and_can_be_resumed(operator:
     row = operator.told("client", "refuse", waits)
     shown = operator.told("client", "show", waits)
     why = operator.refused(1, "client", "approve", waits)
+    listed = operator.people("client", "list").splitlines()
     resumed = operator.people("client", "resume", waits)
 
     assert said == f"{waits} is refused"
     assert (row["state"], row["refusal"], shown["refusal"]) == ("suspended", "not yours", "not yours")
-    assert why == f"{waits} is refused, not held: it does not wait for approval"
+    assert why == f"{waits} is refused, not held: it does not wait for approval; resume it first, then it waits again"
+    assert f"{waits}  refused  confidential  anonymous  Tea" in listed
     assert resumed == f"{waits} is waiting for approval again"
     assert operator.refused(1, "client", "resume", waits) == f"{waits} is held, not suspended; resuming would approve it"
 
@@ -76,7 +78,8 @@ def test_test_persons_are_named_listed_and_taken_back(operator: Operator, waits:
     assert rows == [{"name": "bob", "sub": subject}]
     assert text == f"bob  {subject}"
     assert removed == {"client_id": waits, "name": "bob", "sub": subject}
-    assert operator.people("client", "test-person", "list", waits) == ""
+    nobody = operator.run("client", "test-person", "list", waits)
+    assert (nobody.stdout, nobody.stderr) == ("", "there is none\n")
     assert operator.refused(1, "client", "test-person", "add", waits, "eve") == "name: there is no person eve"
 
 

@@ -375,6 +375,7 @@ def test_the_table_of_settings_is_printed(operator: Operator) -> None:
         ("issuer =", "calling-card.toml"),
         ('colour = "blue"', "there is no setting colour"),
         ('port = "many"', "port: "),
+        ('recovery = ["client", "friend"]', "recovery: 'friend' is not one of client, statement, owner"),
         ('registration = "perhaps"', "registration: 'perhaps' is not one of open, token, closed"),
         ('issuer = "http://login.example"', "issuer: http is only for"),
         ('registration_path = "/token"', "registration_path: /token is the path of another endpoint: token"),
@@ -393,3 +394,10 @@ def test_settings_that_cannot_be_used_are_a_mistake_of_usage(operator: Operator,
 
 def test_a_settings_file_that_is_not_there_is_a_mistake_of_usage(operator: Operator, tmp_path: Path) -> None:
     assert operator.refused(2, "config", "check", "--config", str(tmp_path / "none.toml")).endswith("No such file or directory")
+
+
+def test_a_settings_file_that_is_no_text_is_a_mistake_of_usage(operator: Operator, tmp_path: Path) -> None:
+    file = tmp_path / "calling-card.toml"
+    file.write_bytes(b"\xff")
+
+    assert operator.refused(2, "config", "check", "--config", str(file)) == f"{file}: is not UTF-8"

@@ -28,6 +28,7 @@ CARD: Card = {
     "response_types": ["code"],
     "application_type": "web",
     "scope": "openid orders:read",
+    "client_name": "Official Tea",
     "software_id": "tea-1",
     "software_version": "2",
 }
@@ -66,6 +67,7 @@ CONDITIONS = [
     ("invitation", "0a0b", "0a0c"),
     ("owner", "olga", "otto"),
     ("issuer", "https://directory.example", "https://other.example"),
+    ("brand", "Tea", "Cocoa"),
     ("redirect_host", "app.example", "example"),
     ("redirect_host", "*.app.example", "*.b.app.example"),
     ("redirect_scheme", "https", "http"),
@@ -564,3 +566,20 @@ def test_rules_can_be_put_in_another_order_and_the_first_one_wins() -> None:
     last = decide(Door.RFC7591, Tier.TOKEN, None, CARD, under(WIDE, replace(found, rules=turned), Tier.TOKEN, GUEST))
 
     assert (first.outcome, last.outcome) == (Outcome.ALLOW, Outcome.REFUSE)
+
+
+@meets("X-46")
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"client_name": "ACME Bank Login"},
+        {"client_name": "Notes", "client_name#fr": "Acme-Bank officiel"},
+        {"client_name": "\u0410\u0441m\u0435 B\u0430nk"},
+    ],
+)
+def test_whoever_takes_the_operators_brand_into_its_name_must_live_at_the_operators(members: dict[str, str]) -> None:
+    text = rule('"refuse"', 'brand = ["Acme Bank"]', 'redirect_host = ["*.acme.example"]')
+
+    assert refused(judged(text, {**CARD, **members}))
+    assert not refused(judged(text, {**CARD, **members, "redirect_uris": ["https://app.acme.example/cb"]}))
+    assert not refused(judged(text, {**CARD, "client_name": "Acorn Bank"}))

@@ -43,3 +43,9 @@ def test_a_ceiling_that_says_nothing_or_leaves_nothing_says_so() -> None:
         ("ceiling.url", "url clients may have what they may without it"),
         ("ceiling.token", "token clients may have scopes none"),
     ]
+
+
+def test_software_that_lives_once_says_so() -> None:
+    text = '[[software]]\nid = "tea-1"\nsingle_instance = true\n'
+
+    assert list(sentences(policy(text))) == [("software tea-1", "refuses a second living client of one version of tea-1")]

@@ -142,7 +142,8 @@ RULE = '[[rule]]\nname = "r"\n'
         ),
         ("software = 1", "software: is not written as [[software]]"),
         ("[[software]]\nredirect_hosts = ['a.b']", "software 1: id: is missing"),
-        ("[[software]]\nid = 'x'", "software 1 (x): redirect_hosts, client_uri_hosts: one of them must say where it is at home"),
+        ("[[software]]\nid = 'x'", "software 1 (x): redirect_hosts, client_uri_hosts, single_instance: one of them must say something"),
+        ("[[software]]\nid = 'x'\nsingle_instance = 1", "software 1 (x): single_instance: is not true or false"),
         (
             "[[software]]\nid = 'x'\nredirect_host = ['a.b']",
             "software 1 (x): redirect_host: there is no such key; did you mean redirect_hosts?",

@@ -278,14 +278,41 @@ async def test_a_client_comes_back_as_it_was_and_its_grants_do_not(store: Store,
 
     assert aside == Pruned(client, "idle", LATER, LATER + DAY)
     assert back
-    assert await store.client(client.key) == replace(client, last_used_day=LATER // DAY)
-    assert await store.living(client.key, client.incarnation) == Rows(replace(client, last_used_day=LATER // DAY), False)
+    after = replace(client, epoch=client.epoch + 1, last_used_day=LATER // DAY)
+    assert await store.client(client.key) == after
+    assert await store.living(client.key, client.incarnation) == Rows(after, False)
     assert await store.grant(client.key, b"g" * 16) is None
     assert await store.approved(client)
     assert list(await store.pruned("", 10)) == []
     assert await store.pruned_client(client.key) is None
     assert not await store.bring_back(aside, LATER // DAY, an_event("client_brought_back", client, LATER))
     assert (await kinds(store)).count("client_brought_back") == 1
+
+
+async def test_what_a_pruned_client_comes_back_as_can_be_changed_and_it_can_be_let_go_of(store: Store, clock: Clock) -> None:
+    clock.at = LATER
+    clients = [a_client(name, state=State.HELD) for name in ("a", "b")]
+    await registered(store, *clients)
+    for client in clients:
+        await put_aside(store, client)
+    first, second = await store.pruned("", 10)
+    other = replace(first, client=replace(first.client, incarnation=b"o" * 8))
+    stopped = suspended(first.client)
+
+    changed = await store.keep_aside(first, stopped, an_event("client_suspended", first.client, LATER))
+    gone = await store.keep_aside(second, None, an_event("client_deleted", second.client, LATER))
+
+    assert changed
+    assert gone
+    assert await store.pruned("", 10) == [replace(first, client=stopped)]
+    assert not await store.keep_aside(second, None, an_event("client_deleted", second.client, LATER))
+    assert not await store.keep_aside(other, stopped, an_event("client_suspended", first.client, LATER))
+    assert not await store.keep_aside(first, None, an_event("client_deleted", first.client, LATER + DAY))
+    assert (await kinds(store))[-2:] == ["client_suspended", "client_deleted"]
+    assert await store.bring_back(first, LATER // DAY, an_event("client_brought_back", first.client, LATER))
+    there = await store.client(first.client.key)
+    assert there is not None
+    assert (there.state, there.waits) == (State.SUSPENDED, True)
 
 
 async def test_after_the_time_for_it_nobody_comes_back(store: Store, clock: Clock) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from calling_card.ports import KeyCollision, Store
+from calling_card.ports import KeyCollision, NoRoom, Store
 from calling_card.protocol.clients import Client, Generations, State
 from calling_card.protocol.persons.grants import Stage
 from tests.ledger import meets
@@ -73,12 +73,27 @@ async def test_an_end_to_everything_of_a_client_without_a_row_bears_it_ended(sto
 async def test_a_birth_needs_room_where_room_is_asked_for(store: Store, clock: Clock) -> None:
     others = [replace(SEALED, key=bytes([number]) * 16, client_id=f"cs_{number}") for number in range(3)]
 
-    assert [await store.bear(other, None, room=2) for other in others] == [True, True, False]
+    assert [await store.bear(other, None, room=2) for other in others[:2]] == [True, True]
+    with pytest.raises(NoRoom):
+        await store.bear(others[2], None, room=2)
     assert await place(store, others[2]) == (None, False)
 
     await store.remove(replace(others[0], card_until=0), an_event("client_deleted", others[0]), UNTIL)
     clock.at += 3600
     assert [await store.bear(others[1], None, room=2), await store.bear(others[2], None, room=2)] == [False, True]
+
+
+@meets("X-107")
+async def test_nothing_is_put_in_the_place_of_a_client_whose_card_is_another_by_now(store: Store) -> None:
+    client = a_client("c1")
+    await store.register(client, an_event(client=client), None)
+    other = replace(client, metadata=b'{"client_name":"Other"}')
+    assert await store.replace(client, other, None)
+
+    assert not await store.replace(client, replace(client, state=State.HELD), an_event("client_approved", client))
+    assert not await store.end_all(client, replace(client, state=State.SUSPENDED), an_event("client_suspended", client))
+
+    assert await store.client(client.key) == other
 
 
 # Giving ---------------------------------------------------------------------------------------------------------------------------

@@ -415,13 +415,13 @@ async def test_a_verdict_is_heard_once_and_only_by_who_waits(server: World) -> N
 
     kinds = await server.kinds()
     assert (kinds.count("client_approved"), kinds.count("client_refused")) == (1, 1)
-    for verdict, use_case, state in (
-        (one, refuse, "active"),
-        (two, approve, "refused"),
-        (suspended, approve, "suspended"),
-        (suspended, refuse, "suspended"),
+    for verdict, use_case, state, way_out in (
+        (one, refuse, "active", ""),
+        (two, approve, "refused", "; resume it first, then it waits again"),
+        (suspended, approve, "suspended", ""),
+        (suspended, refuse, "suspended", ""),
     ):
-        with pytest.raises(Refusal, match=f"is {state}, not held: it does not wait for approval"):
+        with pytest.raises(Refusal, match=f"is {state}, not held: it does not wait for approval{way_out}$"):
             await use_case(server.ports, verdict)
 
 

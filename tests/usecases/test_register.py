@@ -330,7 +330,7 @@ class FailingStore(MemoryStore):
 
     failure: Exception = StoreUnavailable("disk full")
 
-    async def register(self, client: Client, event: Event, invitation: bytes | None, *, room: int = 0) -> Registration:
+    async def register(self, client: Client, event: Event, invitation: bytes | None, *, room: int = 0, single: bool = False) -> Registration:
         raise self.failure
 
 

@@ -14,10 +14,11 @@ import pytest
 
 from calling_card.keys.keyring import FileKeyring
 from calling_card.protocol.clients import Client, Route, State, client_key
-from calling_card.protocol.errors import Refusal
+from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.handles.sealed import CARD
 from calling_card.protocol.life.cohorts import Act
+from calling_card.usecases import approve as approval
 from calling_card.usecases import operate
 from calling_card.usecases.cohorts import end
 from calling_card.usecases.prune import prune, undo
@@ -680,6 +681,26 @@ async def test_an_operator_suspends_a_card_by_giving_it_a_row(server: World) -> 
     assert (await server.replace(card)).no == (403, "access_denied")
     await operate.resume(server.ports, card["client_id"], "op")
     assert await sends_people(server, card)
+
+
+@meets("H-10")
+async def test_a_card_does_not_wait_for_approval_and_has_no_test_persons(server: World) -> None:
+    await somebody(server, "bob")
+    card = await person_client(server)
+    verdict, wanted = approval.Verdict(card["client_id"], "op"), approval.Named(card["client_id"], "bob", "op")
+
+    for work in (
+        approval.approve(server.ports, verdict),
+        approval.refuse(server.ports, verdict),
+        approval.add_test_person(server.ports, wanted),
+    ):
+        with pytest.raises(Refusal) as told:
+            await work
+
+        assert told.value.no is No.INVALID_REQUEST
+        assert told.value.description.endswith(" is sealed, not held: it does not wait for approval")
+    assert await row(server, card) is None
+    assert not {"client_approved", "test_person_added"} & set(await server.kinds())
 
 
 @meets("H-10")

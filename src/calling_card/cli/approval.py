@@ -28,23 +28,26 @@ def note(context: click.Context, parameter: click.Parameter, value: str) -> str:
 @click.command("approve")
 @click.argument("client_id")
 @click.option("--note", callback=note, default="", help="Why, for the audit trail.")
+@click.option("--card", default="", help="Only if it still is what client show showed under card.")
 @by_discovery
 @with_desk
-def approve(desk: Desk, client_id: str, *, note: str, discovery: bool) -> None:
+def approve(desk: Desk, client_id: str, *, note: str, card: str, discovery: bool) -> None:
     """Let a client act that waits for approval.
 
-    What it is now is approved: when it changes and its rules say so, it waits again.
+    What it is now is approved: when it changes and its rules say so, it waits again. It may have changed since you looked at it;
+    with --card such a client is not approved.
 
     \b
     Examples:
       calling-card client approve c3kq0VnXWmM
       calling-card client approve c3kq0VnXWmM --note "spoke with its makers"
+      calling-card client approve c3kq0VnXWmM --card 5f2b0c9ad1e84736a90cc2e1b7d4f083
     """
     from calling_card.usecases.approve import Verdict
     from calling_card.usecases.approve import approve as approve_use_case
     from calling_card.wiring import operator_name
 
-    _say(desk, approve_use_case, Verdict(client_id, operator_name(), note, discovery), f"{client_id} is approved")
+    _say(desk, approve_use_case, Verdict(client_id, operator_name(), note, discovery, card), f"{client_id} is approved")
 
 
 @click.command("refuse")

@@ -231,6 +231,7 @@ async def _all(ports: "Ports", where: dict[str, str], act: Act) -> "Tally":
 def _shown(found: "Survey") -> str:
     """How many there are, of which kinds, and the first of them."""
     kinds = [f"{count} {name}" for counts in (found.states, found.doors) for name, count in counts.items()]
-    head = "  ".join([f"{found.clients} clients", *kinds, f"{found.grants_alive} grants"])
+    pruned = [f"{found.aside} pruned that could be brought back"] if found.aside else []
+    head = "  ".join([f"{found.clients} clients", *kinds, f"{found.grants_alive} grants", *pruned])
     shown = lines([row[name] for name in ("client_id", "state", "created_by", "client_name")] for row in found.samples)
     return "\n".join(part for part in (head, shown) if part)

@@ -186,8 +186,10 @@ def client_list(desk: Desk, after: str, limit: int, *, held: bool) -> None:
     async def work() -> None:
         async with opened(reading(desk)) as ports:
             rows = await (waiting if held else clients)(ports, after, limit)
-        shown = ("client_id", "state", "client_type", "created_by", "client_name")
-        say(desk, list(rows), lines([row[name] for name in shown] for row in rows))
+        shown = ("client_type", "created_by", "client_name")
+        states = ["refused" if "refusal" in row else row["state"] for row in rows]
+        listed = ([row["client_id"], state, *(row[name] for name in shown)] for row, state in zip(rows, states, strict=True))
+        say(desk, list(rows), lines(listed))
 
     run(work())
 
@@ -302,7 +304,12 @@ def client_rotate(desk: Desk, client_id: str, *, at_once: bool, secret_only: boo
 @click.argument("client_id")
 @with_desk
 def client_recover(desk: Desk, client_id: str) -> None:
-    """Give a client a new registration access token for one it lost, printed once; the lost one is dead, the secret stays."""
+    """Give a client a new registration access token for one it lost, printed once; the lost one is dead, the secret stays.
+
+    \b
+    Example:
+      calling-card client recover c3kq0VnXWmM
+    """
     from calling_card.usecases.operate import recover
     from calling_card.wiring import opened, operator_name
 

@@ -73,8 +73,11 @@ def fail(message: str, code: int) -> NoReturn:
 
 
 def say(desk: Desk, value: object, text: str) -> None:
-    """Print an answer: JSON when asked for, else a text for people."""
-    click.echo(as_json(value) if desk.json else text)
+    """Print an answer: JSON when asked for, else a text for people; that a list is empty is told apart from what is piped."""
+    if desk.json or text:
+        click.echo(as_json(value) if desk.json else text)
+    else:
+        click.echo("there is none", err=True)
 
 
 def as_json(value: object, indent: int | None = None) -> str:

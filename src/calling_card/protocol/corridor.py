@@ -12,6 +12,10 @@ from calling_card.protocol.errors import Refusal
 from calling_card.protocol.policy import Decision, Outcome, Rules, awaited, decide
 
 
+_ROW = ("member", "was", "now", "why", "rule")
+"""What one reason says, in its order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Passed:
     """A card that came through."""
@@ -36,6 +40,12 @@ class Passed:
             told["policy"] = self.policy
         return told
 
+    def rehearsed(self, state: Card) -> Card:
+        """What a rehearsal answers: the card with the client's ``state``, and every change with its reason."""
+        rows: list[list[JSON]] = msgspec.json.decode(self.reasons) if self.reasons else []
+        decision: list[JSON] = [dict(zip(_ROW, row, strict=False)) for row in rows]
+        return {**state, **self.card, "decision": decision}
+
     def changed(self, before: Card) -> list[JSON]:
         """The members that are other than before, or gone."""
         return [name for name in {**before, **self.card} if before.get(name) != self.card.get(name)]
@@ -44,6 +54,11 @@ class Passed:
 def with_statement(passed: Passed, text: str) -> Passed:
     """The card with the software statement it came with, as it was sent (RFC 7591 §3.2.1, R-69)."""
     return replace(passed, card={**passed.card, "software_statement": text})
+
+
+def with_warnings(passed: Passed, more: tuple[str, ...]) -> Passed:
+    """The same with more that a reader of the event should look at."""
+    return replace(passed, warnings=(*passed.warnings, *more)) if more else passed
 
 
 def within(said: Card, scopes: Collection[str]) -> bool:

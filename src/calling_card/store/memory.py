@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
-from calling_card.ports import Invitation, Registration, Rows, SigningKey
-from calling_card.protocol.clients import Client, Generations, Route
+from calling_card.ports import Invitation, NoRoom, Registration, Rows, SigningKey
+from calling_card.protocol.answers import card_of
+from calling_card.protocol.clients import JSON, Client, Generations, Route, words
 from calling_card.protocol.events import Event, Recorded
 from calling_card.protocol.persons.resources import Resource
+from calling_card.protocol.policy.claims import Claim, private_schemes
 from calling_card.store.chain import START
 from calling_card.store.memory_approval import MemoryApproval
 from calling_card.store.memory_documents import MemoryDocuments
@@ -16,7 +18,7 @@ from calling_card.store.memory_grants import MemoryGrants
 from calling_card.store.memory_people import MemoryPeople
 from calling_card.store.memory_pruning import MemoryPruning
 from calling_card.store.memory_webhooks import MemoryWebhooks
-from calling_card.store.rules import MARKS_LIVING, ONCE_LIVING, check_same_client
+from calling_card.store.rules import MARKS_LIVING, ONCE_LIVING, check_same_client, software_of
 from calling_card.store.shelves import Mark
 
 
@@ -43,6 +45,10 @@ class MemoryStore(MemoryApproval, MemoryGrants, MemoryDocuments, MemoryPeople, M
         """See `Store.clients`."""
         behind = [client for client in self._clients.values() if client.client_id > after]
         return sorted(behind, key=lambda client: (client.client_id, client.key))[:limit]
+
+    async def claiming(self, claim: Claim, value: str, limit: int) -> Sequence[Client]:
+        """See `Store.claiming`."""
+        return [client for client in self._clients.values() if claims(client, claim, value)][:limit]
 
     async def invitation(self, id: bytes) -> Invitation | None:
         """See `Store.invitation`."""
@@ -88,18 +94,22 @@ class MemoryStore(MemoryApproval, MemoryGrants, MemoryDocuments, MemoryPeople, M
 
     # Clients ----------------------------------------------------------------------------------------------------------------------
 
-    async def register(self, client: Client, event: Event, invitation: bytes | None, *, room: int = 0) -> Registration:
+    async def register(
+        self, client: Client, event: Event, invitation: bytes | None, *, room: int = 0, single: bool = False
+    ) -> Registration:
         """See `Store.register`."""
         if room and not await self._room.take(room):
             return Registration.FULL
         try:
-            return self._register(client, event, invitation)
+            return self._register(client, event, invitation, single=single)
         finally:
             if room:
                 self._room.leave()
 
-    def _register(self, client: Client, event: Event, invitation: bytes | None) -> Registration:
+    def _register(self, client: Client, event: Event, invitation: bytes | None, *, single: bool) -> Registration:
         self._begin()
+        if single and any(software_of(other) == software_of(client) for other in self._clients.values()):
+            return Registration.TAKEN
         invited = None if invitation is None else self._invitations.get(invitation)
         if invitation is not None and (invited is None or not alive(invited, event.at)):
             return Registration.SPENT
@@ -128,7 +138,7 @@ class MemoryStore(MemoryApproval, MemoryGrants, MemoryDocuments, MemoryPeople, M
         """See `Store.bear`."""
         self._begin()
         if room and not await self._room.take(room):
-            return False
+            raise NoRoom
         if unborn := self._unborn(client):
             self._bear(client, event)
         if room:
@@ -266,9 +276,17 @@ def alive(invitation: Invitation, at: int) -> bool:
     return invitation.uses_left > 0 and (invitation.expires_at == 0 or invitation.expires_at > at)
 
 
+def claims(client: Client, claim: Claim, value: str) -> bool:
+    """Whether a client's card claims this."""
+    if claim is Claim.SOFTWARE:
+        return software_of(client)[0] == value
+    card = card_of(client)
+    return value in private_schemes({"redirect_uris": list[JSON](words(card.get("redirect_uris"))[:3])})
+
+
 def compared(client: Client) -> tuple[object, ...]:
     """What must be as it was read for a replacement to happen."""
-    return (client.incarnation, client.epoch, client.state, client.rat, client.secret)
+    return (client.incarnation, client.epoch, client.state, client.rat, client.secret, client.metadata)
 
 
 def key_numbers(generations: Generations) -> tuple[int, ...]:

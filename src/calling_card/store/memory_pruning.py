@@ -67,8 +67,22 @@ class MemoryPruning(Shelves):
             return False
         self._note(event)
         del self._pruned[client.key]
-        self._clients[client.key] = replace(there.client, last_used_day=max(there.client.last_used_day, day))
-        self._marks[client.key].pop(client.incarnation, None)
+        self._clients[client.key] = replace(there.client, epoch=there.client.epoch + 1, last_used_day=max(there.client.last_used_day, day))
+        self._marks.get(client.key, {}).pop(client.incarnation, None)
+        return True
+
+    async def keep_aside(self, pruned: Pruned, after: Client | None, event: Event) -> bool:
+        """See `Store.keep_aside`."""
+        self._begin()
+        there = self._pruned.get(pruned.client.key)
+        if there is None or there.client.incarnation != pruned.client.incarnation or there.until <= event.at:
+            return False
+        self._note(event)
+        if after is None:
+            del self._pruned[there.client.key]
+        else:
+            client = replace(there.client, epoch=after.epoch, state=after.state, waits=after.waits)
+            self._pruned[client.key] = replace(there, client=client)
         return True
 
     async def sweep(self, litter: Litter, after: int, limit: int, horizon: Horizon) -> tuple[int, int]:

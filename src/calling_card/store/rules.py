@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import msgspec
+
 from calling_card.ports import KeyCollision
 from calling_card.protocol.abroad.documents import Version
 from calling_card.protocol.clients import JSON, Client, Generations
@@ -135,3 +137,14 @@ def check_same_person(before: Person, after: Person) -> None:
         raise ValueError("a change cannot touch identifier, name or time of creation of a person")
     if after.epoch < before.epoch:
         raise ValueError("a person's epoch only rises")
+
+
+def software_of(client: Client) -> tuple[str | None, str | None]:
+    """What software the client says it is, and which version; None: it does not say."""
+    said = msgspec.json.decode(client.metadata, type=_Software)
+    return said.software_id, said.software_version
+
+
+class _Software(msgspec.Struct):
+    software_id: str | None = None
+    software_version: str | None = None

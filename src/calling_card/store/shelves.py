@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from calling_card.ports import HostedDocument, Invitation, SigningKey, StoreUnavailable
 from calling_card.protocol.abroad.documents import Version
-from calling_card.protocol.clients import Client, Tier
+from calling_card.protocol.clients import Client, State, Tier
 from calling_card.protocol.events import Event, Recorded
 from calling_card.protocol.life.pruning import Pruned
 from calling_card.protocol.life.webhooks import Webhook
@@ -129,10 +129,11 @@ class Shelves:
         return bool(redeemed) or (client.key, client.incarnation) in self._approved
 
     async def _strangers(self, most: int) -> int:
-        """How many clients there are that came as strangers and that nobody ever approved, at most so many."""
+        """How many clients there are that came as strangers and that nobody ever approved or suspended, at most so many."""
         redeemed = {(grant.client_key, grant.incarnation) for grant in self._grants.values() if grant.stage is not Stage.PENDING}
         approved = redeemed | self._approved
-        strangers = [one for one in self._clients.values() if one.tier is Tier.ANONYMOUS and (one.key, one.incarnation) not in approved]
+        waiting = [one for one in self._clients.values() if one.tier is Tier.ANONYMOUS and one.state is not State.SUSPENDED]
+        strangers = [one for one in waiting if (one.key, one.incarnation) not in approved]
         return min(len(strangers), most)
 
     def _standing(self, person: bytes) -> Standing | None:

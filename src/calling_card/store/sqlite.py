@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import cast
 
 from calling_card.faults import point
-from calling_card.ports import Invitation, Registration, Rows, SigningKey, StoreUnavailable
+from calling_card.ports import Invitation, NoRoom, Registration, Rows, SigningKey, StoreUnavailable
 from calling_card.protocol.clients import Client
 from calling_card.protocol.events import Event, Recorded
 from calling_card.protocol.persons.resources import Resource
+from calling_card.protocol.policy.claims import Claim
 from calling_card.store import files, rows
 from calling_card.store import statements as sql
 from calling_card.store.chain import START, Chain, Head
 from calling_card.store.database import Database, Values
 from calling_card.store.migrations import migrate
 from calling_card.store.rows_people import GRANT, grant_of, standing_of
-from calling_card.store.rules import DAYS_WAITING, MARKS_LIVING, ONCE_LIVING, check_same_client, taken, was_taken
+from calling_card.store.rules import DAYS_WAITING, MARKS_LIVING, ONCE_LIVING, check_same_client, software_of, taken, was_taken
 from calling_card.store.sqlite_approval import SqliteApproval
 from calling_card.store.sqlite_documents import SqliteDocuments, end_grants
 from calling_card.store.sqlite_grants import SqliteGrants
@@ -82,6 +83,12 @@ class SqliteStore(SqliteApproval, SqliteGrants, SqliteDocuments, SqlitePeople, S
         """See `Store.clients`."""
         return [rows.client_of(row) for row in self._read(sql.CLIENTS_BEHIND, (after, limit))]
 
+    async def claiming(self, claim: Claim, value: str, limit: int) -> Sequence[Client]:
+        """See `Store.claiming`."""
+        if claim is Claim.SOFTWARE:
+            return [rows.client_of(row) for row in self._read(sql.CLAIMING_SOFTWARE, (value, limit))]
+        return [rows.client_of(row) for row in self._read(sql.CLAIMING_SCHEME, (value, value, value, limit))]
+
     async def invitation(self, id: bytes) -> Invitation | None:
         """See `Store.invitation`."""
         found = self._read(sql.INVITATION_BY_ID, (id,))
@@ -120,19 +127,23 @@ class SqliteStore(SqliteApproval, SqliteGrants, SqliteDocuments, SqlitePeople, S
 
     # Clients ----------------------------------------------------------------------------------------------------------------------
 
-    async def register(self, client: Client, event: Event, invitation: bytes | None, *, room: int = 0) -> Registration:
+    async def register(
+        self, client: Client, event: Event, invitation: bytes | None, *, room: int = 0, single: bool = False
+    ) -> Registration:
         """See `Store.register`."""
         if not room:
-            return await self._register(client, event, invitation)
+            return await self._register(client, event, invitation, single=single)
         if not await self._room.take(room):
             return Registration.FULL
         try:
-            return await self._register(client, event, invitation)
+            return await self._register(client, event, invitation, single=single)
         finally:
             self._room.leave()
 
-    async def _register(self, client: Client, event: Event, invitation: bytes | None) -> Registration:
+    async def _register(self, client: Client, event: Event, invitation: bytes | None, *, single: bool) -> Registration:
         def unit(db: Database) -> Registration:
+            if single and there(db, sql.SAME_SOFTWARE, software_of(client)):
+                return Registration.TAKEN
             if invitation is not None:
                 if not changed(db, sql.TAKE_A_USE, (invitation, event.at)):
                     return Registration.SPENT
@@ -154,7 +165,7 @@ class SqliteStore(SqliteApproval, SqliteGrants, SqliteDocuments, SqlitePeople, S
     async def bear(self, client: Client, event: Event | None, *, room: int = 0) -> bool:
         """See `Store.bear`."""
         if room and not await self._room.take(room):
-            return False
+            raise NoRoom
 
         def unit(db: Database) -> bool:
             if not self._bear(db, client, event):
@@ -375,4 +386,5 @@ def replacement(before: Client, after: Client) -> Values:
         before.state.value,
         *rows.rat_values(before.rat),
         *rows.secret_values(before.secret),
+        before.metadata,
     )

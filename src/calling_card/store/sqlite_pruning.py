@@ -109,6 +109,13 @@ class SqlitePruning(Transactions):
 
         return await self._write(unit)
 
+    async def keep_aside(self, pruned: Pruned, after: Client | None, event: Event) -> bool:
+        """See `Store.keep_aside`."""
+        place = (pruned.client.key, pruned.client.incarnation, event.at)
+        if after is None:
+            return await self._one(sql.LET_GO_OF_PRUNED, place, event)
+        return await self._one(sql.CHANGE_PRUNED, (after.epoch, after.state.value, int(after.waits), *place), event)
+
     async def sweep(self, litter: Litter, after: int, limit: int, horizon: Horizon) -> tuple[int, int]:
         """See `Store.sweep`: a walk along the rows as they lie, so that no step is longer than another."""
         kind = SWEEPS[litter]

@@ -75,7 +75,7 @@ def same(names: tuple[str, ...]) -> str:
     return " AND ".join(f"{name} IS ?" for name in names)
 
 
-COMPARED = ("incarnation", "epoch", "state", *RAT, *SECRET)
+COMPARED = ("incarnation", "epoch", "state", *RAT, *SECRET, "metadata")
 """What must be as it was read for a replacement to happen."""
 
 CHANGED = ("epoch", "state", "owner", "secret_expires_at", *RAT, *SECRET, *APPROVAL)
@@ -245,10 +245,12 @@ PRUNED_BEHIND = f"SELECT {columns(PRUNED)} FROM pruned_clients WHERE client_id >
 PRUNED_BY_KEY = f"SELECT {columns(PRUNED)} FROM pruned_clients WHERE client_key = ? AND until > ?"
 BRING_BACK = f"""
 INSERT INTO clients ({columns(ASIDE)}, approved)
-SELECT {columns(ASIDE)}, approved FROM pruned_clients WHERE client_key = ? AND incarnation = ? AND until > ?
+SELECT {columns(ASIDE).replace("epoch", "epoch + 1")}, approved FROM pruned_clients WHERE client_key = ? AND incarnation = ? AND until > ?
 ON CONFLICT (client_key) DO NOTHING
 """
 FORGET_PRUNED = "DELETE FROM pruned_clients WHERE client_key = ? AND incarnation = ?"
+LET_GO_OF_PRUNED = "DELETE FROM pruned_clients WHERE client_key = ? AND incarnation = ? AND until > ?"
+CHANGE_PRUNED = "UPDATE pruned_clients SET epoch = ?, state = ?, waits = ? WHERE client_key = ? AND incarnation = ? AND until > ?"
 DELETE_TOMBSTONE = "DELETE FROM marks WHERE client_key = ? AND mark = ? AND kind = 'tombstone'"
 BURIED = "SELECT 1 FROM marks WHERE client_key = ? AND kind = 'tombstone' LIMIT 1"
 
@@ -288,9 +290,25 @@ CLIENTS_BEHIND = f"SELECT {columns(CLIENT)} FROM clients WHERE client_id > ? ORD
 HELD_BEHIND = f"""
 SELECT {columns(CLIENT)} FROM clients WHERE state = 'held' AND client_id > ? ORDER BY client_id, client_key LIMIT ?
 """
+
+
+def _said(name: str) -> str:
+    """A member of a card, as the indexes of claims have it."""
+    return f"json_extract(CAST(metadata AS TEXT), '$.{name}')"
+
+
+def _scheme(uri: str) -> str:
+    return f"lower(substr({uri}, 1, instr({uri}, ':') - 1))"
+
+
+_URIS = tuple(_said(f"redirect_uris[{number}]") for number in range(3))
+CLAIMING_SOFTWARE = f"SELECT {columns(CLIENT)} FROM clients WHERE {_said('software_id')} = ? LIMIT ?"
+_OWN = [f"SELECT {columns(CLIENT)} FROM clients WHERE {_scheme(uri)} = ? AND {uri} NOT LIKE 'http%'" for uri in _URIS]
+CLAIMING_SCHEME = " UNION ".join(_OWN) + " LIMIT ?"
+SAME_SOFTWARE = f"SELECT 1 FROM clients WHERE {_said('software_id')} = ? AND {_said('software_version')} IS ?"
 STRANGERS = """
 SELECT count(*) FROM (
-    SELECT 1 FROM clients WHERE tier = 0 AND approved = 0 AND NOT EXISTS (
+    SELECT 1 FROM clients WHERE tier = 0 AND approved = 0 AND state <> 'suspended' AND NOT EXISTS (
         SELECT 1 FROM grants WHERE grants.client_key = clients.client_key AND grants.incarnation = clients.incarnation
             AND grants.state <> 'pending'
     ) LIMIT ?
@@ -317,8 +335,10 @@ WITH refreshed AS (
     UNION ALL SELECT handle_key FROM initial_access_tokens WHERE uses_left > 0 AND (expires_at = 0 OR expires_at > ?)
 ) WHERE number > 0 GROUP BY number ORDER BY number
 """
-ACROSS_CLIENTS = (CLIENTS_BEHIND, HELD_BEHIND, STRANGERS, GENERATIONS_BY_KEY, *OF_THE_PRUNER)
-"""The only statements on tables of clients that do not stay with one client; none is asked by a client, but `STRANGERS` now and then."""
+OF_CLAIMANTS = (CLAIMING_SOFTWARE, CLAIMING_SCHEME, SAME_SOFTWARE)
+"""Asked only by newcomers with a private-use scheme, or of software of which the operator wants one."""
+ACROSS_CLIENTS = (CLIENTS_BEHIND, HELD_BEHIND, STRANGERS, *OF_CLAIMANTS, GENERATIONS_BY_KEY, *OF_THE_PRUNER)
+"""The only statements on tables of clients that do not stay with one client; clients cause `STRANGERS` and `OF_CLAIMANTS` alone."""
 
 # People ---------------------------------------------------------------------------------------------------------------------------
 PERSON_BY_ID = f"SELECT {a_person()} FROM people JOIN person_state ON person_state.person = people.person WHERE people.person = ?"

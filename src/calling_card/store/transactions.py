@@ -58,7 +58,7 @@ class Transactions:
             db.close()
 
     async def _strangers(self, most: int) -> int:
-        """How many clients there are that came as strangers and that nobody ever approved, at most so many."""
+        """How many clients there are that came as strangers and that nobody ever approved or suspended, at most so many."""
         try:
             found = await asyncio.to_thread(self._scan, sql.STRANGERS, (most,))
         except UNAVAILABLE as error:

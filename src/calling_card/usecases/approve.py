@@ -1,7 +1,7 @@
 """An operator approves or refuses clients that wait, and names who may try them meanwhile (A-88, H-31; RFC 7591 §5)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from calling_card.ports import Ports
 from calling_card.protocol.clients import Card, Client, State
@@ -23,6 +23,8 @@ class Verdict:
     note: str = ""
     discovery: bool = False
     """Whether the client is a URL on the way of client discovery."""
+    card: str = ""
+    """Which card the operator looked at, as `show` tells it; empty: whichever is there when this begins."""
 
 
 async def waiting(ports: Ports, after: str, limit: int) -> Sequence[Card]:
@@ -31,13 +33,24 @@ async def waiting(ports: Ports, after: str, limit: int) -> Sequence[Card]:
 
 
 async def approve(ports: Ports, verdict: Verdict) -> Card:
-    """The client may act, and with it goes on what its test persons allowed it. Raises `Refusal` for one that does not wait."""
+    """The client may act, and with it goes on what its test persons allowed it.
+
+    Raises `Refusal` for one that does not wait, and for one that became another between the look at it and the yes (X-107).
+    """
     for _ in range(ATTEMPTS):
         client = await _waiting(ports, verdict, State.ACTIVE)
+        verdict = replace(verdict, card=_looked_at(client, verdict))
         after = approval.approved(client)
         if client.state is State.ACTIVE or await ports.store.replace(client, after, _event(ports, "client_approved", client, verdict)):
             return line(after if client.state is State.HELD else client)
     raise busy()
+
+
+def _looked_at(client: Client, verdict: Verdict) -> str:
+    card = approval.digest(client).hex()
+    if verdict.card not in ("", card):
+        raise Refusal(No.INVALID_REQUEST, f"{echo(verdict.client_id)} has another card by now ({card}): look at it again")
+    return card
 
 
 async def refuse(ports: Ports, verdict: Verdict) -> Card:
@@ -61,11 +74,17 @@ _NO_REASON = "the operator refused the client"
 async def _waiting(ports: Ports, verdict: Verdict, already: State) -> Client:
     """The client, if it waits, or has heard this very verdict."""
     client = await named(ports, verdict.client_id, discovery=verdict.discovery)
-    heard = client.state is already and (already is State.ACTIVE or client.refusal)
+    heard = client.state is already and (client.refusal or (already is State.ACTIVE and not client.card_until))
     if client.state is not State.HELD and not heard:
-        state = "refused" if client.refusal else client.state.value
-        raise Refusal(No.INVALID_REQUEST, f"{echo(verdict.client_id)} is {state}, not held: it does not wait for approval")
+        raise _in_vain(client)
     return client
+
+
+def _in_vain(client: Client) -> Refusal:
+    """Nothing can be said about a client that does not wait; where a resumption would have it wait again, it is told so."""
+    state = "sealed" if client.card_until else "refused" if client.refusal else client.state.value
+    way_out = "; resume it first, then it waits again" if client.waits else ""
+    return Refusal(No.INVALID_REQUEST, f"{echo(client.client_id)} is {state}, not held: it does not wait for approval{way_out}")
 
 
 def _event(ports: Ports, kind: str, client: Client, verdict: Verdict) -> Event:
@@ -95,8 +114,10 @@ async def who_may_try(ports: Ports, client_id: str, *, discovery: bool = False) 
 
 
 async def add_test_person(ports: Ports, wanted: Named) -> Card:
-    """The person may use the client while it waits. Raises `Refusal` when one of the two is unknown."""
+    """The person may use the client while it waits. Raises `Refusal` when one of the two is unknown, or nothing is kept of the client."""
     client, person = await _both(ports, wanted)
+    if client.card_until:
+        raise _in_vain(client)
     await ports.store.add_test_person(client, person.id, _about(ports, "test_person_added", client, person, wanted.by))
     return {"client_id": client.client_id, "name": person.name, "sub": person.subject}
 

@@ -15,8 +15,9 @@ from calling_card.protocol.handles.rotation import Clock, renew
 from calling_card.protocol.life.approval import begins_to_wait, judged_again
 from calling_card.protocol.life.approval import told as waiting
 from calling_card.protocol.life.budgets import CHANGES
+from calling_card.protocol.policy.claims import lays
 from calling_card.protocol.trust.statements import Brought
-from calling_card.usecases import sector
+from calling_card.usecases import claims, sector
 from calling_card.usecases.authenticate import Presented, authenticate, refused
 from calling_card.usecases.clients import ATTEMPTS, Known, known_scopes, rules_of
 from calling_card.usecases.register import admit, invited_by
@@ -126,6 +127,8 @@ async def _judged(ports: Ports, known: Known, named: Card, source: str) -> Passe
     scopes = ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
     rules = await rules_of(ports, client)
     passed = pass_through(said, ports.ground, rules, scopes, door=client.door, tier=client.tier, before=known.card)
+    if lays(passed.card, known.card, ports.known_software):
+        passed = await claims.weighed(ports, passed, client)
     if sector_to_check(passed.card, known.card):
         await sector.check(ports, passed.card, source if client.tier is Tier.ANONYMOUS else client.client_id)
     return passed

@@ -26,8 +26,10 @@ from calling_card.protocol.life.approval import begins_to_wait, judged_again, re
 from calling_card.protocol.life.budgets import MEETINGS
 from calling_card.protocol.persons.resources import scopes_of
 from calling_card.protocol.policy import Guest, Rules, invited, under
+from calling_card.protocol.policy.claims import lays
 from calling_card.protocol.syntax import read_object
 from calling_card.protocol.trust.statements import Ceiling, Vouched, kept, vouched_rules
+from calling_card.usecases import claims
 from calling_card.usecases.reading import read
 
 ATTEMPTS = 3
@@ -86,8 +88,8 @@ async def by_card(ports: Ports, client_id: str) -> Client | None:
     there, buried = await ports.store.client_or_tombstone(client_key(Route.REGISTERED, client_id))
     if there is not None or buried or not _is_good(ports, card):
         return there
-    said = read_object(card.metadata)
     try:
+        said = read_object(card.metadata)
         scopes = ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
         rules = await rules_of(ports, unwritten(client_id, card, Passed(said, b"", (), held=False), ports.now()))
         passed = pass_through(said, ports.ground, rules, scopes, door=Door.RFC7591, tier=Tier.ANONYMOUS, before=None)
@@ -223,6 +225,8 @@ async def _looked_up(ports: Ports, named: Named, client: Client | None, version:
     """
     try:
         newest, passed = await read(ports, named, version)
+        if lays(passed.card, None if client is None else card_of(client), ports.known_software):
+            passed = await claims.weighed(ports, passed, client)
     except Unfetched as failure:
         if client is None or version is None:
             raise _unfetched(failure) from None
@@ -284,12 +288,15 @@ def _born(ports: Ports, named: Named, passed: Passed) -> Client:
 
 
 async def _kept(ports: Ports, client: Client, before: Version, after: Version, passed: Passed) -> Known | None:
-    """What was read again: the same version, or the next one, with what its changes end (D-34)."""
-    if after.number == before.number:
+    """What was read again: the same version, or the next one, with what its changes end (D-34).
+
+    The same document may have to wait too, when today's rules say so (A-88).
+    """
+    became = judged_again(replace(client, metadata=to_bytes(passed.card), decision=passed.reasons), held=passed.held)
+    if after.number == before.number and not begins_to_wait(client, became):
         same = await ports.store.read_again(before, after, None, None)
         return Known(client, passed.card, after) if same else None
     changes = documents.changed(card_of(client), passed.card)
-    became = judged_again(replace(client, metadata=to_bytes(passed.card), decision=passed.reasons), held=passed.held)
     end = begins_to_wait(client, became) or (
         ports.settings.document_changes == "tokens" and any(member in documents.KEYS for member in changes)
     )

@@ -16,6 +16,7 @@ from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.handles.sealed import mark_until
 from calling_card.protocol.life.cohorts import EVENTS, ID, Act, Candidate, Cohort, cohort, ended
+from calling_card.protocol.life.pruning import Pruned
 from calling_card.protocol.syntax import echo
 from calling_card.usecases.clients import ATTEMPTS
 
@@ -38,6 +39,8 @@ class Survey:
     doors: Mapping[str, int]
     samples: Sequence[Card]
     """The first of them in the order of their client_id."""
+    aside: int = 0
+    """How many more were pruned and could be brought back."""
 
 
 @dataclass(slots=True)
@@ -93,7 +96,8 @@ async def survey(ports: Ports, where: Mapping[str, str]) -> Survey:
         grants += await ports.store.grants_alive(one.client)
         if len(samples) < SAMPLES:
             samples.append(_line(one.client, one.card))
-    return Survey(meant.where, states.total(), grants, dict(states), dict(doors), samples)
+    aside = sum([1 async for _ in _aside(ports, meant)])
+    return Survey(meant.where, states.total(), grants, dict(states), dict(doors), samples, aside)
 
 
 def _line(client: Client, card: Card) -> Card:
@@ -114,14 +118,14 @@ async def end(ports: Ports, where: Mapping[str, str], act: Act, by: str) -> Asyn
     `gather`.
     """
     meant = await gather(ports, where)
-    tally = Tally(ports.entropy(8).hex(), act, await _count(ports, meant))
+    tally = Tally(ports.entropy(8).hex(), act, await _count(ports, meant, act))
     told: dict[str, JSON] = {"cohort": tally.cohort, "act": act.value, "where": meant.told(), "clients": tally.clients, "by": by}
     if tally.clients:
         await ports.store.record(Event("cohort_begun", ports.now(), b"", "operator", body=told))
     yield tally
-    batch: list[Client] = []
-    async for one in _members(ports, meant):
-        batch.append(one.client)
+    batch: list[Client | Pruned] = []
+    async for one in _those(ports, meant, act):
+        batch.append(one)
         if len(batch) == BATCH:
             yield await _end_all(ports, batch, tally, by)
             batch.clear()
@@ -129,10 +133,10 @@ async def end(ports: Ports, where: Mapping[str, str], act: Act, by: str) -> Asyn
         yield await _end_all(ports, batch, tally, by)
 
 
-async def _end_all(ports: Ports, batch: Sequence[Client], tally: Tally, by: str) -> Tally:
-    for client, outcome in zip(batch, await asyncio.gather(*(_end(ports, client, tally, by) for client in batch)), strict=True):
+async def _end_all(ports: Ports, batch: Sequence[Client | Pruned], tally: Tally, by: str) -> Tally:
+    for one, outcome in zip(batch, await asyncio.gather(*(_end(ports, one, tally, by) for one in batch)), strict=True):
         if outcome is None:
-            tally.missed.append(client.client_id)
+            tally.missed.append(_client(one).client_id)
         elif outcome:
             tally.done += 1
         else:
@@ -140,15 +144,30 @@ async def _end_all(ports: Ports, batch: Sequence[Client], tally: Tally, by: str)
     return tally
 
 
-async def _end(ports: Ports, client: Client, tally: Tally, by: str) -> bool | None:
+def _client(one: Client | Pruned) -> Client:
+    return one.client if isinstance(one, Pruned) else one
+
+
+async def _end(ports: Ports, one: Client | Pruned, tally: Tally, by: str) -> bool | None:
     """True: done; False: there was nothing to do (any more); None: others were faster each time."""
+    return await _end_aside(ports, one, tally, by) if isinstance(one, Pruned) else await _end_living(ports, one, tally, by)
+
+
+async def _end_aside(ports: Ports, pruned: Pruned, tally: Tally, by: str) -> bool:
+    """Who was pruned comes back suspended, or not at all."""
+    client = pruned.client
+    if tally.act is Act.SUSPEND and client.state is State.SUSPENDED:
+        return False
+    after = None if tally.act is Act.DELETE else ended(client, tally.act)
+    return await ports.store.keep_aside(pruned, after, _event(ports, client, tally, by))
+
+
+async def _end_living(ports: Ports, client: Client, tally: Tally, by: str) -> bool | None:
     there: Client | None = client
     for _ in range(ATTEMPTS):
         if there is None or there.incarnation != client.incarnation or (tally.act is Act.SUSPEND and there.state is State.SUSPENDED):
             return False
-        gone: dict[str, JSON] = {"client_id": client.client_id} if tally.act is Act.DELETE else {}
-        told: dict[str, JSON] = {**gone, "by": by, "cohort": tally.cohort}
-        event = Event(EVENTS[tally.act], ports.now(), client.key, "operator", body=told)
+        event = _event(ports, client, tally, by)
         if tally.act is Act.DELETE:
             return await ports.store.remove(
                 there, event, mark_until(ports.keyring, there.client_id, event.at + ports.settings.tombstone_days * 86400)
@@ -159,8 +178,31 @@ async def _end(ports: Ports, client: Client, tally: Tally, by: str) -> bool | No
     return None
 
 
-async def _count(ports: Ports, meant: Cohort) -> int:
-    return sum([1 async for _ in _members(ports, meant)])
+def _event(ports: Ports, client: Client, tally: Tally, by: str) -> Event:
+    gone: dict[str, JSON] = {"client_id": client.client_id} if tally.act is Act.DELETE else {}
+    return Event(EVENTS[tally.act], ports.now(), client.key, "operator", body={**gone, "by": by, "cohort": tally.cohort})
+
+
+async def _count(ports: Ports, meant: Cohort, act: Act) -> int:
+    return sum([1 async for _ in _those(ports, meant, act)])
+
+
+async def _those(ports: Ports, meant: Cohort, act: Act) -> AsyncIterator[Client | Pruned]:
+    """Who lives, and then who could come back, so that whoever is pruned meanwhile is not missed; the pruned have nothing to revoke."""
+    async for one in _members(ports, meant):
+        yield one.client
+    if act is not Act.REVOKE:
+        async for pruned in _aside(ports, meant):
+            yield pruned
+
+
+async def _aside(ports: Ports, meant: Cohort) -> AsyncIterator[Pruned]:
+    after = ""
+    while page := await ports.store.pruned(after, PAGE):
+        for pruned in page:
+            if meant.has(Candidate(pruned.client, card_of(pruned.client))):
+                yield pruned
+        after = page[-1].client.client_id
 
 
 async def _members(ports: Ports, meant: Cohort) -> AsyncIterator[Candidate]:

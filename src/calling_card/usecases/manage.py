@@ -5,7 +5,7 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from calling_card.ports import Ports
+from calling_card.ports import NoRoom, Ports
 from calling_card.protocol.answers import card_of, information, to_bytes
 from calling_card.protocol.card.metadata import needs_secret
 from calling_card.protocol.card.rules import sector_to_check
@@ -40,11 +40,13 @@ from calling_card.protocol.handles.rotation import (
 from calling_card.protocol.handles.sealed import mark_until
 from calling_card.protocol.life.approval import begins_to_wait, judged_again
 from calling_card.protocol.life.approval import told as waiting
-from calling_card.protocol.life.budgets import CHANGES, Draw, strangers
+from calling_card.protocol.life.budgets import CHANGES, Draw, no_room, strangers
 from calling_card.protocol.life.pruning import BY_ITSELF, due_of, periods_of
+from calling_card.protocol.policy import shorter
+from calling_card.protocol.policy.claims import lays
 from calling_card.protocol.syntax import read_object
 from calling_card.protocol.trust.statements import MEMBER, Brought, Merged, Vouched, kept, merge, read_request, said_in
-from calling_card.usecases import sector, statements
+from calling_card.usecases import claims, sector, statements
 from calling_card.usecases.clients import ATTEMPTS, by_card, known_scopes, rules_of
 
 _UNSAYABLE = tuple(name for name, row in MEMBERS.items() if not row.said_in)
@@ -115,7 +117,7 @@ async def _leaked(ports: Ports, asked: Asked, handle: Handle) -> None:
         body: dict[str, JSON] = {"by": "server", "credentials": "registration_access_token"}
         event = Event("client_rotated", clock.now, client.key, "server", asked.request_id, body)
         ports.draw(_birth(asked, client))
-        if await ports.store.replace(client, replace(client, rat=renew(client.rat, clock)), event):
+        if await _put(ports, client, replace(client, rat=renew(client.rat, clock)), event):
             return
     raise _busy()
 
@@ -165,9 +167,12 @@ async def change(ports: Ports, asked: Asked) -> Card:
 
 
 async def _put(ports: Ports, client: Client, after: Client, event: Event | None) -> bool:
-    """As the store's `replace`; what people allowed the client ends with it where the event says so (X-32)."""
+    """As the store's `replace`, but that a stranger's card needs room for its row; what people allowed the client ends with it where the event says so (X-32)."""
     if client.card_until:
-        return await ports.store.bear(after, event, room=ports.settings.never_used_limit)
+        try:
+            return await ports.store.bear(after, event, room=ports.settings.never_used_limit)
+        except NoRoom:
+            raise no_room() from None
     if event is not None and event.body.get("ended"):
         return await ports.store.end_all(client, after, event)
     return await ports.store.replace(client, after, event)
@@ -239,6 +244,8 @@ async def _judged(ports: Ports, client: Client, said: Card, before: Card, vouche
     rules = await rules_of(ports, client, vouched)
     scopes = ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
     passed = pass_through(said, ports.ground, rules, scopes, door=client.door, tier=client.tier, before=before)
+    if lays(passed.card, before, ports.known_software):
+        passed = await claims.weighed(ports, passed, client)
     if sector_to_check(passed.card, before):
         await sector.check(ports, passed.card, source if client.tier is Tier.ANONYMOUS else client.client_id)
     return passed if vouched is None else with_statement(passed, vouched.statement.text)
@@ -276,7 +283,7 @@ def _is_secret(ports: Ports, client: Client, said: JSON) -> bool:
 
 
 def _secret(ports: Ports, client: Client, card: Card, *, named: bool) -> tuple[Generations | None, int]:
-    """The secret after a replacement: kept, new, renewed near its end, or withdrawn (C-13, M-35)."""
+    """The secret after a replacement: kept, new, renewed near its end, or withdrawn; none lives longer than a new one would (C-13, M-35)."""
     row, settings, now = client.secret, ports.settings, ports.now()
     clock = Clock(now, ports.keyring.minting)
     lifetime = ports.secret_lifetime(client.tier)
@@ -291,7 +298,7 @@ def _secret(ports: Ports, client: Client, card: Card, *, named: bool) -> tuple[G
         return renew(row, clock), ends
     if not named and (ends_soon(client, now, lifetime) or settings.rotate_secret_on_update):
         return issue_secret(row, clock, settings.secret_overlap, client.secret_expires_at), ends
-    return row, client.secret_expires_at
+    return row, shorter(client.secret_expires_at, ends)
 
 
 def _handle(ports: Ports, asked: Asked) -> Handle:

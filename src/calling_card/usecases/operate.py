@@ -6,6 +6,8 @@ A-83, A-84, M-14, D-55, D-56, D-64; CIMD §8.3. To block a URL is to suspend it,
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from calling_card.ports import Ports
 from calling_card.protocol.abroad.clientids import host_in, name
 from calling_card.protocol.abroad.documents import Version
@@ -16,7 +18,7 @@ from calling_card.protocol.events import Event
 from calling_card.protocol.handles.credentials import has_secret
 from calling_card.protocol.handles.rotation import Clock, issue_secret, overlap_until, renew
 from calling_card.protocol.handles.sealed import mark_until
-from calling_card.protocol.life.approval import resumed, suspended, told
+from calling_card.protocol.life.approval import digest, resumed, suspended, told
 from calling_card.protocol.syntax import echo
 from calling_card.usecases.clients import ATTEMPTS, by_card, read_now
 from calling_card.usecases.reading import Finding, look
@@ -35,15 +37,22 @@ async def show(ports: Ports, client_id: str, *, discovery: bool = False) -> Card
     row = line(client)
     if client.card_until:
         row |= {"state": "sealed", "sealed": "nobody approved it yet; it has no row", "sealed_until": client.card_until}
+    row["card"] = digest(client).hex() if client.state is State.HELD else ""
     row["owner"] = client.owner
     row["invitation"] = client.invitation.hex() if client.invitation else ""
     row["client_secret_expires_at"] = client.secret_expires_at
     row["secret_overlap_until"] = _overlap(ports, client) or None
-    row["decision"] = client.decision.decode()
+    row["decision"] = _reasons(client)
     row["grants_alive"] = await ports.store.grants_alive(client)
     row |= _reading(client, await ports.store.versions(client.key))
     row["metadata"] = dict(card_of(client))
     return {name: value for name, value in row.items() if value not in ("", None)}
+
+
+def _reasons(client: Client) -> JSON:
+    """Why the client is not what it asked to be: member, what it was, what it became, and why; None: it is all it asked to be."""
+    told: JSON = msgspec.json.decode(client.decision) if client.decision else None
+    return told
 
 
 def _overlap(ports: Ports, client: Client) -> int:

@@ -1,6 +1,6 @@
 """A client introduces itself (RFC 7591 §3)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from calling_card.ports import Invitation, KeyCollision, Ports, Registration
@@ -20,15 +20,14 @@ from calling_card.protocol.handles.sealed import read as read_card
 from calling_card.protocol.handles.sealed import write as seal_card
 from calling_card.protocol.handles.seals import NONCE
 from calling_card.protocol.life.approval import told as waiting
-from calling_card.protocol.life.budgets import INVITED, OWNER, Draw, stated, strangers
-from calling_card.protocol.policy import invited
+from calling_card.protocol.life.budgets import INVITED, OWNER, Draw, no_room, stated, strangers
+from calling_card.protocol.policy import Rules, invited
+from calling_card.protocol.policy.claims import lays, single
 from calling_card.protocol.syntax import read_object
 from calling_card.protocol.trust.statements import MEMBER, Brought, Merged, Vouched, merge, read_request, said_in
-from calling_card.usecases import sector, statements, tokens
+from calling_card.usecases import claims, sector, statements, tokens
 from calling_card.usecases.clients import governed, guest, known_scopes, rules_with, unwritten
 
-AGAIN = 600
-"""Seconds after which a stranger may try again who found no room; by then something may have been pruned or approved."""
 _UNMANAGED = frozenset({Door.SCR2011, Door.MASTODON})
 """Doors whose wire form has no place for a registration access token."""
 
@@ -93,12 +92,68 @@ async def _repeated(ports: Ports, known: Repeat) -> Card | None:
 
 
 async def _register(ports: Ports, asked: Asked, birth: Birth | None = None) -> Card:
+    invitation, said, brought = await _come(ports, asked)
+    client, card = await admit(ports, said, Door.RFC7591, invitation, asked.request_id, brought, birth)
+    return information(ports.desk, ports.keyring, client, card)
+
+
+async def _come(ports: Ports, asked: Asked) -> tuple[Invitation | None, Card, Brought]:
+    """Who comes, what is said, and what was brought to prove it."""
     invitation = await invited_by(ports, asked.token)
     request = read_request(asked.body) if asked.signed else None
     said = _checked(read_object(asked.body) if request is None else said_in(request))
-    brought = Brought(request, asked.certificate, asked.source)
-    client, card = await admit(ports, said, Door.RFC7591, invitation, asked.request_id, brought, birth)
-    return information(ports.desk, ports.keyring, client, card)
+    return invitation, said, Brought(request, asked.certificate, asked.source)
+
+
+async def rehearse(ports: Ports, asked: Asked) -> Card:
+    """What would be registered, and why it is not what was said; nothing is kept, and no use and nothing that comes once is spent.
+
+    It draws on the same budgets (RFC 7591 §3.2.1, A-87). Raises `Refusal` as `register`, and 401 for callers without a credential.
+    """
+    invitation, said, brought = await _come(ports, asked)
+    if invitation is None and not _is_stated(ports, said, brought):
+        why = "dry_run: is for callers with an initial access token or a software statement; without them, register and delete the client"
+        raise Refusal(No.NO_TOKEN, f"{why} (RFC 7591 section 3)")
+    heard = await _heard(ports, said, Door.RFC7591, invitation, asked.request_id, brought)
+    await _charged(ports, heard, invitation, brought.source)
+    if heard.vouched is not None:
+        await statements.room(ports, heard.vouched)
+    return heard.passed.rehearsed({"registration_state": State.HELD.value} if heard.passed.held else {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What a newcomer said, judged, before anything is kept or spent."""
+
+    passed: Passed
+    tier: Tier
+    vouched: Vouched | None
+    merged: Merged
+
+
+def _is_stated(ports: Ports, said: Card, brought: Brought) -> bool:
+    """Whether a statement counts here."""
+    return ports.hears(said.get(MEMBER)) or brought.request is not None
+
+
+async def _heard(ports: Ports, said: Card, door: Door, invitation: Invitation | None, request_id: str, brought: Brought) -> _Heard:
+    vouched = await statements.weigh(ports, said, brought, request_id) if _is_stated(ports, said, brought) else None
+    if vouched is not None:
+        await statements.check_new(ports, vouched)
+    merged = Merged(said) if vouched is None else merge(said, vouched)
+    passed, tier = await _passed(ports, merged.said, door, invitation, vouched)
+    if lays(passed.card, None, ports.known_software):
+        passed = await claims.weighed(ports, passed, None)
+    return _Heard(passed, tier, vouched, merged)
+
+
+async def _charged(ports: Ports, heard: _Heard, invitation: Invitation | None, source: str, *, free: bool = False) -> None:
+    """What it costs to be heard, unless nothing is kept of it anyway; then what has to be fetched. Raises `Refusal`."""
+    draws = _draws(heard.passed.card, source, invitation, heard.vouched)
+    if not free:
+        ports.draw(draws)
+    if sector_to_check(heard.passed.card, None):
+        await sector.check(ports, heard.passed.card, source if heard.tier is Tier.ANONYMOUS else draws[0][1])
 
 
 async def admit(
@@ -108,17 +163,11 @@ async def admit(
 
     Raises `Refusal`: 400 for bad metadata or statement, 401 for an invitation that somebody else used up, 429 when a budget is.
     """
-    stated = ports.hears(said.get(MEMBER)) or brought.request is not None
-    vouched = await statements.weigh(ports, said, brought, request_id) if stated else None
-    merged = Merged(said) if vouched is None else merge(said, vouched)
-    passed, tier = await _passed(ports, merged.said, door, invitation, vouched)
-    client = born(ports, passed, door, tier, invitation, birth)
+    heard = await _heard(ports, said, door, invitation, request_id, brought)
+    passed, vouched = heard.passed, heard.vouched
+    client = born(ports, passed, door, heard.tier, invitation, birth)
     sealed = _sealed(ports, client, passed)
-    draws = _draws(passed.card, brought.source, invitation, vouched)
-    if sealed is None:
-        ports.draw(draws)
-    if sector_to_check(passed.card, None):
-        await sector.check(ports, passed.card, brought.source if tier is Tier.ANONYMOUS else draws[0][1])
+    await _charged(ports, heard, invitation, brought.source, free=sealed is not None)
     told = _told(client, passed)
     if sealed is not None:
         ports.log("client_sealed", client_id=sealed.client_id, request_id=request_id, **told)
@@ -129,21 +178,29 @@ async def admit(
     async with ports.store.turn(vouched.place):
         before = await statements.room(ports, vouched)
         await statements.spend(ports, vouched)
-        await _keep(ports, client, request_id, told | vouched.told(merged.overridden))
+        await _keep(ports, client, request_id, told | vouched.told(heard.merged.overridden))
         await statements.succeed(ports, client, before, request_id)
     return client, passed.card
 
 
 async def _passed(ports: Ports, said: Card, door: Door, invitation: Invitation | None, vouched: Vouched | None) -> tuple[Passed, Tier]:
     """What comes through the corridor, and the tier for life."""
+    tier = Tier.VOUCHED if vouched is not None else Tier.ANONYMOUS if invitation is None else Tier.TOKEN
+    rules, scopes = await held_to(ports, said, tier, invitation, vouched)
+    passed = pass_through(said, ports.ground, rules, scopes, door=door, tier=tier, before=None)
+    return (passed if vouched is None else with_statement(passed, vouched.statement.text)), tier
+
+
+async def held_to(
+    ports: Ports, said: Card, tier: Tier, invitation: Invitation | None, vouched: Vouched | None
+) -> tuple[Rules, Collection[str]]:
+    """By which rules a newcomer is judged, and the scopes that are known for what it says; rehearsals ask this too."""
     rules = ports.rules if invitation is None else invited(ports.rules, invitation.scope, invitation.grants, invitation.hosts)
     rules = rules if vouched is None else await rules_with(ports, invitation, vouched)
     scopes = ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
-    tier = Tier.VOUCHED if vouched is not None else Tier.ANONYMOUS if invitation is None else Tier.TOKEN
     if ports.policies.current is not None:
         rules = await governed(ports, rules, tier, guest(invitation, "" if invitation is None else invitation.owner, vouched))
-    passed = pass_through(said, ports.ground, rules, scopes, door=door, tier=tier, before=None)
-    return (passed if vouched is None else with_statement(passed, vouched.statement.text)), tier
+    return rules, scopes
 
 
 def _draws(card: Card, source: str, invitation: Invitation | None, vouched: Vouched | None) -> Sequence[Draw]:
@@ -160,7 +217,7 @@ def _sealed(ports: Ports, client: Client, passed: Passed) -> Client | None:
     access token, or its card is too long, or the keys changed this moment.
     """
     stranger = client.tier is Tier.ANONYMOUS and client.door is Door.RFC7591 and client.state is State.ACTIVE
-    if not stranger or ports.settings.open_registration != "sealed":
+    if not stranger or ports.settings.open_registration != "sealed" or single(passed.card, ports.known_software):
         return None
     secret = client.secret_expires_at - client.issued_at if client.secret_expires_at else 0
     lives = Lives(ports.settings.sealed_days * 86400, secret)
@@ -175,15 +232,18 @@ async def _keep(ports: Ports, client: Client, request_id: str, told: dict[str, J
     event = Event("client_registered", client.issued_at, client.key, actor, request_id, {"client_id": client.client_id, **told})
     room = ports.settings.never_used_limit if client.tier is Tier.ANONYMOUS else 0
     try:
-        outcome = await ports.store.register(client, event, client.invitation, room=room)
+        outcome = await ports.store.register(
+            client, event, client.invitation, room=room, single=single(card_of(client), ports.known_software)
+        )
     except KeyCollision:
         ports.log("client_key_collision", client_id=client.client_id, alarm=True)
         raise Refusal(No.SERVER_ERROR, "the client could not be given an identifier; try again") from None
     if outcome is Registration.SPENT:
         raise _spent()
+    if outcome is Registration.TAKEN:
+        raise claims.taken()
     if outcome is Registration.FULL:
-        why = "too many registrations are kept that nobody ever used; register with an initial access token, or try again later"
-        raise Refusal(No.UNAVAILABLE, why, logged="never_used_limit", retry_after=AGAIN)
+        raise no_room()
 
 
 def _spent() -> Refusal:

@@ -19,6 +19,7 @@ from calling_card.protocol.trust.statements import (
     check_certificate,
     check_claims,
     check_header,
+    check_replaces,
     check_request,
     check_request_header,
     check_successor,
@@ -73,6 +74,17 @@ async def weigh_again(ports: Ports, client: Client, said: Card, brought: Brought
     after = await weigh(ports, said, brought, request_id)
     check_successor(before, after)
     return after
+
+
+async def check_new(ports: Ports, vouched: Vouched) -> None:
+    """Whether a statement may begin a registration, told before anything is drawn on by those who only read it (C-16, R-66).
+
+    Raises `Refusal`.
+    """
+    check_replaces(vouched)
+    for fact in vouched.facts:
+        if (await ports.store.living(fact.place, fact.mark)).marked:
+            raise fact.refusal
 
 
 async def spend(ports: Ports, vouched: Vouched, spent: set[bytes] | None = None) -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from calling_card.ports import Ports
 from calling_card.protocol.abroad.addresses import AddressError, host_of, leads_to
-from calling_card.protocol.abroad.fetching import WEBHOOK, Unfetched
+from calling_card.protocol.abroad.fetching import WEBHOOK, Unfetched, Why
 from calling_card.protocol.abroad.networks import fetchable
 from calling_card.protocol.clients import JSON, Card
 from calling_card.protocol.errors import No, Refusal
@@ -30,6 +30,7 @@ from calling_card.protocol.life.webhooks import (
     is_hopeless,
     letters,
     message,
+    postponed,
     rotated,
     secret,
     secrets_of,
@@ -135,6 +136,8 @@ class Outcome:
     """The beginning of the answer, or why there is none."""
     retry_after: int = 0
     """Seconds."""
+    busy: bool = False
+    """Whether it was not tried, because others had all the places."""
 
     @property
     def taken(self) -> bool:
@@ -212,7 +215,7 @@ async def deliver(ports: Ports, id: bytes, holder: bytes) -> AsyncGenerator[Webh
     """Send one receiver what it does not have yet, in order, until it has all or does not take one; the webhook after every event.
 
     Of all processes one does it at a time, by a lease. One that dies between the answer and the bookmark leaves that event to be sent
-    again, under the same id.
+    again, under the same id; one that slept through its turn finds the bookmark elsewhere, and stops.
     """
     turn = _Turn(ports, f"webhook {id.hex()}", holder)
     if not await turn.held():
@@ -232,7 +235,7 @@ async def deliver(ports: Ports, id: bytes, holder: bytes) -> AsyncGenerator[Webh
         else:
             if len(news.events) < WINDOW:
                 break
-            webhook = await _changed(ports, webhook, _moved(news.last))
+            webhook = await _changed(ports, webhook, _moved(news.last), told=webhook.told)
     await turn.over()
 
 
@@ -258,7 +261,7 @@ class _Turn:
 
 
 async def _tell(ports: Ports, webhook: Webhook, mine: Sequence[Letter]) -> Webhook | None:
-    """Send what one event becomes; the webhook as it is then, None: it is gone."""
+    """Send what one event becomes; the webhook as it is then, None: it is gone, or another process has gone on."""
     event = mine[0].event
     client = await ports.store.client(event.client_key)
     outcome = Outcome(0, "")
@@ -267,7 +270,7 @@ async def _tell(ports: Ports, webhook: Webhook, mine: Sequence[Letter]) -> Webho
         if not outcome.taken:
             return await _missed(ports, webhook, outcome)
     now, answer = ports.now(), outcome.said
-    return await _changed(ports, webhook, lambda there: taken(there, mine[0].place, now, answer))
+    return await _changed(ports, webhook, lambda there: taken(there, mine[0].place, now, answer), told=webhook.told)
 
 
 async def _try(ports: Ports, webhook: Webhook, id: str, body: bytes) -> Outcome:
@@ -279,15 +282,22 @@ async def _try(ports: Ports, webhook: Webhook, id: str, body: bytes) -> Outcome:
     try:
         posted = await ports.fetcher.post(webhook.url, body, signed(secrets, id, now, body), WEBHOOK)
     except Unfetched as no:
-        return Outcome(0, f"{no.why.name.lower()}: {no.logged}"[:SHOWN])
-    text = _CONTROL.sub("?", posted.body[:SHOWN].decode("ascii", "replace"))
+        return Outcome(0, _plain(f"{no.why.name.lower()}: {no.logged}"), busy=no.why is Why.BUSY)
+    text = _plain(posted.body[:SHOWN].decode("ascii", "replace"))
     return Outcome(posted.status, text, posted.retry_after if posted.status in (429, 503) else 0)
+
+
+def _plain(text: str) -> str:
+    """What others said, for a terminal (X-56)."""
+    return _CONTROL.sub("?", text[:SHOWN])
 
 
 async def _missed(ports: Ports, webhook: Webhook, outcome: Outcome) -> Webhook | None:
     """Try again later, unless the receiver is gone or was tried for three days."""
     now = ports.now()
-    after = await _changed(ports, webhook, lambda there: failed(there, now, outcome.said, outcome.retry_after))
+    if outcome.busy:
+        return await _changed(ports, webhook, lambda there: postponed(there, now), told=webhook.told)
+    after = await _changed(ports, webhook, lambda there: failed(there, now, outcome.said, outcome.retry_after), told=webhook.told)
     ports.log("webhook_failed", level="warning", webhook=webhook.id.hex(), host=host_of(webhook.url), cause=outcome.said)
     if after is None:
         return None
@@ -305,7 +315,7 @@ async def _stop(ports: Ports, webhook: Webhook, state: Standing) -> Webhook | No
 
     event = _event(ports, "webhook_stopped", webhook, "server", {"why": state.value, "dropped": dropped})
     ports.log("webhook_stopped", level="error", webhook=webhook.id.hex(), host=host_of(webhook.url), why=state.value, dropped=dropped)
-    return await _changed(ports, webhook, change, event)
+    return await _changed(ports, webhook, change, event, told=webhook.told)
 
 
 async def _waiting(ports: Ports, webhook: Webhook) -> tuple[int, Bookmark]:
@@ -324,11 +334,16 @@ def _moved(last: Bookmark) -> Callable[[Webhook], Webhook]:
     return lambda there: replace(there, told=last)
 
 
-async def _changed(ports: Ports, before: Webhook, change: Callable[[Webhook], Webhook], event: Event | None = None) -> Webhook | None:
-    """The webhook after this change, whoever else changes it; None: it is gone. Raises `Refusal` when others are faster each time."""
+async def _changed(
+    ports: Ports, before: Webhook, change: Callable[[Webhook], Webhook], event: Event | None = None, *, told: Bookmark | None = None
+) -> Webhook | None:
+    """The webhook after this change, whoever else changes it; None: it is gone, or its bookmark is not at ``told`` any more.
+
+    Raises `Refusal` when others are faster each time.
+    """
     there: Webhook | None = before
     for _ in range(ATTEMPTS):
-        if there is None:
+        if there is None or told not in (None, there.told):
             return None
         if await ports.store.change_webhook(there, change(there), event):
             return await ports.store.webhook(there.id)

@@ -20,6 +20,8 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _ALWAYS = ((b"x-content-type-options", b"nosniff"),)
 _CORS = ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"WWW-Authenticate, Location, Retry-After"))
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+"""Methods that a log line names: whoever makes up others makes up no kinds of lines (X-57)."""
 HEADER_BYTES = 32768
 """Bytes that the names and values of all headers may have."""
 
@@ -49,7 +51,7 @@ class App:
         await _write(answer, request, send)
         self._ports.log(
             "request",
-            method=request.method,
+            method=request.method if request.method in METHODS else "-",
             endpoint=endpoint.name if endpoint else "-",
             status=answer.status,
             ms=round((time.perf_counter() - began) * 1000, 2),

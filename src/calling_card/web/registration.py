@@ -22,6 +22,14 @@ def in_query(request: Request, name: str) -> str | None:
     return next((value for key, value in pairs if key == name), None)
 
 
+def rehearses(request: Request) -> bool:
+    """Whether the request is only to be judged. Raises `Refusal` for a word that does not say so plainly."""
+    said = in_query(request, "dry_run")
+    if said not in (None, "true", "false"):
+        raise Refusal(No.INVALID_REQUEST, "dry_run: must be true or false")
+    return said == "true"
+
+
 async def create(ports: Ports, request: Request) -> Answer:
     """POST: a client introduces itself, in JSON or by the form protocol of 2011 (C-01)."""
     if in_query(request, "access_token") is not None:
@@ -31,6 +39,8 @@ async def create(ports: Ports, request: Request) -> Answer:
     key = request.header(b"idempotency-key").decode("latin-1")
     source = source_network(request.source)
     asked = register.Asked(request.body, bearer(request), request.id, media(request) in SIGNED, request.certificate, key, source)
+    if rehearses(request):
+        return json_answer(200, await register.rehearse(ports, asked))
     card = await register.register(ports, asked)
     where = card.get("registration_client_uri")
     more = ((b"location", where.encode()),) if isinstance(where, str) else ()
@@ -75,7 +85,8 @@ async def show(ports: Ports, request: Request) -> Answer:
 
 async def change(ports: Ports, request: Request) -> Answer:
     """PUT: another registration in its place."""
-    return json_answer(200, await manage.change(ports, await _asked(ports, request)))
+    use_case = manage.rehearse if rehearses(request) else manage.change
+    return json_answer(200, await use_case(ports, await _asked(ports, request)))
 
 
 async def remove(ports: Ports, request: Request) -> Answer:

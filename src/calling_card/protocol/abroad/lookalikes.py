@@ -271,6 +271,12 @@ def namesake(name: str, host: str) -> str:
     return known[0].hosts[0] if known else ""
 
 
+def borrows(name: str, brand: str) -> bool:
+    """Whether a name has another one in it, or reads like it at a glance."""
+    gist, meant = _gist(name), _gist(brand)
+    return skeleton(meant) in skeleton(gist) or _poses(gist, meant)
+
+
 @lru_cache(maxsize=256)
 def _gist(name: str) -> str:
     """A name without spaces, signs, numbers and the words that names are padded with."""

@@ -81,6 +81,16 @@ def stated(issuer: str, software: str) -> Sequence[Draw]:
     return [*draws, (STATED_SOFTWARE, f"{issuer} {software}")] if software else draws
 
 
+AGAIN = 600
+"""Seconds after which a stranger may try again who found no room; by then something may have been pruned or approved."""
+
+
+def no_room() -> Refusal:
+    """The refusal of a stranger where as many are kept that nobody ever used as there may be (C-05)."""
+    why = "too many registrations are kept that nobody ever used; register with an initial access token, or try again later"
+    return Refusal(No.UNAVAILABLE, why, logged="never_used_limit", retry_after=AGAIN)
+
+
 def used_up(cause: Cause, wait: int) -> Refusal:
     """The refusal of a caller whose budget has no room for these many seconds."""
     return Refusal(No.TOO_MANY_REQUESTS, f"too many {cause.counts}; {cause.way_out}", logged=cause.name, retry_after=wait)

@@ -291,6 +291,11 @@ def failed(webhook: Webhook, now: int, answer: str, retry_after: int = 0) -> Web
     )
 
 
+def postponed(webhook: Webhook, now: int) -> Webhook:
+    """There was no place to send from, which is nobody's failure."""
+    return replace(webhook, retry_at=now + DELAYS[0])
+
+
 def is_hopeless(webhook: Webhook, now: int) -> bool:
     """Whether the message at hand was tried for long enough."""
     return 0 < webhook.failing_since <= now - PATIENCE

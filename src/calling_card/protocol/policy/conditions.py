@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from calling_card.protocol.abroad.addresses import host_of
+from calling_card.protocol.abroad.lookalikes import borrows
 from calling_card.protocol.card.vocabulary import MEMBERS
 from calling_card.protocol.clients import Card, Door, Tier, words
 from calling_card.protocol.policy.rows import Guest, Policy, Rule, Then
@@ -86,6 +87,11 @@ def _list(name: str) -> Callable[[Case], Sequence[str]]:
     return values
 
 
+def _names(case: Case) -> Sequence[str]:
+    """What it is called, in every language."""
+    return [text for name, text in case.card.items() if name.partition("#")[0] == "client_name" and isinstance(text, str)]
+
+
 def _scopes(case: Case) -> Sequence[str]:
     return str(case.card.get("scope", "")).split()
 
@@ -114,6 +120,11 @@ def _of_invitation(value: str, wanted: tuple[str, ...], case: Case, policy: Poli
     return value in wanted or case.guest.label in wanted
 
 
+def _with_brand(value: str, wanted: tuple[str, ...], case: Case, policy: Policy) -> bool:
+    del case, policy
+    return any(borrows(value, brand) for brand in wanted)
+
+
 def _of_preset(value: str, wanted: tuple[str, ...], case: Case, policy: Policy) -> bool:
     del case
     return any(callback_fits(callback, value) for name in wanted for callback in policy.presets[name])
@@ -137,6 +148,7 @@ ROWS: tuple[Condition, ...] = (
     Condition("redirect_host", "a redirect host", _hosts, "redirect_uris", matches=_on_sites),
     Condition("redirect_scheme", "a redirect scheme", _schemes, "redirect_uris"),
     Condition("preset", "a redirect URI", _list("redirect_uris"), "redirect_uris", matches=_of_preset),
+    Condition("brand", "what a name has in it", _names, "client_name", matches=_with_brand),
     Condition("software_id", "software_id", _text("software_id"), "software_id"),
     Condition("software_version", "software_version", _text("software_version"), "software_version"),
     Condition("application_type", "application_type", _text("application_type"), "application_type", _known("application_type")),

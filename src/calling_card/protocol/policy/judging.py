@@ -1,5 +1,6 @@
 """What the operator's rules and known software make of a card (A-87, R-17, R-89)."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from calling_card.protocol.abroad.addresses import host_of
@@ -34,12 +35,19 @@ def rulings(case: Case, policy: Policy) -> tuple[Card, list[Reason]]:
         narrowed.append(reasons[-1])
 
 
+def met(case: Case, policy: Policy) -> Iterator[Rule]:
+    """The rules that are about a case, up to the first that lets it through."""
+    for rule in policy.rules:
+        if applies(rule, case, policy):
+            yield rule
+            if rule.then is Then.ALLOW:
+                return
+
+
 def _in_order(case: Case, policy: Policy) -> tuple[Case, list[Reason]]:
     """What software and rules say, up to the first rule that lets the client through, or that takes something away: that is last."""
     reasons = [reason for row in policy.software if (reason := _at_home(row, case)) is not None]
-    for rule in policy.rules:
-        if not applies(rule, case, policy):
-            continue
+    for rule in met(case, policy):
         if rule.then is Then.ALLOW:
             break
         card, found = _ACTS[rule.then](rule, case.card)
@@ -53,10 +61,8 @@ def _at_home(row: Software, case: Case) -> Reason | None:
     """Whether a client that calls itself known software lives somewhere else (R-89)."""
     if case.card.get("software_id") != row.id:
         return None
-    client_uri = case.card.get("client_uri")
-    pages = [client_uri] if isinstance(client_uri, str) else []
-    places = (("redirect_uris", words(case.card.get("redirect_uris")), row.redirect_hosts), ("client_uri", pages, row.client_uri_hosts))
-    for member, uris, hosts in places:
+    pages = [(name, _values(value), row.client_uri_hosts) for name, value in case.card.items() if name.partition("#")[0] == "client_uri"]
+    for member, uris, hosts in (("redirect_uris", words(case.card.get("redirect_uris")), row.redirect_hosts), *pages):
         foreign = next((uri for uri in uris if hosts and not on_sites(host_of(uri), hosts)), None)
         if foreign is not None:
             why = row.why or "software_id is known here, and this is not where that software is at home"
@@ -105,7 +111,7 @@ def _values(value: JSON) -> list[str]:
 
 
 def _reason(outcome: Outcome, member: str, was: JSON, now: JSON, why: str, rule: str) -> Reason:
-    no = MEMBERS[member].no if member else No.INVALID_CLIENT_METADATA
+    no = MEMBERS[member.partition("#")[0]].no if member else No.INVALID_CLIENT_METADATA
     told = (
         f"{member}: {why} {_SECTION}" if outcome is Outcome.REFUSE and member else f"{why} {_SECTION}" if outcome is Outcome.REFUSE else why
     )

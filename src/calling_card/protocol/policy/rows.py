@@ -66,6 +66,8 @@ class Software:
     client_uri_hosts: tuple[str, ...] = ()
     then: Then = Then.REFUSE
     why: str = ""
+    single_instance: bool = False
+    """Whether of one ``software_version`` only one client may live (R-88)."""
 
 
 @dataclass(frozen=True, slots=True)

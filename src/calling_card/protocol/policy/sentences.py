@@ -24,7 +24,10 @@ def sentences(policy: Policy) -> Iterator[tuple[str, str]]:
             f"{tier.name.lower()} clients may have {'; '.join(_bounds(ceiling)) or 'what they may without it'}",
         )
     for row in policy.software:
-        yield f"software {row.id}", _at_home(row)
+        if row.redirect_hosts or row.client_uri_hosts:
+            yield f"software {row.id}", _at_home(row)
+        if row.single_instance:
+            yield f"software {row.id}", f"refuses a second living client of one version of {row.id}"
     for number, rule in enumerate(policy.rules, 1):
         yield f"rule {number} ({rule.name})", _sentence(rule)
 

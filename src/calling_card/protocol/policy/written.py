@@ -14,7 +14,7 @@ from calling_card.protocol.policy.sites import PRESETS, callback_problem, site_p
 
 _TOP = ("version", "name", "use", "preset", "ceiling", "software", "rule")
 _RULE = ("name", "when", "unless", "then", "why")
-_SOFTWARE = ("id", "redirect_hosts", "client_uri_hosts", "then", "why")
+_SOFTWARE = ("id", "redirect_hosts", "client_uri_hosts", "single_instance", "then", "why")
 _NARROWED = ("grant_types", "response_types", "scope")
 """Members that can lose a value and still be used."""
 _REQUIRED = (Kind.TEXT, Kind.URL, Kind.URLS, Kind.CHOICE, Kind.CHOICES, Kind.ALG, Kind.SCOPE, Kind.FLAG)
@@ -124,10 +124,13 @@ def _software(place: str, row: Mapping[str, object]) -> Software:
     redirects, pages = (
         _texts(row.get(key, []), f"{place}: {key}", problem=site_problem, empty=True) for key in ("redirect_hosts", "client_uri_hosts")
     )
-    if not redirects and not pages:
-        raise BadPolicy(f"{place}: redirect_hosts, client_uri_hosts: one of them must say where it is at home")
+    alone = row.get("single_instance", False)
+    if not isinstance(alone, bool):
+        raise BadPolicy(f"{place}: single_instance: is not true or false")
+    if not redirects and not pages and not alone:
+        raise BadPolicy(f"{place}: redirect_hosts, client_uri_hosts, single_instance: one of them must say something")
     then = Then(_one_of(row.get("then", "refuse"), (Then.REFUSE, Then.HOLD), f"{place}: then", "outcome"))
-    return Software(_line(row["id"], f"{place}: id"), redirects, pages, then, _why(row, place))
+    return Software(_line(row["id"], f"{place}: id"), redirects, pages, then, _why(row, place), alone)
 
 
 # ── Rules ────────────────────────────────────────────────────────────────────────────────────────────────────────────

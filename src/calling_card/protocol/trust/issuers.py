@@ -84,7 +84,7 @@ class Issuer:
     keep_token: bool = False
     """Whether a replacement leaves the registration access token as it is (R-80)."""
     replace_existing: bool = False
-    """Whether a new registration ends those of the same software (C-16)."""
+    """Whether a new registration ends those of the same software, where its statement proves more than who has read it (C-16)."""
     recovery: bool = False
     """Whether the software gets another registration access token by a statement, where that proves more than who has read it (M-42)."""
     instances: int = 0
@@ -300,8 +300,9 @@ def _name_problem(row: Issuer) -> str:
         return f"values: {empty} has none"
     if row.recovery and row.instances != 1 and not row.replace_existing:
         return "recovery: needs replace_existing or instances = 1: a statement tells software apart, and not its registrations"
-    if row.recovery and not (row.signed_requests or row.proves_bearer):
-        return "recovery: needs certificate, signed_requests, or once with aud among required: a statement alone is no secret"
+    needs_proof = next((key for key in ("recovery", "replace_existing") if getattr(row, key)), "")
+    if needs_proof and not (row.signed_requests or row.proves_bearer):
+        return f"{needs_proof}: needs certificate, signed_requests, or once with aud among required: a statement alone is no secret"
     return "roles: needs roles_claim" if row.roles and not row.roles_claim else ""
 
 

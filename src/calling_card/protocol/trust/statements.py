@@ -94,7 +94,7 @@ class Vouched:
         ends = [end] if end is not None else []
         if begun is not None and self.issuer.max_age:
             ends.append(begun + self.issuer.max_age)
-        return math.ceil(min(ends, default=_CENTURY)) + SKEW
+        return math.ceil(min([*ends, _CENTURY])) + SKEW
 
     def told(self, overridden: Collection[str]) -> dict[str, JSON]:
         """What the event of a registration or replacement says of it (R-75)."""
@@ -226,6 +226,16 @@ def check_recovers(vouched: Vouched) -> None:
         raise unapproved("nothing is recovered by statements of its issuer")
     if not vouched.software_id:
         raise unapproved("it names no software_id, so nothing is recovered by it")
+    _check_proves(vouched)
+
+
+def check_replaces(vouched: Vouched) -> None:
+    """Whether a statement is proof enough to end earlier registrations, where its issuer's do (C-16). Raises `Refusal`."""
+    if vouched.issuer.replace_existing and vouched.software_id:
+        _check_proves(vouched)
+
+
+def _check_proves(vouched: Vouched) -> None:
     if vouched.request is None and not vouched.issuer.proves_bearer:
         raise unapproved("it may have been read by others; send it in a request that the software signs")
 
@@ -310,9 +320,9 @@ def _settle_values(merged: Card, issuer: Issuer) -> None:
 
 
 def _within(name: str, plain: JSON, stated: JSON) -> bool:
-    """Whether a value narrows another one: the same, some of a list, or some words of a scope."""
+    """Whether a value narrows another one: the same, some of a list, or some words of a scope; none of either would be the default."""
     if name == "scope" and isinstance(plain, str) and isinstance(stated, str):
-        return set(plain.split()) <= set(stated.split())
+        return bool(plain.split()) and set(plain.split()) <= set(stated.split())
     if isinstance(plain, list) and isinstance(stated, list):
         return bool(plain) and all(item in stated for item in plain)
     return plain == stated
