@@ -470,6 +470,7 @@ def _from_file(file: Path, known: Mapping[str, Setting]) -> dict[str, object]:
 def _convert(row: Setting, value: object) -> object:
     """A value of the row's type from TOML, a flag or an environment variable."""
     made: object = value
+    words: Sequence[str] | None = None
     if isinstance(row.default, bool):
         made = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(str(value).lower(), value)
         good = isinstance(made, bool)
@@ -477,13 +478,13 @@ def _convert(row: Setting, value: object) -> object:
         made = int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
         good = isinstance(made, int) and not isinstance(made, bool)
     elif isinstance(row.default, tuple):
-        made = _words(value)
-        good = made is not None
+        made = words = _words(value)
+        good = words is not None
     else:
         good = isinstance(made, str)
     if not good:
         raise BadSettings(f"{row.name}: {value!r} is not a {row.type}")
-    said = cast(tuple[object, ...], made) if isinstance(made, tuple) else (made,)
+    said = (made,) if words is None else words
     wrong = [word for word in said if row.choices and word not in row.choices]
     if wrong:
         raise BadSettings(f"{row.name}: {wrong[0]!r} is not one of {', '.join(row.choices)}")

@@ -83,6 +83,16 @@ def test_test_persons_are_named_listed_and_taken_back(operator: Operator, waits:
     assert operator.refused(1, "client", "test-person", "add", waits, "eve") == "name: there is no person eve"
 
 
+@meets("A-88", "X-107")
+def test_a_client_that_is_another_than_the_one_looked_at_is_not_approved(operator: Operator, waits: str) -> None:
+    seen = operator.told("client", "show", waits)["card"]
+
+    why = operator.refused(1, "client", "approve", waits, "--card", "0" * 32)
+
+    assert why == f"{waits} has another card by now ({seen}): look at it again"
+    assert operator.people("client", "approve", waits, "--card", seen) == f"{waits} is approved"
+
+
 @meets("X-56")
 @pytest.mark.parametrize("note", ["two\nlines", "x" * 201])
 def test_a_note_is_one_printable_line(operator: Operator, waits: str, note: str) -> None:

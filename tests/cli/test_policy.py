@@ -1,6 +1,7 @@
 """``calling-card policy check``: sentences, or the mistake with its place; and a server that notices another file."""
 
 import asyncio
+import json
 import os
 import signal
 from pathlib import Path
@@ -165,3 +166,139 @@ async def test_without_a_policy_file_nothing_is_watched(tmp_path: Path) -> None:
 
     assert not judging.done()
     judging.cancel()
+
+
+# ── What it would do ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+SAID = '{"redirect_uris": ["https://login.evil.example/cb"], "scope": "openid unheard"}'
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    made = tmp_path / "card.json"
+    made.write_text(SAID, encoding="ascii")
+    return made
+
+
+@meets("A-87")
+def test_a_request_is_explained_step_by_step(operator: Operator, file: Path, card: Path) -> None:
+    allowed = operator.people("policy", "explain", "--card", str(card))
+    refused = operator.run("policy", "explain", "--card", str(card), "--file", str(file))
+
+    digest = policy_file.read(file).digest
+    assert allowed.splitlines()[:3] == [
+        "anonymous  by  rfc7591  policy none",
+        'metadata:  narrow  scope: "openid unheard" -> "openid";  is limited to the scopes this server knows',
+        "=>  narrow",
+    ]
+    assert json.loads("\n".join(allowed.splitlines()[3:]))["scope"] == "openid"
+    assert refused.exit_code == 1
+    assert refused.stdout.splitlines()[0] == f"anonymous  by  rfc7591  policy test@{digest}"
+    assert refused.stdout.splitlines()[-2:] == [
+        "rule 1 (no evil):  refuse  redirect_uris: the policy of this server refuses such clients (RFC 7591 section 5)",
+        "=>  refuse",
+    ]
+
+
+@meets("A-87")
+def test_a_card_may_come_by_standard_input_and_be_answered_in_json(operator: Operator, file: Path) -> None:
+    result = operator.typed(SAID, "policy", "explain", "-", "--file", str(file), "--json")
+
+    answer = json.loads(result.stdout)
+    assert (result.exit_code, answer["outcome"], answer["card"]) == (1, "refuse", {})
+    assert [step["by"] for step in answer["steps"]] == ["metadata", "rule 1 (no evil)"]
+
+
+@pytest.mark.parametrize(
+    "how, tier, door",
+    [
+        (("--as", "token"), "token", "rfc7591"),
+        (("--door", "mastodon"), "anonymous", "mastodon"),
+        (("--door", "scr2011", "--as", "token"), "token", "scr2011"),
+    ],
+)
+def test_who_says_it_and_by_which_door_can_be_named(operator: Operator, card: Path, how: tuple[str, ...], tier: str, door: str) -> None:
+    answer = operator.told("policy", "explain", "--card", str(card), *how)
+
+    assert (answer["tier"], answer["door"]) == (tier, door)
+
+
+@meets("A-87")
+def test_an_invitation_and_a_document_say_who_comes(operator: Operator, card: Path, tmp_path: Path) -> None:
+    operator.run("invite", "--label", "x")
+    (row,) = operator.rows("invitation", "list")
+    page = tmp_path / "document.json"
+    page.write_text('{"client_id": "https://app.example/c.json", "client_name": "A", "redirect_uris": ["https://app.example/cb"]}')
+
+    invited = operator.told("policy", "explain", "--card", str(card), "--invitation", str(row["id"]))
+    published = [operator.told("policy", "explain", "--card", str(page), *how) for how in (("--as", "url"), ("--door", "cimd"))]
+
+    assert invited["tier"] == "token"
+    assert [(one["tier"], one["door"]) for one in published] == [("url", "cimd"), ("url", "cimd")]
+
+
+@meets("A-87")
+def test_a_client_that_is_there_is_explained(operator: Operator, file: Path) -> None:
+    client = operator.inside(lambda server: server.register(redirect_uris=["https://login.evil.example/cb"]))
+
+    allowed = operator.told("policy", "explain", client["client_id"])
+    refused = operator.run("policy", "explain", client["client_id"], "--file", str(file), "--json")
+
+    assert (allowed["outcome"], refused.exit_code) == ("allow", 1)
+    assert operator.refused(1, "policy", "explain", "nobody") == "there is no client nobody"
+
+
+@pytest.mark.parametrize(
+    "text, how, problem",
+    [
+        (SAID, (), "say a CLIENT_ID, or --card FILE"),
+        (SAID, ("c1", "--card", "-"), "say a CLIENT_ID, or --card FILE"),
+        ("", ("-",), "the card is no JSON:"),
+        ("[]", ("-",), "the card is no JSON object"),
+        ("{", ("-",), "the card is no JSON:"),
+        (SAID, ("c1", "--as", "token"), "--as, --door and --invitation go with a card"),
+        (SAID, ("-", "--as", "vouched", "--door", "mastodon"), "nobody comes as vouched by the door mastodon"),
+        (SAID, ("-", "--as", "anonymous", "--invitation", "00"), "anonymous clients bring no initial access token"),
+    ],
+)
+def test_what_makes_no_sense_is_told(operator: Operator, text: str, how: tuple[str, ...], problem: str) -> None:
+    result = operator.typed(text, "policy", "explain", *how)
+
+    assert result.exit_code == 2
+    assert problem in result.stderr
+
+
+@meets("A-87")
+def test_a_policy_is_tried_on_the_clients_there_are(operator: Operator, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = operator.run("policy", "diff")
+    client = operator.inside(lambda server: server.register(redirect_uris=["https://login.evil.example/cb"]))
+
+    text = operator.people("policy", "diff", "--file", str(file))
+    answer = operator.told("policy", "diff", "--file", str(file))
+    monkeypatch.setenv("CALLING_CARD_POLICY_FILE", str(file))
+    of_settings = operator.told("policy", "diff")
+    same = operator.told("policy", "diff", "--file", str(file))
+
+    why = "redirect_uris: the policy of this server refuses such clients (RFC 7591 section 5)"
+    assert nothing.exit_code == 2
+    assert text.splitlines()[0] == "clients  1"
+    assert f"     {client['client_id']}  {why}" in text.splitlines()
+    assert answer["refused"] == {"count": 1, "samples": [{"client_id": client["client_id"], "why": why}]}
+    assert (of_settings, same["unchanged"]["count"]) == (answer, 1)
+
+
+def test_a_bad_policy_is_neither_explained_nor_tried(operator: Operator, tmp_path: Path, card: Path) -> None:
+    bad = tmp_path / "bad.toml"
+    bad.write_text("version = 2\n")
+
+    assert operator.refused(2, "policy", "diff", "--file", str(bad)) == f"{bad}: version: must be 1"
+    assert operator.refused(2, "policy", "explain", "--card", str(card), "--file", str(bad)) == f"{bad}: version: must be 1"
+
+
+@meets("A-87")
+def test_somebody_at_a_terminal_sees_how_far_it_is(operator: Operator, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("calling_card.cli.policy.at_terminal", lambda: True)
+
+    result = operator.run("policy", "diff", "--file", str(file))
+
+    assert "\r0 clients" in result.stderr

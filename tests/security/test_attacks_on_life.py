@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -371,7 +372,8 @@ async def test_methods_that_a_stranger_makes_up_do_not_make_up_kinds_of_failures
 def test_no_value_breaks_out_of_its_line_or_turns_it(bad: str) -> None:
     stream = io.StringIO()
 
-    Log("info", stream)("refused", error="x", **{"description": f"a{bad}b", f"n{bad}": [bad, {bad: bad}]})
+    said: dict[str, Any] = {"description": f"a{bad}b", f"n{bad}": [bad, {bad: bad}]}
+    Log("info", stream)("refused", error="x", **said)
 
     written = stream.getvalue()
     assert written.count("\n") == 1
@@ -407,6 +409,38 @@ def test_nothing_is_replaced_by_statements_that_are_no_proof(keys: dict[str, obj
         issuers_of([row], ISSUER)
 
     assert "replace_existing: needs certificate, signed_requests, or once with aud among required" in str(bad.value)
+
+
+PROVING: dict[str, object] = {"replace_existing": True, "once": True, "required": ["aud"]}
+
+
+@meets("C-16", "X-31")
+async def test_a_new_registration_does_not_wipe_out_that_an_operator_suspended_the_one_before(tmp_path: Path) -> None:
+    server = by_its_clock(await trusting(tmp_path, written(**PROVING)))
+    old = await server.register(software_statement=Directory().states(aud=ISSUER))
+    await suspend(server.ports, old["client_id"], "op")
+
+    refused = await server.refusal(software_statement=Directory().states(aud=ISSUER))
+
+    why = "software_statement: a registration of the software is suspended; ask the operator (RFC 7591 section 3.2.2)"
+    assert refused == ("unapproved_software_statement", why)
+    assert (await server.row(old)).state is State.SUSPENDED
+    await server.register(software_statement=Directory().states(aud=ISSUER, software_id="tea-2"))
+
+
+@meets("C-16")
+async def test_who_was_replaced_while_it_was_pruned_is_not_brought_back(tmp_path: Path) -> None:
+    server = by_its_clock(await trusting(tmp_path, written(**PROVING), prune_idle_days=1))
+    old, other = [await server.register(software_statement=Directory().states(aud=ISSUER, software_id=one)) for one in ("tea-1", "tea-2")]
+    server.clock.forward(5 * DAY)
+    await pruned(server)
+    new = await server.register(software_statement=Directory(now=server.clock()).states(aud=ISSUER))
+
+    back = await undo_all(server.ports, "op")
+
+    assert back == 1
+    assert [(await server.read(card)).status for card in (old, other, new)] == [401, 200, 200]
+    assert (await server.told("client_deleted"))[-1]["body"]["successor"] == new["client_id"]
 
 
 @meets("R-66")
@@ -522,11 +556,11 @@ async def test_a_revocation_beats_everybody_who_comes_after_it(server: World) ->
         await revoke(server.ports, one.id.hex(), "op")
         return len(await server.ports.store.clients("", 200))
 
-    replies = await asyncio.gather(
-        takes_it_back(), *(server.post_json("/register", {"redirect_uris": [CALLBACK]}, token) for _ in range(16))
-    )
+    async def comes() -> int:
+        return (await server.post_json("/register", {"redirect_uris": [CALLBACK]}, token)).status
 
-    there, answers = replies[0], [reply.status for reply in replies[1:]]
+    there, *answers = await asyncio.gather(takes_it_back(), *(comes() for _ in range(16)))
+
     assert answers.count(201) + answers.count(401) == 16
     assert len(await server.ports.store.clients("", 200)) == answers.count(201) == there
     assert (await server.tried(token))[0] == 401
@@ -596,7 +630,11 @@ async def test_a_key_that_was_retired_meanwhile_stays_retired(server: World, mon
     await pruned(server)
     number = server.ports.keyring.minting
     mac = FileKeyring.mac
-    monkeypatch.setattr(FileKeyring, "mac", lambda keyring, key, kind, said: None if key == number else mac(keyring, key, kind, said))
+
+    def retired(keyring: FileKeyring, key: int, kind: str, said: bytes) -> bytes | None:
+        return None if key == number else mac(keyring, key, kind, said)
+
+    monkeypatch.setattr(FileKeyring, "mac", retired)
 
     await undo(server.ports, card["client_id"], "op")
 

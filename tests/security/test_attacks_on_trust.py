@@ -15,6 +15,7 @@ from calling_card.ports import Ports
 from calling_card.protocol import base64url
 from calling_card.protocol.clients import Client, Route, State, client_key
 from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.events import Event
 from calling_card.protocol.handles.sealed import CARD, Lives, write
 from calling_card.protocol.life.approval import digest
 from calling_card.usecases import operate
@@ -25,14 +26,13 @@ from calling_card.web.app import App
 from tests.addresses import URL, publish
 from tests.ledger import meets
 from tests.policies import under
-from tests.visitor import Browser, Page, answer_of, authorize_url, exchange, person_client, somebody
+from tests.visitor import Browser, Page, authorize_url, exchange, person_client, somebody
 from tests.world import CALLBACK, Reply, World, beside, body_of, changed, rat, world
 
 DAY = 86400
 Card = Mapping[str, Any]
 HOLD = '[[rule]]\nname = "wait"\nthen = "hold"\n'
 CLOSED = '[[rule]]\nname = "no"\nwhen.redirect_host = ["app.example", "*.app.example"]\nthen = "refuse"\n'
-ELSEWHERE = (503, "temporarily_unavailable", "too many registrations are kept that nobody ever used")
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -146,7 +146,7 @@ async def test_what_was_pruned_and_brought_back_is_the_same_client_and_no_second
 async def test_sixteen_who_come_at_once_bear_one_row_or_leave_one_tombstone(tmp_path: Path, second: bool) -> None:
     here = await world(tmp_path, sqlite=True, open_registration="sealed")
     there = await beside(here, tmp_path) if second else here
-    card = await server_card(here)
+    card = await person_client(here)
     tries: list[Awaitable[Reply]] = []
     for number, some in enumerate([here, there] * 8):
         if number % 5 == 4:
@@ -165,10 +165,6 @@ async def test_sixteen_who_come_at_once_bear_one_row_or_leave_one_tombstone(tmp_
     if second:
         await there.ports.store.close()
     await here.ports.store.close()
-
-
-async def server_card(server: World) -> dict[str, Any]:
-    return await person_client(server)
 
 
 @meets("H-10")
@@ -214,9 +210,9 @@ def sealed_by(ports: Ports, metadata: bytes) -> str:
 @pytest.mark.parametrize(
     "name",
     [
-        *(CARD.prefix, CARD.prefix + "A", CARD.prefix + "A" * 509, CARD.prefix + "A" * 5000, CARD.prefix + "=" * 40),
-        *(CARD.prefix + "AQAB" + "A" * 60, CARD.prefix + "Af__" + "A" * 60, "CS_AAAA", CARD.prefix + "\N{FULLWIDTH LATIN CAPITAL LETTER A}" * 40),
-        *(CARD.prefix + "\ud800" * 20, CARD.prefix + "\x00" * 20, CARD.prefix + "AA AA", CARD.prefix + "../../etc"),
+        *(CARD.prefix, "CS_AAAA", CARD.prefix.upper() + "A" * 60),
+        *(CARD.prefix + rest for rest in ("A", "A" * 509, "A" * 5000, "=" * 40, "AQAB" + "A" * 60, "Af__" + "A" * 60, "AA AA")),
+        *(CARD.prefix + rest for rest in ("\N{FULLWIDTH LATIN CAPITAL LETTER A}" * 40, "\ud800" * 20, "\x00" * 20, "../../etc")),
     ],
 )
 async def test_a_name_that_is_no_card_of_ours_is_nobody_and_breaks_nothing(alone: World, name: str) -> None:
@@ -398,6 +394,54 @@ async def test_known_software_is_at_home_in_every_language(alone: World, member:
     assert evil.why.startswith(f"{member}: ")
 
 
+NAMED = '[[rule]]\nname = "name"\nthen.require.client_name = ["Our Notes"]\n'
+
+
+@meets("A-87", "X-35")
+@pytest.mark.parametrize("name", ["client_name", "client_name#ja", "client_name#en-GB"])
+async def test_what_a_rule_wants_of_a_name_it_wants_in_every_language(alone: World, name: str) -> None:
+    with under(alone, NAMED):
+        good = await alone.post_json("/register", {"redirect_uris": [CALLBACK], "client_name": "Our Notes", name: "Our Notes"})
+        evil = await alone.post_json("/register", {"redirect_uris": [CALLBACK], "client_name": "Our Notes", name: "Your Bank"})
+        silent = await alone.post_json("/register", {"redirect_uris": [CALLBACK]})
+
+    assert good.status == 201, good.json
+    assert evil.no == silent.no == (400, "invalid_client_metadata")
+    assert evil.why.startswith(f"{name}: ")
+
+
+@meets("A-87", "X-35")
+@pytest.mark.parametrize("uri", ["https://vscode.dev:443/redirect", "https://VSCODE.dev/redirect", "HTTPS://vscode.dev/redirect"])
+async def test_a_callback_is_the_same_however_its_port_and_case_are_written(alone: World, uri: str) -> None:
+    with under(alone, 'use = ["vscode"]\n[[rule]]\nname = "no"\nwhen.preset = ["vscode"]\nthen = "refuse"\n'):
+        reply = await alone.post_json("/register", {"redirect_uris": [uri]})
+
+    assert reply.no == (400, "invalid_redirect_uri")
+
+
+@meets("A-87", "X-35")
+@pytest.mark.parametrize(
+    "uri",
+    [
+        *(
+            "https://vscode.dev:8443/redirect",
+            "https://vscode.dev/redirect?next=//evil.example",
+            "https://vscode.dev.evil.example/redirect",
+        ),
+        *("https://vscode.dev/redirect/", "https://vscode.dev/redirect/..", "https://vscode.dev/%72edirect", "http://vscode.dev/redirect"),
+        *("http://127.0.0.1.evil.example/", "https://127.0.0.1/", "http://127.0.0.1/x", "http://[::1]/", "http://127.0.0.2/"),
+    ],
+)
+async def test_what_only_looks_like_a_known_callback_is_not_let_through(alone: World, uri: str) -> None:
+    rules = 'use = ["vscode"]\n[[rule]]\nname = "yes"\nwhen.preset = ["vscode"]\nthen = "allow"\n[[rule]]\nname = "no"\nthen = "refuse"\n'
+    with under(alone, rules):
+        good = await alone.post_json("/register", {"redirect_uris": ["https://vscode.dev/redirect"]})
+        both = await alone.post_json("/register", {"redirect_uris": ["https://vscode.dev/redirect", uri]})
+
+    assert good.status == 201
+    assert both.status == 400
+
+
 @meets("A-87", "X-35")
 @pytest.mark.parametrize("endpoint", ["introspection", "revocation"])
 async def test_a_way_to_authenticate_that_is_not_allowed_comes_in_by_no_other_endpoint(alone: World, endpoint: str) -> None:
@@ -519,19 +563,15 @@ async def test_an_operator_is_not_told_that_somebody_may_try_a_card_of_which_not
     assert "test_person_added" not in await server.kinds()
 
 
-async def replaced_between(server: World, card: Card) -> Callable[[], Awaitable[None]]:
-    async def work() -> None:
-        assert (await server.put(card, body_of(card, ("registration_state",), client_name="Your Bank"))).status == 200
-
-    return work
-
-
 @meets("A-88", "X-35", "X-107")
 async def test_what_the_client_became_while_the_operator_said_yes_is_not_approved(server: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with changed(server, rat_rotation="never", open_registration="stored", hold=("anonymous",)):
         card = await server.register(client_name="Tea")
-        work: list[Callable[[], Awaitable[None]]] = [await replaced_between(server, card)]
-        meddled(server, monkeypatch, work)
+
+        async def change() -> None:
+            assert (await server.put(card, body_of(card, ("registration_state",), client_name="Your Bank"))).status == 200
+
+        meddled(server, monkeypatch, [change])
 
         with pytest.raises(Refusal, match="has another card by now"):
             await approve(server.ports, Verdict(card["client_id"], "op"))
@@ -571,10 +611,10 @@ def meddled(server: World, monkeypatch: pytest.MonkeyPatch, work: list[Callable[
     store = server.ports.store
     put = store.replace
 
-    async def slowly(*args: Any) -> bool:
+    async def slowly(before: Client, after: Client, event: Event | None) -> bool:
         if work:
             await work.pop()()
-        return await put(*args)
+        return await put(before, after, event)
 
     monkeypatch.setattr(store, "replace", slowly)
 
@@ -631,3 +671,64 @@ async def test_failed_recoveries_and_reads_of_a_stranger_do_not_lock_the_owner_o
 
     assert (await server.read(card)).status == 200
     assert (await server.put(card, body_of(card, client_name="Mine"))).status == 200
+
+
+@meets("C-14", "H-14", "M-10")
+async def test_no_answer_tells_a_living_card_from_one_that_ended_or_never_was(server: World) -> None:
+    living, gone, never = await server.register(), await server.register(), await server.register()
+    stranger = await server.register()
+    await deleted(server, gone)
+    forged = {**never, "client_id": never["client_id"][:-4] + "AAAA"}
+    answers: set[tuple[object, ...]] = set()
+    for card in (living, gone, forged):
+        path, form = f"/register/{card['client_id']}", {"grant_type": "authorization_code", "code": "x", "token": "x"}
+        basic = (card["client_id"], stranger["client_secret"])
+        body = json.dumps({"client_id": card["client_id"], "redirect_uris": [CALLBACK]}).encode()
+        token = {"authorization": f"Bearer {rat(stranger)}", "content-type": "application/json"}
+        replies = [await server.call(method, path, body if method == "PUT" else b"", token) for method in ("GET", "PUT", "DELETE")]
+        replies += [await server.call(method, path, b"", {"content-type": "application/json"}) for method in ("GET", "PUT", "DELETE")]
+        replies += [await server.post_form(door, form, basic) for door in ("/token", "/introspect", "/revoke")]
+        answers.add(tuple((reply.status, reply.body, reply.headers.get("www-authenticate")) for reply in replies))
+
+    assert len(answers) == 1
+
+
+@meets("M-06", "M-10")
+async def test_somebody_elses_token_in_a_query_or_body_ends_nothing_but_what_it_is_for(server: World) -> None:
+    mine, other = await server.register(), await server.register()
+
+    with changed(server, misplaced_rat="revoke"):
+        replies = [
+            await server.call("GET", f"/register/{other['client_id']}?access_token={rat(mine)}"),
+            await server.put(mine, body_of(mine, access_token=rat(other))),
+        ]
+
+    assert [reply.status for reply in replies] == [400, 400]
+    assert (await server.read(other)).status == 200
+    assert await row(server, other) is None
+
+
+@meets("A-88", "X-37")
+@pytest.mark.parametrize("verdict", ["approve", "refuse", "delete"])
+async def test_a_verdict_and_sixteen_replacements_at_once_leave_one_client_that_is_what_was_said(server: World, verdict: str) -> None:
+    card = await held(server)
+    with under(server, HOLD):
+        said: dict[str, Callable[[], Awaitable[object]]] = {
+            "approve": lambda: approve(server.ports, Verdict(card["client_id"], "op", card="")),
+            "refuse": lambda: refuse(server.ports, Verdict(card["client_id"], "op")),
+            "delete": lambda: operate.delete(server.ports, card["client_id"], "op"),
+        }
+        changes = [server.replace(card, client_name=f"Tea {number}") for number in range(8)]
+        outcome, *_ = await asyncio.gather(said[verdict](), *changes, return_exceptions=True)
+
+        kept = await row(server, card)
+        if verdict == "delete":
+            assert kept is None
+            assert await knocks(server, card) == NOBODY
+        else:
+            assert kept is not None
+            waits = kept.state is State.HELD
+            assert waits or kept.state is (State.SUSPENDED if verdict == "refuse" else State.ACTIVE)
+            assert not waits or isinstance(outcome, Refusal) or verdict == "approve"
+            assert waits or verdict == "refuse" or kept.approved_card == digest(kept)
+    assert len(await server.ports.store.clients("", 10)) == (0 if verdict == "delete" else 1)

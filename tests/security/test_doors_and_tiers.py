@@ -381,8 +381,11 @@ async def server(tmp_path: Path) -> World:
     (tmp_path / "directory.jwks").write_text(json.dumps(holder("ES256", "d1", 7).jwks), encoding="utf-8")
     trusted = written(grants=["authorization_code", "refresh_token"], scopes="openid profile email", signed_requests=True)
     (tmp_path / "issuers.toml").write_text(toml([trusted]), encoding="utf-8")
-    files = {"policy_file": str(tmp_path / "policy.toml"), "statement_issuers_file": str(tmp_path / "issuers.toml")}
-    return by_its_clock(await world(tmp_path, **files, signed_registration=True, registration_rate=0, change_rate=0))
+    files = (str(tmp_path / "policy.toml"), str(tmp_path / "issuers.toml"))
+    some = await world(
+        tmp_path, policy_file=files[0], statement_issuers_file=files[1], signed_registration=True, registration_rate=0, change_rate=0
+    )
+    return by_its_clock(some)
 
 
 async def judged_by(server: World, tmp_path: Path, entrance: Entrance, kind: Kind) -> None:
@@ -444,6 +447,7 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "redirect_host": ("app.example", "*.evil.example", "127.0.0.1"),
     "redirect_scheme": ("https", "http"),
     "preset": ("ours",),
+    "brand": ("Evil",),
     "software_id": ("tea-1",),
     "software_version": ("1",),
     "application_type": ("web", "native"),

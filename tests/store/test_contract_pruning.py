@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from calling_card.ports import HostedDocument, KeyCollision, Rows, Store
-from calling_card.protocol.clients import Client, Generations, Route
+from calling_card.protocol.clients import Client, Generations, Route, State
 from calling_card.protocol.events import Event
+from calling_card.protocol.life.approval import suspended
 from calling_card.protocol.life.pruning import DAY, Horizon, Litter, Pruned, Suspect, horizon
 from calling_card.protocol.persons.grants import Grant, Stage
 from calling_card.store.sqlite import SqliteStore
@@ -291,7 +292,7 @@ async def test_a_client_comes_back_as_it_was_and_its_grants_do_not(store: Store,
 
 async def test_what_a_pruned_client_comes_back_as_can_be_changed_and_it_can_be_let_go_of(store: Store, clock: Clock) -> None:
     clock.at = LATER
-    clients = [a_client(name, state=State.HELD) for name in ("a", "b")]
+    clients = [replace(a_client(name), state=State.HELD) for name in ("a", "b")]
     await registered(store, *clients)
     for client in clients:
         await put_aside(store, client)

@@ -59,7 +59,7 @@ async def named(server: World, card: dict[str, Any], person: str) -> None:
 async def ask(server: World, card: dict[str, Any], name: str, **params: str) -> Reply:
     """Where somebody comes who is sent by the client and signs in."""
     browser = Browser(server)
-    page = await browser.authorize(card, scope=WIDE, **params)
+    page = await browser.authorize(card, **{"scope": WIDE, **params})
     return await browser.sign_in(page, name) if name else page
 
 
@@ -203,6 +203,26 @@ async def test_scopes_to_try_lie_within_the_rules_of_the_client(tmp_path: Path) 
     got, _ = await has(server, card, "bob")
 
     assert got["scope"] == "openid"
+
+
+@meets("A-88", "H-21")
+async def test_a_held_client_of_which_nothing_can_be_tried_waits_for_everybody_and_says_why_to_its_test_person(strict: World) -> None:
+    for name in ("bob", "carol"):
+        await somebody(strict, name)
+    card = await person_client(strict, scope="profile")
+    await named(strict, card, "bob")
+
+    anybody = await Browser(strict).authorize(card, scope="profile")
+    stranger = await ask(strict, card, "carol", scope="profile")
+    tester = await ask(strict, card, "bob", scope="profile")
+    mistaken = await Browser(strict).authorize(card, scope="profile", code_challenge_method="plain")
+
+    assert anybody.status == 200
+    told = [Page(page.body).texts for page in (stranger, tester)]
+    assert (stranger.status, told[0]["error-code"], told[0]["description"]) == (400, "access_denied", WAITS)
+    why = f"scope: none of these can be tried while {WAITS} (RFC 6749 section 3.3)"
+    assert (tester.status, told[1]["error-code"], told[1]["description"]) == (400, "invalid_scope", why)
+    assert Page(mistaken.body).texts["error-code"] == "invalid_request"
 
 
 @meets("A-88")

@@ -548,7 +548,7 @@ async def test_a_request_that_the_software_signs_recovers_its_registration_once(
     server = await trusted(tmp_path, SIGNING, signed=True)
     software = Software(server)
     statement = stated(jwks=software.key.jwks)
-    card = await server.register(software_statement=statement)
+    card = (await software.sends(software.signs(statement))).json
     request, forged = software.signs(statement), Software(server, holder("ES256", "s1", 9)).signs(statement)
     headers = {"content-type": "application/jwt"}
 

@@ -330,7 +330,9 @@ class FailingStore(MemoryStore):
 
     failure: Exception = StoreUnavailable("disk full")
 
-    async def register(self, client: Client, event: Event, invitation: bytes | None, *, room: int = 0, single: bool = False) -> Registration:
+    async def register(
+        self, client: Client, event: Event, invitation: bytes | None, *, room: int = 0, single: bool = False
+    ) -> Registration:
         raise self.failure
 
 

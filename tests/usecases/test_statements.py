@@ -20,7 +20,7 @@ from tests.assertions import holder, respelled, spoiled, with_secret
 from tests.ledger import meets
 from tests.statements import DIRECTORY, KEYS, SUBJECT, Directory, Software, trusting, written
 from tests.usecases.guests import Guest, by_its_clock, question, signed_in
-from tests.world import CALLBACK, ISSUER, World, beside, body_of, changed, world
+from tests.world import CALLBACK, ISSUER, Reply, World, beside, body_of, changed, world
 
 ISS = "invalid_software_statement"
 USS = "unapproved_software_statement"
@@ -446,13 +446,18 @@ async def test_an_issuer_has_a_budget_of_its_own(tmp_path: Path, directory: Dire
 
 @meets("C-16", "S1-50")
 async def test_a_new_registration_ends_the_one_before_where_the_issuer_says_so(tmp_path: Path, directory: Directory) -> None:
-    server = await trusting(tmp_path, written(replace_existing=True))
+    server = await trusting(tmp_path, written(replace_existing=True, once=True, required=["aud"]))
     stranger = await server.register(client_name="Official Tea", software_id="tea-1")
-    other = await server.register(software_statement=directory.states(software_id="tea-2"))
-    nameless = await server.register(software_statement=directory.states(software_id=None))
-    old = await server.register(software_statement=directory.states())
+    other = await server.register(software_statement=directory.states(aud=ISSUER, software_id="tea-2"))
+    nameless = await server.register(software_statement=directory.states(aud=ISSUER, software_id=None))
+    seen = directory.states(aud=ISSUER)
+    old = await server.register(software_statement=seen)
 
-    new = await server.register(software_statement=directory.states())
+    replayed = await server.refusal(software_statement=seen)
+    still = (await server.read(old)).status
+    new = await server.register(software_statement=directory.states(aud=ISSUER))
+
+    assert (replayed, still) == ((ISS, "software_statement: jti: was used before (RFC 7591 section 2.3)"), 200)
 
     assert (await server.read(old)).no == (401, "invalid_token")
     for card in (stranger, other, nameless, new):
@@ -462,16 +467,52 @@ async def test_a_new_registration_ends_the_one_before_where_the_issuer_says_so(t
 
 
 @meets("C-16")
-async def test_of_many_at_once_on_two_nodes_the_last_one_lives(tmp_path: Path, directory: Directory) -> None:
-    here = await trusting(tmp_path, written(replace_existing=True), sqlite=True)
-    there = await beside(here, tmp_path)
-    old = await here.register(software_statement=directory.states())
+async def test_where_only_signed_requests_are_proof_a_plain_one_ends_nothing_and_registers_nothing(
+    tmp_path: Path, directory: Directory
+) -> None:
+    server = await trusting(tmp_path, written(replace_existing=True, signed_requests=True), signed_registration=True)
+    software = Software(server)
+    statement = directory.states(jwks=software.key.jwks)
+    old = (await software.sends(software.signs(statement))).json
 
-    await asyncio.gather(*(node.register(software_statement=directory.states()) for _ in range(8) for node in (here, there)))
+    plain = await server.refusal(software_statement=statement)
+    still = (await server.read(old)).status
+    nameless = await server.register(software_statement=directory.states(software_id=None))
+    new = await software.sends(software.signs(statement))
+
+    why = "software_statement: it may have been read by others; send it in a request that the software signs (RFC 7591 section 3.2.2)"
+    assert (plain, still, new.status) == ((USS, why), 200, 201)
+    assert [(await server.read(card)).status for card in (old, nameless, new.json)] == [401, 200, 200]
+
+
+@meets("C-16", "R-79")
+async def test_where_a_certificate_is_proof_nobody_ends_a_registration_without_it(tmp_path: Path, directory: Directory) -> None:
+    row = written(replace_existing=True, certificate={"O": "org"})
+    server = await trusting(tmp_path, row, client_certificate_header="x-subject", trusted_proxies=("192.0.2.1/32",))
+    body = json.dumps({"redirect_uris": [CALLBACK], "software_statement": directory.states(org="Tea Ltd")}).encode()
+    proxied = {"content-type": "application/json", "x-forwarded-proto": "https"}
+
+    async def sends(**headers: str) -> Reply:
+        return await server.call("POST", "/register", body, {**proxied, **headers}, source="192.0.2.1")
+
+    old = (await sends(**{"x-subject": SUBJECT})).json
+    replies = [await sends(), await sends(**{"x-subject": SUBJECT.replace("Tea Ltd", "Evil Ltd")})]
+
+    assert [reply.no for reply in replies] == [(400, USS)] * 2
+    assert (await server.row(old)).client_id == old["client_id"]
+
+
+@meets("C-16")
+async def test_of_many_at_once_on_two_nodes_the_last_one_lives(tmp_path: Path, directory: Directory) -> None:
+    here = await trusting(tmp_path, written(replace_existing=True, once=True, required=["aud"]), sqlite=True)
+    there = await beside(here, tmp_path)
+    old = await here.register(software_statement=directory.states(aud=ISSUER))
+
+    await asyncio.gather(*(node.register(software_statement=directory.states(aud=ISSUER)) for _ in range(8) for node in (here, there)))
 
     assert (await here.read(old)).status == 401
     assert len(list(await here.ports.store.clients("", 100))) >= 1
-    last = await there.register(software_statement=directory.states())
+    last = await there.register(software_statement=directory.states(aud=ISSUER))
     assert [client.client_id for client in await here.ports.store.clients("", 100)] == [last["client_id"]]
     await here.ports.store.close()
     await there.ports.store.close()

@@ -11,7 +11,6 @@ from calling_card.protocol.clients import JSON, Card, Door, Tier
 from calling_card.protocol.errors import Refusal
 from calling_card.protocol.policy import Decision, Outcome, Rules, awaited, decide
 
-
 _ROW = ("member", "was", "now", "why", "rule")
 """What one reason says, in its order."""
 

@@ -16,10 +16,6 @@ from calling_card.store.database import Database, Values
 from calling_card.store.transactions import Transactions, changed, there
 
 END_OF_CLIENT = len(rows.CLIENT)
-OF_A_CLIENT = (
-    *(sql.DELETE_GRANTS, sql.DELETE_MARKS, sql.DELETE_CONSENTS, sql.DELETE_DOCUMENTS, sql.DELETE_RESOURCES, sql.DELETE_TEST_PERSONS),
-)
-"""What goes with a client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +155,14 @@ def bury(db: Database, client: Client, tombstone_until: int) -> bool:
     if not changed(db, sql.DELETE_CLIENT, (client.key, client.incarnation)):
         return client.card_until > 0 and not there(db, sql.BURIED, (client.key,)) and leave(db, client, tombstone_until)
     point("store.row_gone")
-    for statement in OF_A_CLIENT:
+    for statement in (
+        sql.DELETE_GRANTS,
+        sql.DELETE_MARKS,
+        sql.DELETE_CONSENTS,
+        sql.DELETE_DOCUMENTS,
+        sql.DELETE_RESOURCES,
+        sql.DELETE_TEST_PERSONS,
+    ):
         db.execute(statement, (client.key,))
     return leave(db, client, tombstone_until)
 

@@ -303,7 +303,7 @@ def _scheme(uri: str) -> str:
 
 _URIS = tuple(_said(f"redirect_uris[{number}]") for number in range(3))
 CLAIMING_SOFTWARE = f"SELECT {columns(CLIENT)} FROM clients WHERE {_said('software_id')} = ? LIMIT ?"
-_OWN = [f"SELECT {columns(CLIENT)} FROM clients WHERE {_scheme(uri)} = ? AND {uri} NOT LIKE 'http%'" for uri in _URIS]
+_OWN = tuple(f"SELECT {columns(CLIENT)} FROM clients WHERE {_scheme(uri)} = ? AND {uri} NOT LIKE 'http%'" for uri in _URIS)
 CLAIMING_SCHEME = " UNION ".join(_OWN) + " LIMIT ?"
 SAME_SOFTWARE = f"SELECT 1 FROM clients WHERE {_said('software_id')} = ? AND {_said('software_version')} IS ?"
 STRANGERS = """

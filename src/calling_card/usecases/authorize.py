@@ -3,7 +3,7 @@
 Nothing is written before the person has said yes, now or earlier; a first look by a script spends nothing (H-15).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from calling_card.ports import Ports
@@ -31,7 +31,6 @@ from calling_card.protocol.persons.grants import CODE_LIFETIME, Consent, Grant, 
 from calling_card.protocol.persons.interactions import Transaction, digest, read
 from calling_card.protocol.persons.portrait import Portrait, portrait, redirect_of
 from calling_card.protocol.persons.resources import acceptable, scopes_of
-from calling_card.protocol.policy import Rules
 from calling_card.protocol.trust.statements import kept
 from calling_card.usecases.clients import Asking, Known, admits, find, rules_of
 from calling_card.usecases.people.browsers import Present, Visit, current, expired, form, sent
@@ -125,6 +124,8 @@ class _Wanted:
     wish: Wish
     resources: tuple[str, ...]
     """As they were asked for."""
+    too_much: bool
+    """The client waits for approval, and nothing of this can be tried meanwhile: nobody may say yes to it (A-88)."""
 
 
 async def begin(ports: Ports, asked: Asked) -> Outcome:
@@ -151,7 +152,7 @@ async def decide(ports: Ports, visit: Visit, transaction: str, *, allow: bool, r
         return await begin(ports, request.asked)
     try:
         wanted = await _wanted(ports, request)
-        await _check_approved(ports, request, present)
+        await _check_approved(ports, request, wanted, present)
     except Refusal as refusal:
         return await _stopped(ports, request, refusal)
     if found.session != present.session.id or found.shown != _shown(request, wanted):
@@ -185,27 +186,35 @@ async def _wanted(ports: Ports, request: _Request) -> _Wanted:
     bounds = Bounds(
         card=request.known.card,
         known={*ports.settings.scopes, *scopes_of(configured)},
-        ceiling=_ceiling(ports, request.known.client, rules),
+        ceiling=rules.scopes,
         pkce=ports.settings.pkce,
         strict=ports.settings.profile == "strict",
     )
-    wanted = wish(request.said, bounds)
+    wanted, too_much = _within(ports, request, bounds)
     resources = acceptable(request.said.resources, configured, ports.place, person=True)
-    return _Wanted(wanted, tuple(resources.values()))
+    return _Wanted(wanted, tuple(resources.values()), too_much)
 
 
-def _ceiling(ports: Ports, client: Client, rules: Rules) -> Collection[str] | None:
-    """What the rules allow; of a client that waits for approval no more than may be tried (A-88)."""
-    if client.state is not State.HELD:
-        return rules.scopes
-    return [scope for scope in ports.settings.test_scopes if rules.scopes is None or scope in rules.scopes]
+def _within(ports: Ports, request: _Request, bounds: Bounds) -> tuple[Wish, bool]:
+    """What the rules allow; of a client that waits for approval no more than may be tried, and whether that is nothing (A-88)."""
+    if request.known.client.state is not State.HELD:
+        return wish(request.said, bounds), False
+    tried = [scope for scope in ports.settings.test_scopes if bounds.ceiling is None or scope in bounds.ceiling]
+    try:
+        return wish(request.said, replace(bounds, ceiling=tried)), False
+    except Refusal as refusal:
+        if refusal.no is not No.INVALID_SCOPE:
+            raise
+        return wish(request.said, bounds), True
 
 
-async def _check_approved(ports: Ports, request: _Request, present: Present) -> None:
+async def _check_approved(ports: Ports, request: _Request, wanted: _Wanted, present: Present) -> None:
     """Who may use a client that waits for approval is known only when somebody is signed in. Raises `Refusal` (A-88)."""
     client = request.known.client
     if client.state is State.HELD and not await admits(ports, client, present.person.id):
         raise Refusal(No.HELD, WAITS)
+    if wanted.too_much:
+        raise Refusal(No.INVALID_SCOPE, f"scope: none of these can be tried while {WAITS} (RFC 6749 section 3.3)")
 
 
 async def _next(ports: Ports, request: _Request, wanted: _Wanted) -> Outcome:
@@ -220,7 +229,7 @@ async def _next(ports: Ports, request: _Request, wanted: _Wanted) -> Outcome:
         return _sign_in(ports, request, wanted, present, began_at)
     if subject and subject != present.person.subject:
         raise Refusal(No.LOGIN_REQUIRED, "another person is signed in than id_token_hint or claims name (OIDC Core section 3.1.2.2)")
-    await _check_approved(ports, request, present)
+    await _check_approved(ports, request, wanted, present)
     kept = await ports.store.consents(present.person.id, request.known.client)
     if "consent" in wanted.wish.prompts or not _remembered(ports, request, wanted, present, kept):
         if silent:

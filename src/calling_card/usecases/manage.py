@@ -38,7 +38,7 @@ from calling_card.protocol.handles.rotation import (
     withdraw,
 )
 from calling_card.protocol.handles.sealed import mark_until
-from calling_card.protocol.life.approval import begins_to_wait, judged_again
+from calling_card.protocol.life.approval import begins_to_wait, judged_again, standing
 from calling_card.protocol.life.approval import told as waiting
 from calling_card.protocol.life.budgets import CHANGES, Draw, no_room, strangers
 from calling_card.protocol.life.pruning import BY_ITSELF, due_of, periods_of
@@ -166,8 +166,30 @@ async def change(ports: Ports, asked: Asked) -> Card:
     raise _busy()
 
 
+async def rehearse(ports: Ports, asked: Asked) -> Card:
+    """What a replacement would make of the registration; nothing is changed, and nothing that comes once is spent (RFC 7592 §2.2, A-87).
+
+    Raises `Refusal` as `change`.
+    """
+    handle = _handle(ports, asked)
+    client = await _whose(ports, asked, handle)
+    clock = Clock(ports.now(), ports.keyring.minting)
+    if not present_rat(handle.generation, client.rat, Use.READ, clock, Policy.NEVER).accepted:
+        raise _failed(ports, asked)
+    _allowed(ports, Use.REPLACE, client)
+    _paid(ports, asked, Use.REPLACE, client)
+    brought, said = _said(ports, asked)
+    vouched = await _vouched(ports, asked, client, said, brought)
+    merged = Merged(said) if vouched is None else merge(said, vouched)
+    passed = await _judged(ports, client, merged.said, card_of(client), vouched, asked.source)
+    return passed.rehearsed(standing(judged_again(replace(client, metadata=to_bytes(passed.card)), held=passed.held)))
+
+
 async def _put(ports: Ports, client: Client, after: Client, event: Event | None) -> bool:
-    """As the store's `replace`, but that a stranger's card needs room for its row; what people allowed the client ends with it where the event says so (X-32)."""
+    """As the store's `replace`; what people allowed the client ends with it where the event says so (X-32).
+
+    Raises `Refusal` for a stranger who lived on its card alone and finds no room for a row (C-05).
+    """
     if client.card_until:
         try:
             return await ports.store.bear(after, event, room=ports.settings.never_used_limit)
@@ -283,7 +305,7 @@ def _is_secret(ports: Ports, client: Client, said: JSON) -> bool:
 
 
 def _secret(ports: Ports, client: Client, card: Card, *, named: bool) -> tuple[Generations | None, int]:
-    """The secret after a replacement: kept, new, renewed near its end, or withdrawn; none lives longer than a new one would (C-13, M-35)."""
+    """The secret after a replacement: kept, new, renewed near its end, or withdrawn; none outlives a new one (C-13, M-35)."""
     row, settings, now = client.secret, ports.settings, ports.now()
     clock = Clock(now, ports.keyring.minting)
     lifetime = ports.secret_lifetime(client.tier)

@@ -347,13 +347,13 @@ def _left(weighed: Weighed) -> Card:
 
 
 def _waits(client: Client, weighed: Weighed) -> bool:
+    """Whether it would begin to wait; what an operator approved is the card with the statement it came with."""
     held = weighed.decision is not None and weighed.decision.outcome is Outcome.HOLD
-    return begins_to_wait(client, judged_again(replace(client, metadata=to_bytes(_left(weighed))), held=held))
+    stated = {name: value for name, value in card_of(client).items() if name == MEMBER}
+    return begins_to_wait(client, judged_again(replace(client, metadata=to_bytes(_left(weighed) | stated)), held=held))
 
 
 def _why(weighed: Weighed, outcome: Outcome) -> str:
-    """What brought this about: the first reason of the policy, or what the vocabulary changed under its ceilings."""
-    reasons = [] if weighed.decision is None else [one for one in weighed.decision.reasons if one.outcome is outcome]
-    changes = [] if weighed.judged is None else list(weighed.judged.changes)
-    told = [f"{one.rule or one.member}: {one.why}" for one in reasons] or [f"{one.member}: {one.why}" for one in changes]
-    return next(iter(told), "")
+    """The first reason of this kind, with the rule or member that it is about."""
+    reasons = () if weighed.decision is None else weighed.decision.reasons
+    return next((f"{one.rule or one.member}: {one.why}" for one in reasons if one.outcome is outcome), "")

@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator, Iterable
 
 from calling_card.ports import Ports
 from calling_card.protocol import base64url
-from calling_card.protocol.clients import JSON, Card, Client, Tier
+from calling_card.protocol.clients import JSON, Card, Client, State, Tier
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.handles.assertions import Assertion, Unfit
 from calling_card.protocol.handles.sealed import mark_until
+from calling_card.protocol.life.pruning import Pruned
 from calling_card.protocol.trust.statements import (
     MEMBER,
     Brought,
@@ -96,26 +97,37 @@ async def spend(ports: Ports, vouched: Vouched, spent: set[bytes] | None = None)
         spent.add(fact.mark)
 
 
-async def room(ports: Ports, vouched: Vouched) -> list[Client]:
-    """Whose place a new registration takes; whoever was there before can be told only before it comes. Raises `Refusal` (R-70, C-16)."""
+async def room(ports: Ports, vouched: Vouched) -> list[Client | Pruned]:
+    """Whose place a new registration takes; whoever was there before can be told only before it comes (R-70, C-16).
+
+    Raises `Refusal`: no place is left, or a new registration would wipe out that an operator suspended one (X-31).
+    """
     issuer = vouched.issuer
     if not (issuer.replace_existing or issuer.instances):
         return []
     there = [client async for client in _siblings(ports, vouched)]
     if issuer.replace_existing:
-        return there if vouched.software_id else []
+        if not vouched.software_id:
+            return []
+        if any(client.state is State.SUSPENDED for client in there):
+            raise unapproved("a registration of the software is suspended; ask the operator")
+        return [*there, *[pruned async for pruned in _aside(ports, vouched)]]
     if len(there) >= issuer.instances:
         why = f"software_id: has {len(there)} registrations, which is all it may have (RFC 7591 section 5)"
         raise Refusal(No.INVALID_CLIENT_METADATA, why)
     return []
 
 
-async def succeed(ports: Ports, client: Client, before: Iterable[Client], request_id: str) -> None:
-    """End the earlier registrations of the same software: its issuer's statement is proof enough for that (C-16, S1-50)."""
+async def succeed(ports: Ports, client: Client, before: Iterable[Client | Pruned], request_id: str) -> None:
+    """End the earlier registrations of the same software, pruned ones too: its statement was proof enough for that (C-16, S1-50)."""
     now = ports.now()
-    for other in before:
+    for one in before:
+        other = one.client if isinstance(one, Pruned) else one
         told: dict[str, JSON] = {"client_id": other.client_id, "by": "statement", "successor": client.client_id}
         event = Event("client_deleted", now, other.key, "client", request_id, told)
+        if isinstance(one, Pruned):
+            await ports.store.keep_aside(one, None, event)
+            continue
         await ports.store.remove(other, event, mark_until(ports.keyring, other.client_id, now + ports.settings.tombstone_days * 86400))
 
 
@@ -124,10 +136,24 @@ async def _siblings(ports: Ports, vouched: Vouched) -> AsyncIterator[Client]:
     after = ""
     while page := await ports.store.clients(after, _PAGE):
         for client in page:
-            other = kept(ports.issuers, client)
-            if other is not None and other.issuer.issuer == vouched.issuer.issuer and other.software_id == vouched.software_id:
+            if _alike(ports, client, vouched):
                 yield client
         after = page[-1].client_id
+
+
+async def _aside(ports: Ports, vouched: Vouched) -> AsyncIterator[Pruned]:
+    """Those of them that were pruned and could be brought back."""
+    after = ""
+    while page := await ports.store.pruned(after, _PAGE):
+        for pruned in page:
+            if _alike(ports, pruned.client, vouched):
+                yield pruned
+        after = page[-1].client.client_id
+
+
+def _alike(ports: Ports, client: Client, vouched: Vouched) -> bool:
+    other = kept(ports.issuers, client)
+    return other is not None and other.about == vouched.about
 
 
 async def _check_signature(ports: Ports, vouched: Vouched, request_id: str) -> None:

@@ -296,7 +296,7 @@ async def _missed(ports: Ports, webhook: Webhook, outcome: Outcome) -> Webhook |
     """Try again later, unless the receiver is gone or was tried for three days."""
     now = ports.now()
     if outcome.busy:
-        return await _changed(ports, webhook, lambda there: postponed(there, now), told=webhook.told)
+        return await _changed(ports, webhook, lambda there: postponed(there, now, outcome.said), told=webhook.told)
     after = await _changed(ports, webhook, lambda there: failed(there, now, outcome.said, outcome.retry_after), told=webhook.told)
     ports.log("webhook_failed", level="warning", webhook=webhook.id.hex(), host=host_of(webhook.url), cause=outcome.said)
     if after is None:

@@ -291,9 +291,9 @@ def failed(webhook: Webhook, now: int, answer: str, retry_after: int = 0) -> Web
     )
 
 
-def postponed(webhook: Webhook, now: int) -> Webhook:
+def postponed(webhook: Webhook, now: int, answer: str) -> Webhook:
     """There was no place to send from, which is nobody's failure."""
-    return replace(webhook, retry_at=now + DELAYS[0])
+    return replace(webhook, retry_at=now + DELAYS[0], answer=answer, answered_at=now)
 
 
 def is_hopeless(webhook: Webhook, now: int) -> bool:

@@ -61,8 +61,9 @@ def _at_home(row: Software, case: Case) -> Reason | None:
     """Whether a client that calls itself known software lives somewhere else (R-89)."""
     if case.card.get("software_id") != row.id:
         return None
-    pages = [(name, _values(value), row.client_uri_hosts) for name, value in case.card.items() if name.partition("#")[0] == "client_uri"]
-    for member, uris, hosts in (("redirect_uris", words(case.card.get("redirect_uris")), row.redirect_hosts), *pages):
+    places = [("redirect_uris", row.redirect_hosts), *((page, row.client_uri_hosts) for page in _spoken(case.card, "client_uri"))]
+    for member, hosts in places:
+        uris = _values(member, case.card.get(member))
         foreign = next((uri for uri in uris if hosts and not on_sites(host_of(uri), hosts)), None)
         if foreign is not None:
             why = row.why or "software_id is known here, and this is not where that software is at home"
@@ -76,20 +77,21 @@ def _stop(rule: Rule, card: Card) -> tuple[Card, list[Reason]]:
 
 
 def _require(rule: Rule, card: Card) -> tuple[Card, list[Reason]]:
-    """Every value of the member is one of those that are written, and there is one."""
+    """Every value of the member, in every language, is one of those that are written, and there is one."""
     reasons: list[Reason] = []
     for member, wanted in rule.values.items():
-        values = _values(card.get(member))
-        if not values or any(value not in wanted for value in values):
-            why = f"{rule.why or _PLAIN[rule.then]}; it must be {' or '.join(wanted)}"
-            reasons.append(_reason(Outcome.REFUSE, member, card.get(member), None, why, rule.name))
+        for name in _spoken(card, member) or (member,):
+            values = _values(name, card.get(name))
+            if not values or any(value not in wanted for value in values):
+                why = f"{rule.why or _PLAIN[rule.then]}; it must be {' or '.join(wanted)}"
+                reasons.append(_reason(Outcome.REFUSE, name, card.get(name), None, why, rule.name))
     return card, reasons
 
 
 def _narrow(rule: Rule, card: Card) -> tuple[Card, list[Reason]]:
     """One member at a time; where nothing of use is left, the client is refused."""
     for member, wanted in rule.values.items():
-        values = _values(card.get(member))
+        values = _values(member, card.get(member))
         kept: list[JSON] = [value for value in values if value in wanted]
         if len(kept) == len(values):
             continue
@@ -103,10 +105,15 @@ def _narrow(rule: Rule, card: Card) -> tuple[Card, list[Reason]]:
     return card, []
 
 
-def _values(value: JSON) -> list[str]:
-    """The words of a list, of a scope or of a single word; other values in their plain spelling."""
+def _spoken(card: Card, member: str) -> list[str]:
+    """The member in every language in which the card says it (RFC 7591 §2.2)."""
+    return [name for name in card if name.partition("#")[0] == member]
+
+
+def _values(member: str, value: JSON) -> list[str]:
+    """The words of a list or of a scope, or the one text; other values in their plain spelling."""
     if isinstance(value, str):
-        return value.split()
+        return value.split() if member == "scope" else [value]
     return words(value) if isinstance(value, list) else [str(value).lower()] if isinstance(value, bool) else []
 
 

@@ -51,9 +51,14 @@ def callback_fits(pattern: str, uri: str) -> bool:
     if wanted is None or said is None or (wanted.scheme, wanted.host) != (said.scheme, said.host):
         return False
     any_port = wanted.scheme == "http" and not wanted.port and is_loopback_host(wanted.host)
-    if (not any_port and wanted.port != said.port) or said.query is not None or said.fragment is not None:
+    if (not any_port and _port(wanted) != _port(said)) or said.query is not None or said.fragment is not None:
         return False
     return _path_fits(wanted.path or "/", said.path or "/")
+
+
+def _port(url: Address) -> str:
+    """The port that is meant, however it is written."""
+    return url.port or {"https": "443", "http": "80"}.get(url.scheme, "")
 
 
 def _path_fits(wanted: str, said: str) -> bool:
