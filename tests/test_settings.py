@@ -109,7 +109,7 @@ def test_a_value_of_another_type_is_refused_by_name(row: Setting, tmp_path: Path
     bad = "7" if isinstance(row.default, str) else '["x", 7]'
     file = written(tmp_path, f"{row.name} = {bad}")
 
-    with pytest.raises(BadSettings, match=rf"^{row.name}: .* is not a {row.type}$"):
+    with pytest.raises(BadSettings, match=rf"^{row.name}: .* is not (true or false|a whole number|a text|a list of texts)$"):
         load({}, file=file, environment=NOTHING)
 
 
@@ -146,7 +146,7 @@ def test_a_switch_is_understood_in_each_common_spelling(word: str, meant: bool) 
 
 @pytest.mark.parametrize("word", ["", "on", "2", "maybe", "true "])
 def test_a_switch_in_any_other_spelling_is_refused(word: str) -> None:
-    with pytest.raises(BadSettings, match=r"^management: .* is not a bool$"):
+    with pytest.raises(BadSettings, match=r"^management: .* is not true or false$"):
         load({}, environment={"CALLING_CARD_MANAGEMENT": word})
 
 
@@ -154,7 +154,7 @@ def test_a_switch_in_any_other_spelling_is_refused(word: str) -> None:
     "word", ["", "-", "--5", "1.0", "1e3", "0x10", " 5", "5\n", "²", "٣", "9" * 5_000, "five"], ids=lambda word: ascii(word[:9])
 )
 def test_a_number_in_any_other_spelling_is_refused(word: str) -> None:
-    with pytest.raises(BadSettings, match=r"^secret_overlap: .* is not a int$"):
+    with pytest.raises(BadSettings, match=r"^secret_overlap: .* is not a whole number$"):
         load({}, environment={"CALLING_CARD_SECRET_OVERLAP": word})
 
 

@@ -467,6 +467,10 @@ def _from_file(file: Path, known: Mapping[str, Setting]) -> dict[str, object]:
     return dict(values)
 
 
+_KINDS = {"bool": "true or false", "int": "a whole number", "str": "a text", "list of str": "a list of texts"}
+"""What a value of each type is called in a refusal."""
+
+
 def _convert(row: Setting, value: object) -> object:
     """A value of the row's type from TOML, a flag or an environment variable."""
     made: object = value
@@ -483,7 +487,7 @@ def _convert(row: Setting, value: object) -> object:
     else:
         good = isinstance(made, str)
     if not good:
-        raise BadSettings(f"{row.name}: {value!r} is not a {row.type}")
+        raise BadSettings(f"{row.name}: {value!r} is not {_KINDS[row.type]}")
     said = (made,) if words is None else words
     wrong = [word for word in said if row.choices and word not in row.choices]
     if wrong:

@@ -140,6 +140,7 @@ def _fields(said: Card) -> dict[str, str]:
     """What a form of 2011 can say of it."""
     found = {"redirect_url": ",".join(words(said["redirect_uris"])), "application_type": said.get("application_type")}
     found["application_name"] = said.get("client_name")
+    found |= {name: value for name, value in said.items() if name in OURS}
     return {name: str(value) for name, value in found.items() if value is not None}
 
 
@@ -163,6 +164,7 @@ async def form_update(server: World, came: Came, said: Card) -> Came | None:
 
 def _application(said: Card) -> Card:
     told = {"client_name": said.get("client_name", "App"), "redirect_uris": said["redirect_uris"], "scopes": said.get("scope")}
+    told |= {name: value for name, value in said.items() if name in OURS}
     return {name: value for name, value in told.items() if value is not None}
 
 
@@ -434,6 +436,39 @@ async def test_who_came_in_humbly_does_not_grow(server: World, tmp_path: Path, e
     assert not forbidden(server, kind, after)
     if after is None:
         assert card_of(await _row(server, came.client.client_id, came.client.route)) == card_of(came.client)
+
+
+OURS: Card = {
+    "trusted": True,
+    "disabled": False,
+    "first_party": True,
+    "owner": "me",
+    "policy": "none",
+    "tier": "admin",
+    "door": "admin",
+    "state": "active",
+    "invitation": "00",
+    "approved_card": "00",
+}
+"""What only the server says of a client, and what other servers were told by clients."""
+
+
+@meets("X-30")
+@pytest.mark.parametrize("entrance", ENTRANCES, ids=lambda entrance: entrance.name)
+async def test_what_only_the_server_says_cannot_be_said(server: World, entrance: Entrance) -> None:
+    plain = await entrance.come(server, GOOD)
+    loud = await entrance.come(server, {**GOOD, **OURS})
+
+    assert plain
+    assert loud
+    after = await entrance.change(server, loud, {**GOOD, **OURS}) if entrance.change else loud
+    assert after
+    assert _inside(after.client) == _inside(plain.client)
+    assert not OURS.keys() & card_of(after.client).keys()
+
+
+def _inside(client: Client) -> tuple[object, ...]:
+    return client.tier, client.door, client.state, client.owner, client.approved_card, client.epoch
 
 
 # ── Whatever is said, whatever the policy ────────────────────────────────────────────────────────────────────────────

@@ -301,7 +301,9 @@ async def test_a_refused_client_has_nothing_left_but_the_reason(server: World) -
     assert (await exchange(server, card, code)).no == (401, "invalid_client")
     assert (await refresh(server, card, got["refresh_token"])).no == (401, "invalid_client")
     assert await userinfo(server, got["access_token"]) == 401
-    assert (await server.put(card, body_of(card))).no == (403, "access_denied")
+    refused = await server.put(card, body_of(card))
+    assert refused.no == (403, "access_denied")
+    assert refused.why == "the client was refused; registration_state_reason says why (RFC 7592 section 2)"
     assert (await server.told("client_refused"))[0]["body"] == {"by": "olga", "note": "the callback is not yours"}
     await resume(server.ports, card["client_id"], "olga")
     assert (await server.read(card)).json["registration_state"] == "held"

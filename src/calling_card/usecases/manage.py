@@ -375,7 +375,8 @@ def _policy(ports: Ports, client: Client, use: Use) -> Policy:
 def _allowed(ports: Ports, use: Use, client: Client) -> None:
     """What the rightful owner may not do (C-14, M-13, M-14, H-31)."""
     if client.state is State.SUSPENDED and use is not Use.READ:
-        raise Refusal(No.ACCESS_DENIED, "the client is suspended; ask the operator (RFC 7592 section 2)")
+        told = "was refused; registration_state_reason says why" if client.refusal else "is suspended; ask the operator"
+        raise Refusal(No.ACCESS_DENIED, f"the client {told} (RFC 7592 section 2)")
     if client.tier is Tier.ADMIN and use is not Use.READ:
         raise Refusal(No.ACCESS_DENIED, "the operator made this client, and only the operator changes it (RFC 7592 section 2)")
     if not getattr(ports.settings, _FORBIDDEN[use]):
