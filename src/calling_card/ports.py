@@ -175,6 +175,13 @@ class Store(Protocol):
         """
         ...
 
+    def place(self, tier: Tier, most: int) -> AbstractAsyncContextManager[bool]:
+        """A place for one more client of this tier until it is kept or not; False: there are ``most`` already.
+
+        Several processes together may let in a tenth of that more, each.
+        """
+        ...
+
     async def claiming(self, claim: Claim, value: str, limit: int) -> Sequence[Client]:
         """At most ``limit`` clients whose cards claim this."""
         ...
@@ -801,6 +808,16 @@ class Ports:
         """Seconds after which a person must be asked again, in the same way; 0: no end."""
         ceiling = self.policies.current.ceilings.get(tier) if self.policies.current else None
         return shorter(self.settings.refresh_lifetime, ceiling.refresh_lifetime) if ceiling else self.settings.refresh_lifetime
+
+    def client_limit(self, tier: Tier) -> int:
+        """How many clients of this tier the policy lets there be; 0: any number."""
+        ceiling = self.policies.current.ceilings.get(tier) if self.policies.current else None
+        return ceiling.clients if ceiling else 0
+
+    def remembers(self, tier: Tier) -> bool:
+        """Whether a person's yes to a client of this tier may be remembered."""
+        ceiling = self.policies.current.ceilings.get(tier) if self.policies.current else None
+        return ceiling is None or ceiling.consent != "always"
 
     def wait_to_fetch(self, url: str, purpose: Purpose, source: str, newer_than: int = 0) -> int:
         """Seconds until this network may have this fetched; 0: now, or nothing would go out (D-36)."""

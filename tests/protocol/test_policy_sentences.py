@@ -8,7 +8,8 @@ from tests.protocol.test_policy_written import WHOLE
 def test_each_row_is_a_sentence_in_the_order_of_judging() -> None:
     bounds = (
         "anonymous clients may have scopes openid; grant types authorization_code; ways to authenticate none; algorithms ES256; "
-        "redirect hosts *.example.com; redirect schemes https, com.example.app; a secret for 3600 seconds; refresh tokens for 7200 seconds"
+        "redirect hosts *.example.com; redirect schemes https, com.example.app; a secret for 3600 seconds; refresh tokens for 7200 "
+        "seconds; 1000 registrations in all; no yes that is remembered"
     )
     home = "other redirect hosts than tea.example or other hosts of client_uri than www.tea.example"
     pair = "the set of grant types has authorization_code and client_credentials"

@@ -28,6 +28,8 @@ redirect_hosts = ["*.example.com"]
 redirect_schemes = ["https", "com.example.app"]
 secret_lifetime = 3600
 refresh_lifetime = 7200
+clients = 1000
+consent = "always"
 
 [[software]]
 id = "tea-1"
@@ -76,6 +78,8 @@ def test_everything_that_can_be_written_is_read_as_it_is_meant() -> None:
                 redirect_schemes=("https", "com.example.app"),
                 secret_lifetime=3600,
                 refresh_lifetime=7200,
+                clients=1000,
+                consent="always",
             )
         },
         software=(Software("tea-1", ("tea.example",), ("www.tea.example",), Then.HOLD, "another tea"),),
@@ -135,6 +139,9 @@ RULE = '[[rule]]\nname = "r"\n'
         ("[ceiling.url]\nredirect_schemes = ['https:']", "ceiling.url: redirect_schemes: https: is no scheme in lower case"),
         ("[ceiling.url]\nsecret_lifetime = 0", "ceiling.url: secret_lifetime: is no number of seconds from 1 to a century"),
         ("[ceiling.url]\nrefresh_lifetime = true", "ceiling.url: refresh_lifetime: is no number of seconds from 1 to a century"),
+        ("[ceiling.url]\nclients = 0", "ceiling.url: clients: is no number from 1 to 1000000000"),
+        ("[ceiling.url]\nclients = true", "ceiling.url: clients: is no number from 1 to 1000000000"),
+        ("[ceiling.url]\nconsent = 'never'", "ceiling.url: consent: there is no word 'never'; there is remembered, always"),
         ("[ceiling.url]\nrefresh_lifetime = '1'", "ceiling.url: refresh_lifetime: is no number of seconds from 1 to a century"),
         (
             "[ceiling.url]\nscopes = ['register']",

@@ -355,6 +355,8 @@ KINDS = (
         GRANTS,
         GRANTS,
     ),
+    Kind("consent", "consent", CEILING + 'consent = "always"\n', lambda ports, client, card: ports.remembers(client.tier), GOOD, GOOD),
+    Kind("clients", "clients", CEILING + "clients = 50\n", lambda ports, client, card: ports.client_limit(client.tier) != 50, GOOD, GOOD),
     Kind(
         "software",
         Software,
@@ -571,7 +573,7 @@ SCOPES = {"openid", "profile", "email", "orders"}
 
 def test_the_property_asks_everything_that_a_rule_can_ask() -> None:
     assert set(ASKED) == set(CONDITIONS) - {"change"}
-    assert set(BOUNDS) == {one.name for one in fields(Ceiling)} - {"secret_lifetime", "refresh_lifetime"}
+    assert set(BOUNDS) == {one.name for one in fields(Ceiling)} - {"secret_lifetime", "refresh_lifetime", "clients", "consent"}
 
 
 def standing(entrance: Entrance, policy: Policy) -> tuple[Ground, Rules]:

@@ -21,7 +21,17 @@ STATEMENTS = {name: value for name, value in vars(statements).items() if name.is
 OF_CLIENTS = ("clients", "grants", "documents", "marks", "test_persons")
 """The tables whose rows belong to one client key each."""
 
-LISTS = {"CLIENTS_BEHIND", "NEXT_CLIENTS", "GENERATIONS_BY_KEY", "RESOURCES", "SIGNING_KEYS", "STRANGERS", "WEBHOOKS", "WRITERS"}
+LISTS = {
+    "CLIENTS_BEHIND",
+    "NEXT_CLIENTS",
+    "GENERATIONS_BY_KEY",
+    "OF_A_TIER",
+    "RESOURCES",
+    "SIGNING_KEYS",
+    "STRANGERS",
+    "WEBHOOKS",
+    "WRITERS",
+}
 """Statements that are meant to walk over a table; operators cause them, and now and then a crowd of strangers does (`store/room.py`)."""
 
 

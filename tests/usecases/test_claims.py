@@ -9,6 +9,8 @@ import pytest
 from calling_card.protocol.policy.claims import Claim
 from tests.addresses import publish, visitor
 from tests.ledger import meets
+from tests.policies import under
+from tests.visitor import Page
 from tests.world import World, beside, body_of, world
 
 NATIVE = {"application_type": "native", "token_endpoint_auth_method": "none"}
@@ -134,3 +136,59 @@ async def test_claims_are_looked_up_by_software_and_by_each_of_three_schemes(ser
     ]
 
     assert found == [[card["client_id"]]] * 3 + [[]]
+
+
+@meets("A-87", "X-33")
+@pytest.mark.parametrize("sqlite", [False, True])
+async def test_of_a_tier_there_are_as_many_clients_as_the_policy_lets_there_be(tmp_path: Path, sqlite: bool) -> None:
+    server = await world(tmp_path, sqlite=sqlite)
+    with under(server, "[ceiling.anonymous]\nclients = 3\n[ceiling.url]\nclients = 1\n"):
+        cards = [await server.register() for _ in range(3)]
+
+        full = await server.post_json("/register", {"redirect_uris": ["https://app.example/cb"]})
+        invited = await server.register(await server.invitation())
+        await server.remove(cards[0])
+        server.clock.forward(11)
+        await server.register()
+
+    assert full.no == (503, "temporarily_unavailable")
+    assert (full.why, full.headers["retry-after"]) == (
+        "there are as many clients of this kind as the operator lets there be; ask the operator, or try again later",
+        "600",
+    )
+    assert invited["client_id"]
+
+
+@meets("A-87")
+async def test_a_url_that_was_never_seen_needs_a_place_too(tmp_path: Path) -> None:
+    server = await world(tmp_path)
+    alice = await visitor(server)
+    with under(server, "[ceiling.url]\nclients = 1\n"):
+        first = await alice.authorize(publish(server))
+        second = await alice.authorize(publish(server, "https://other.example/client.json"))
+
+    assert (first.status, second.status) == (200, 503)
+
+
+@meets("A-87")
+async def test_a_sealed_client_needs_a_place_for_its_row(tmp_path: Path) -> None:
+    server = await world(tmp_path, open_registration="sealed")
+    cards = [await server.register(), await server.register()]
+    with under(server, "[ceiling.anonymous]\nclients = 1\n"):
+        replies = [await server.replace(card, client_name="Kept") for card in cards]
+
+    assert [reply.status for reply in replies] == [200, 503]
+
+
+@meets("A-87")
+async def test_where_the_policy_says_always_no_yes_is_remembered(tmp_path: Path) -> None:
+    server = await world(tmp_path)
+    alice = await visitor(server)
+    card = await server.register()
+    await alice.decide(await alice.sign_in(await alice.authorize(card)), remember="yes")
+    assert "allow" not in Page((await alice.authorize(card)).body).ids
+
+    with under(server, '[ceiling.anonymous]\nconsent = "always"\n'):
+        asked = Page((await alice.authorize(card)).body).ids
+
+    assert "allow" in asked

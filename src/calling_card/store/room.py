@@ -5,7 +5,8 @@ keep it so. A count of what is there needs nobody's help; it is rare, and takes 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 SHARE = 10
 """What part of the limit is handed out on one count: so much may each further process add to it."""
@@ -38,6 +39,16 @@ class Room:
     def leave(self) -> None:
         """One that was let in is done."""
         self._coming -= 1
+
+    @asynccontextmanager
+    async def place(self, most: int) -> AsyncGenerator[bool]:
+        """The same for as long as the block takes; False: there was no room."""
+        free = await self.take(most)
+        try:
+            yield free
+        finally:
+            if free:
+                self.leave()
 
     async def _look(self, most: int) -> None:
         """Count, unless somebody did while we waited; nobody is let in meanwhile.

@@ -1,6 +1,7 @@
 """What the verbs without a database stand on: dictionaries, the chain, and sums that wait."""
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 
 from calling_card.ports import HostedDocument, Invitation, SigningKey, StoreUnavailable
@@ -38,6 +39,7 @@ class Shelves:
         self._turns = Turns()
         self._reports = Reports()
         self._room = Room(self._strangers, now)
+        self._tiers: dict[Tier, Room] = {}
         self._clients: dict[bytes, Client] = {}
         self._marks: dict[bytes, dict[bytes, Mark]] = {}
         self._grants: dict[tuple[bytes, bytes], Grant] = {}
@@ -135,6 +137,13 @@ class Shelves:
         waiting = [one for one in self._clients.values() if one.tier is Tier.ANONYMOUS and one.state is not State.SUSPENDED]
         strangers = [one for one in waiting if (one.key, one.incarnation) not in approved]
         return min(len(strangers), most)
+
+    def place(self, tier: Tier, most: int) -> AbstractAsyncContextManager[bool]:
+        """See `Store.place`."""
+        return self._tiers.setdefault(tier, Room(lambda most: self._of_a_tier(tier, most), self._now)).place(most)
+
+    async def _of_a_tier(self, tier: Tier, most: int) -> int:
+        return min(sum(client.tier is tier for client in self._clients.values()), most)
 
     def _standing(self, person: bytes) -> Standing | None:
         """A person's epoch, and whether the person is active."""

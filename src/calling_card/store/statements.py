@@ -314,6 +314,7 @@ SELECT count(*) FROM (
     ) LIMIT ?
 )
 """
+OF_A_TIER = "SELECT count(*) FROM (SELECT 1 FROM clients WHERE tier = ? LIMIT ?)"
 GENERATIONS_BY_KEY = """
 WITH refreshed AS (
     SELECT refresh_issued, refresh_confirmed, refresh_issued_key, refresh_confirmed_key
@@ -335,8 +336,8 @@ WITH refreshed AS (
     UNION ALL SELECT handle_key FROM initial_access_tokens WHERE uses_left > 0 AND (expires_at = 0 OR expires_at > ?)
 ) WHERE number > 0 GROUP BY number ORDER BY number
 """
-OF_CLAIMANTS = (CLAIMING_SOFTWARE, CLAIMING_SCHEME, SAME_SOFTWARE)
-"""Asked only by newcomers with a private-use scheme, or of software of which the operator wants one."""
+OF_CLAIMANTS = (CLAIMING_SOFTWARE, CLAIMING_SCHEME, SAME_SOFTWARE, OF_A_TIER)
+"""Asked only by newcomers with a private-use scheme, of software of which the operator wants one, or of a tier that is counted."""
 ACROSS_CLIENTS = (CLIENTS_BEHIND, HELD_BEHIND, STRANGERS, *OF_CLAIMANTS, GENERATIONS_BY_KEY, *OF_THE_PRUNER)
 """The only statements on tables of clients that do not stay with one client; clients cause `STRANGERS` and `OF_CLAIMANTS` alone."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -10,7 +10,7 @@ import apsw
 
 from calling_card.faults import point
 from calling_card.ports import StoreUnavailable
-from calling_card.protocol.clients import Client
+from calling_card.protocol.clients import Client, Tier
 from calling_card.protocol.events import Event
 from calling_card.store import files, rows
 from calling_card.store import statements as sql
@@ -39,6 +39,7 @@ class Transactions:
         self._turns = Turns()
         self._reports = Reports()
         self._room = Room(self._strangers, now)
+        self._tiers: dict[Tier, Room] = {}
         self._days: dict[tuple[bytes, bytes], int] = {}
         self._probed: tuple[int, bool] = (-1, False)
 
@@ -61,6 +62,17 @@ class Transactions:
         """How many clients there are that came as strangers and that nobody ever approved or suspended, at most so many."""
         try:
             found = await asyncio.to_thread(self._scan, sql.STRANGERS, (most,))
+        except UNAVAILABLE as error:
+            raise as_said(error) from error
+        return cast("int", found[0][0])
+
+    def place(self, tier: Tier, most: int) -> AbstractAsyncContextManager[bool]:
+        """See `Store.place`."""
+        return self._tiers.setdefault(tier, Room(lambda most: self._of_a_tier(tier, most), self._now)).place(most)
+
+    async def _of_a_tier(self, tier: Tier, most: int) -> int:
+        try:
+            found = await asyncio.to_thread(self._scan, sql.OF_A_TIER, (tier.value, most))
         except UNAVAILABLE as error:
             raise as_said(error) from error
         return cast("int", found[0][0])

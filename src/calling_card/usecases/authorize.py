@@ -157,7 +157,7 @@ async def decide(ports: Ports, visit: Visit, transaction: str, *, allow: bool, r
         return await _stopped(ports, request, refusal)
     if found.session != present.session.id or found.shown != _shown(request, wanted):
         return _question(ports, request, wanted, present, again=True)
-    return await _give(ports, request, wanted, present, remember=remember and _rememberable(request), clicked=True)
+    return await _give(ports, request, wanted, present, remember=remember and _rememberable(ports, request), clicked=True)
 
 
 async def _settled(ports: Ports, asked: Asked, patience: int = 0) -> _Request:
@@ -297,7 +297,7 @@ def _question(
         person=present.person.shown,
         scopes=tuple(wanted.wish.scope.split()),
         resources=tuple(dict.fromkeys(redirect_of(uri)[1] for uri in wanted.resources)),
-        rememberable=_rememberable(request),
+        rememberable=_rememberable(ports, request),
         again=again,
         changed=changed,
         waits=client.state is State.HELD,
@@ -317,14 +317,14 @@ def _shown(request: _Request, wanted: _Wanted) -> bytes:
     )
 
 
-def _rememberable(request: _Request) -> bool:
-    return may_be_remembered(request.known.card, request.back.uri)
+def _rememberable(ports: Ports, request: _Request) -> bool:
+    return ports.remembers(request.known.client.tier) and may_be_remembered(request.known.card, request.back.uri)
 
 
 def _remembered(ports: Ports, request: _Request, wanted: _Wanted, present: Present, kept: Sequence[Consent]) -> bool:
     """Whether the person said yes to exactly this before, and the client is what it was then (CREDENTIALS §8)."""
     now = _consent(ports, request, wanted, present)
-    return _rememberable(request) and any(replace(consent, given_at=now.given_at) == now for consent in kept)
+    return _rememberable(ports, request) and any(replace(consent, given_at=now.given_at) == now for consent in kept)
 
 
 def _changed(request: _Request, kept: Sequence[Consent]) -> bool:

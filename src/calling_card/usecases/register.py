@@ -227,7 +227,14 @@ def _sealed(ports: Ports, client: Client, passed: Passed) -> Client | None:
 
 
 async def _keep(ports: Ports, client: Client, request_id: str, told: dict[str, JSON]) -> None:
-    """Raises `Refusal` when the place or the invitation is taken, or no room is left for strangers."""
+    """Raises `Refusal` when the place or the invitation is taken, or no room is left for the tier or for strangers."""
+    if not ports.client_limit(client.tier):
+        return await _kept(ports, client, request_id, told)
+    async with claims.placed(ports, client.tier):
+        return await _kept(ports, client, request_id, told)
+
+
+async def _kept(ports: Ports, client: Client, request_id: str, told: dict[str, JSON]) -> None:
     actor = "anonymous" if client.tier is Tier.ANONYMOUS else "client"
     event = Event("client_registered", client.issued_at, client.key, actor, request_id, {"client_id": client.client_id, **told})
     room = ports.settings.never_used_limit if client.tier is Tier.ANONYMOUS else 0

@@ -54,6 +54,10 @@ class Ceiling:
     secret_lifetime: int = 0
     """Seconds; 0: nothing is said of it."""
     refresh_lifetime: int = 0
+    clients: int = 0
+    """How many there may be; 0: any number."""
+    consent: str = "remembered"
+    """Whether a yes may be remembered, or is asked for each time: ``remembered``, ``always``."""
 
 
 @dataclass(frozen=True, slots=True)

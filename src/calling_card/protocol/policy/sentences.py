@@ -40,6 +40,10 @@ def _bounds(ceiling: Ceiling) -> Iterator[str]:
     for name, shown in (("secret_lifetime", "a secret"), ("refresh_lifetime", "refresh tokens")):
         if getattr(ceiling, name):
             yield f"{shown} for {getattr(ceiling, name)} seconds"
+    if ceiling.clients:
+        yield f"{ceiling.clients} registrations in all"
+    if ceiling.consent == "always":
+        yield "no yes that is remembered"
 
 
 def _at_home(row: Software) -> str:

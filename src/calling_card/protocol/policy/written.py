@@ -20,6 +20,7 @@ _NARROWED = ("grant_types", "response_types", "scope")
 _REQUIRED = (Kind.TEXT, Kind.URL, Kind.URLS, Kind.CHOICE, Kind.CHOICES, Kind.ALG, Kind.SCOPE, Kind.FLAG)
 _LONGEST = 200
 _CENTURY = 3_155_760_000
+_MOST = 1_000_000_000
 
 
 class BadPolicy(Exception):
@@ -104,6 +105,16 @@ def _seconds(value: object, place: str) -> int:
     return value
 
 
+def _number(value: object, place: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _MOST:
+        raise BadPolicy(f"{place}: is no number from 1 to {_MOST}")
+    return value
+
+
+def _consent(value: object, place: str) -> str:
+    return _one_of(value, ("remembered", "always"), place, "word")
+
+
 _CEILING: Mapping[str, Callable[[object, str], object]] = {
     "scopes": _words_of((), _scope_problem),
     "grants": _words_of(GRANT_TYPES),
@@ -113,6 +124,8 @@ _CEILING: Mapping[str, Callable[[object, str], object]] = {
     "redirect_schemes": _words_of((), _scheme_problem),
     "secret_lifetime": _seconds,
     "refresh_lifetime": _seconds,
+    "clients": _number,
+    "consent": _consent,
 }
 
 

@@ -8,3 +8,6 @@ CREATE INDEX clients_second_scheme ON clients (lower(substr(json_extract(CAST(me
     WHERE json_extract(CAST(metadata AS TEXT), '$.redirect_uris[1]') NOT LIKE 'http%';
 CREATE INDEX clients_third_scheme ON clients (lower(substr(json_extract(CAST(metadata AS TEXT), '$.redirect_uris[2]'), 1, instr(json_extract(CAST(metadata AS TEXT), '$.redirect_uris[2]'), ':') - 1)))
     WHERE json_extract(CAST(metadata AS TEXT), '$.redirect_uris[2]') NOT LIKE 'http%';
+
+-- How many there are of a tier, where the operator's policy says how many there may be.
+CREATE INDEX clients_tier ON clients (tier);
