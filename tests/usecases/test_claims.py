@@ -10,6 +10,7 @@ from calling_card.protocol.policy.claims import Claim
 from tests.addresses import publish, visitor
 from tests.ledger import meets
 from tests.policies import under
+from tests.usecases.test_associate import associated, update
 from tests.visitor import Page
 from tests.world import World, beside, body_of, world
 
@@ -192,3 +193,15 @@ async def test_where_the_policy_says_always_no_yes_is_remembered(tmp_path: Path)
         asked = Page((await alice.authorize(card)).body).ids
 
     assert "allow" in asked
+
+
+@meets("R-37", "X-35")
+async def test_a_client_of_2011_takes_no_scheme_either(tmp_path: Path) -> None:
+    server = await world(tmp_path, scheme_claims="refuse")
+    await server.register(**TEA)
+    got = await associated(server, application_type="native", redirect_url="com.example.cocoa:/cb")
+
+    refused = await update(server, got, redirect_url="com.example.tea:/cb")
+
+    assert refused.no == (400, "invalid_redirect_uri")
+    assert refused.why == "redirect_uris: the scheme com.example.tea is that of other software too (RFC 7591 section 5)"
