@@ -1,7 +1,7 @@
 """What the use cases need from outside, as protocols, and the frozen bundle that carries them."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
@@ -13,7 +13,7 @@ from calling_card.protocol.answers import Desk
 from calling_card.protocol.card.ground import Ground
 from calling_card.protocol.clients import Client, State, Tier
 from calling_card.protocol.events import Event, Recorded
-from calling_card.protocol.life.budgets import Cause, Draw, used_up
+from calling_card.protocol.life.budgets import Cause, Draw, no_place, used_up
 from calling_card.protocol.life.pruning import Horizon, Litter, Pruned, Suspect, horizon
 from calling_card.protocol.life.webhooks import Bookmark, Webhook
 from calling_card.protocol.persons.grants import Consent, Grant
@@ -21,7 +21,7 @@ from calling_card.protocol.persons.people import Passkey, Person, Session, Stand
 from calling_card.protocol.persons.resources import Place, Resource
 from calling_card.protocol.policy import Policy, Rules, shorter
 from calling_card.protocol.policy.claims import Claim
-from calling_card.protocol.policy.rows import Software
+from calling_card.protocol.policy.rows import UNBOUNDED, Ceiling, Software
 from calling_card.protocol.trust.issuers import Issuer
 
 if TYPE_CHECKING:
@@ -799,25 +799,39 @@ class Ports:
         if short := self.budgets.take(draws):
             raise used_up(*short)
 
+    def _ceiling(self, tier: Tier) -> Ceiling:
+        """What the operator's policy says of all clients of a tier."""
+        return self.policies.current.ceilings.get(tier, UNBOUNDED) if self.policies.current else UNBOUNDED
+
     def secret_lifetime(self, tier: Tier) -> int:
         """Seconds a client secret is good for: the setting, or what the policy says of the tier where that is less; 0: no end."""
-        ceiling = self.policies.current.ceilings.get(tier) if self.policies.current else None
-        return shorter(self.settings.secret_lifetime, ceiling.secret_lifetime) if ceiling else self.settings.secret_lifetime
+        bound = self._ceiling(tier).secret_lifetime
+        return shorter(self.settings.secret_lifetime, bound) if bound else self.settings.secret_lifetime
 
     def refresh_lifetime(self, tier: Tier) -> int:
         """Seconds after which a person must be asked again, in the same way; 0: no end."""
-        ceiling = self.policies.current.ceilings.get(tier) if self.policies.current else None
-        return shorter(self.settings.refresh_lifetime, ceiling.refresh_lifetime) if ceiling else self.settings.refresh_lifetime
-
-    def client_limit(self, tier: Tier) -> int:
-        """How many clients of this tier the policy lets there be; 0: any number."""
-        ceiling = self.policies.current.ceilings.get(tier) if self.policies.current else None
-        return ceiling.clients if ceiling else 0
+        bound = self._ceiling(tier).refresh_lifetime
+        return shorter(self.settings.refresh_lifetime, bound) if bound else self.settings.refresh_lifetime
 
     def remembers(self, tier: Tier) -> bool:
         """Whether a person's yes to a client of this tier may be remembered."""
-        ceiling = self.policies.current.ceilings.get(tier) if self.policies.current else None
-        return ceiling is None or ceiling.consent != "always"
+        return self._ceiling(tier).consent != "always"
+
+    def client_limit(self, tier: Tier) -> int:
+        """How many clients of this tier the policy lets there be; 0: any number."""
+        return self._ceiling(tier).clients
+
+    def placed(self, tier: Tier) -> AbstractAsyncContextManager[None]:
+        """While this lasts there is a place for one more client of the tier. Raises `Refusal` where the policy lets no more come."""
+        most = self.client_limit(tier)
+        return self._in_place(tier, most) if most else nullcontext()
+
+    @asynccontextmanager
+    async def _in_place(self, tier: Tier, most: int) -> AsyncGenerator[None]:
+        async with self.store.place(tier, most) as free:
+            if not free:
+                raise no_place(tier)
+            yield
 
     def wait_to_fetch(self, url: str, purpose: Purpose, source: str, newer_than: int = 0) -> int:
         """Seconds until this network may have this fetched; 0: now, or nothing would go out (D-36)."""

@@ -98,13 +98,8 @@ class MemoryStore(MemoryApproval, MemoryGrants, MemoryDocuments, MemoryPeople, M
         self, client: Client, event: Event, invitation: bytes | None, *, room: int = 0, single: bool = False
     ) -> Registration:
         """See `Store.register`."""
-        if room and not await self._room.take(room):
-            return Registration.FULL
-        try:
-            return self._register(client, event, invitation, single=single)
-        finally:
-            if room:
-                self._room.leave()
+        async with self._room.place(room) as free:
+            return self._register(client, event, invitation, single=single) if free else Registration.FULL
 
     def _register(self, client: Client, event: Event, invitation: bytes | None, *, single: bool) -> Registration:
         self._begin()
@@ -137,13 +132,12 @@ class MemoryStore(MemoryApproval, MemoryGrants, MemoryDocuments, MemoryPeople, M
     async def bear(self, client: Client, event: Event | None, *, room: int = 0) -> bool:
         """See `Store.bear`."""
         self._begin()
-        if room and not await self._room.take(room):
-            raise NoRoom
-        if unborn := self._unborn(client):
-            self._bear(client, event)
-        if room:
-            self._room.leave()
-        return unborn
+        async with self._room.place(room) as free:
+            if not free:
+                raise NoRoom
+            if unborn := self._unborn(client):
+                self._bear(client, event)
+            return unborn
 
     async def end_all(self, before: Client, after: Client, event: Event) -> bool:
         """See `Store.end_all`."""

@@ -6,7 +6,10 @@ keep it so. A count of what is there needs nobody's help; it is rare, and takes 
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+
+from calling_card.protocol.clients import Tier
 
 SHARE = 10
 """What part of the limit is handed out on one count: so much may each further process add to it."""
@@ -42,12 +45,12 @@ class Room:
 
     @asynccontextmanager
     async def place(self, most: int) -> AsyncGenerator[bool]:
-        """The same for as long as the block takes; False: there was no room."""
-        free = await self.take(most)
+        """A place for one for as long as the block takes; False: there was no room. ``most`` 0: nobody counts."""
+        free = not most or await self.take(most)
         try:
             yield free
         finally:
-            if free:
+            if most and free:
                 self.leave()
 
     async def _look(self, most: int) -> None:
@@ -66,3 +69,17 @@ class Room:
     def _was_full(self) -> bool:
         """Whether a count found no room just now; a clock that was set back counts again."""
         return self._full_at is not None and 0 <= self._now() - self._full_at < PAUSE
+
+
+class Rooms:
+    """A room for each tier."""
+
+    def __init__(self, count: Callable[[Tier, int], Awaitable[int]], now: Callable[[], int]) -> None:
+        """``count``: how many clients of a tier are there, at most so many."""
+        self._count = count
+        self._now = now
+        self._rooms: dict[Tier, Room] = {}
+
+    def place(self, tier: Tier, most: int) -> AbstractAsyncContextManager[bool]:
+        """See `Store.place`."""
+        return self._rooms.setdefault(tier, Room(partial(self._count, tier), self._now)).place(most)

@@ -15,7 +15,7 @@ from calling_card.protocol.persons.people import Passkey, Person, Session, Stand
 from calling_card.protocol.persons.resources import Resource
 from calling_card.store.chain import Chain
 from calling_card.store.reports import Reports
-from calling_card.store.room import Room
+from calling_card.store.room import Room, Rooms
 from calling_card.store.rules import birth, taken, was_taken
 from calling_card.store.turns import Turns
 
@@ -39,7 +39,7 @@ class Shelves:
         self._turns = Turns()
         self._reports = Reports()
         self._room = Room(self._strangers, now)
-        self._tiers: dict[Tier, Room] = {}
+        self._tiers = Rooms(self._of_a_tier, now)
         self._clients: dict[bytes, Client] = {}
         self._marks: dict[bytes, dict[bytes, Mark]] = {}
         self._grants: dict[tuple[bytes, bytes], Grant] = {}
@@ -140,7 +140,7 @@ class Shelves:
 
     def place(self, tier: Tier, most: int) -> AbstractAsyncContextManager[bool]:
         """See `Store.place`."""
-        return self._tiers.setdefault(tier, Room(lambda most: self._of_a_tier(tier, most), self._now)).place(most)
+        return self._tiers.place(tier, most)
 
     async def _of_a_tier(self, tier: Tier, most: int) -> int:
         return min(sum(client.tier is tier for client in self._clients.values()), most)

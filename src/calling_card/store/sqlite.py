@@ -131,14 +131,8 @@ class SqliteStore(SqliteApproval, SqliteGrants, SqliteDocuments, SqlitePeople, S
         self, client: Client, event: Event, invitation: bytes | None, *, room: int = 0, single: bool = False
     ) -> Registration:
         """See `Store.register`."""
-        if not room:
-            return await self._register(client, event, invitation, single=single)
-        if not await self._room.take(room):
-            return Registration.FULL
-        try:
-            return await self._register(client, event, invitation, single=single)
-        finally:
-            self._room.leave()
+        async with self._room.place(room) as free:
+            return await self._register(client, event, invitation, single=single) if free else Registration.FULL
 
     async def _register(self, client: Client, event: Event, invitation: bytes | None, *, single: bool) -> Registration:
         def unit(db: Database) -> Registration:
@@ -164,8 +158,6 @@ class SqliteStore(SqliteApproval, SqliteGrants, SqliteDocuments, SqlitePeople, S
 
     async def bear(self, client: Client, event: Event | None, *, room: int = 0) -> bool:
         """See `Store.bear`."""
-        if room and not await self._room.take(room):
-            raise NoRoom
 
         def unit(db: Database) -> bool:
             if not self._bear(db, client, event):
@@ -174,11 +166,10 @@ class SqliteStore(SqliteApproval, SqliteGrants, SqliteDocuments, SqlitePeople, S
                 self._note(db, event)
             return True
 
-        try:
+        async with self._room.place(room) as free:
+            if not free:
+                raise NoRoom
             return await self._write(unit)
-        finally:
-            if room:
-                self._room.leave()
 
     async def end_all(self, before: Client, after: Client, event: Event) -> bool:
         """See `Store.end_all`; who lived on a card alone has nothing to end."""

@@ -18,7 +18,7 @@ from calling_card.store.chain import Chain
 from calling_card.store.database import Database, Values
 from calling_card.store.group import UNAVAILABLE, Groups, Unit, as_said
 from calling_card.store.reports import Reports
-from calling_card.store.room import Room
+from calling_card.store.room import Room, Rooms
 from calling_card.store.rules import birth
 from calling_card.store.turns import Turns
 
@@ -39,7 +39,7 @@ class Transactions:
         self._turns = Turns()
         self._reports = Reports()
         self._room = Room(self._strangers, now)
-        self._tiers: dict[Tier, Room] = {}
+        self._tiers = Rooms(self._of_a_tier, now)
         self._days: dict[tuple[bytes, bytes], int] = {}
         self._probed: tuple[int, bool] = (-1, False)
 
@@ -59,23 +59,24 @@ class Transactions:
             db.close()
 
     async def _strangers(self, most: int) -> int:
-        """How many clients there are that came as strangers and that nobody ever approved or suspended, at most so many."""
+        """How many clients there are that came as strangers and that nobody ever approved, at most so many."""
+        return await self._counted(sql.STRANGERS, (most,))
+
+    async def _of_a_tier(self, tier: Tier, most: int) -> int:
+        """How many clients of a tier there are, at most so many."""
+        return await self._counted(sql.OF_A_TIER, (tier.value, most))
+
+    async def _counted(self, statement: str, values: Values) -> int:
+        """A count over many rows does not run on the loop."""
         try:
-            found = await asyncio.to_thread(self._scan, sql.STRANGERS, (most,))
+            found = await asyncio.to_thread(self._scan, statement, values)
         except UNAVAILABLE as error:
             raise as_said(error) from error
         return cast("int", found[0][0])
 
     def place(self, tier: Tier, most: int) -> AbstractAsyncContextManager[bool]:
         """See `Store.place`."""
-        return self._tiers.setdefault(tier, Room(lambda most: self._of_a_tier(tier, most), self._now)).place(most)
-
-    async def _of_a_tier(self, tier: Tier, most: int) -> int:
-        try:
-            found = await asyncio.to_thread(self._scan, sql.OF_A_TIER, (tier.value, most))
-        except UNAVAILABLE as error:
-            raise as_said(error) from error
-        return cast("int", found[0][0])
+        return self._tiers.place(tier, most)
 
     async def _write(self, unit: Unit[T]) -> T:
         """Durable when it returns."""

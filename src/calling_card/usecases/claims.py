@@ -1,14 +1,10 @@
 """A client claims what another one has: a scheme of its own, or to be software of which there is one (RFC 7591 §5; R-37, R-88)."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-
 from calling_card.ports import Ports
 from calling_card.protocol.answers import card_of
-from calling_card.protocol.clients import Card, Client, Tier
+from calling_card.protocol.clients import Card, Client
 from calling_card.protocol.corridor import Passed, with_warnings
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.life.budgets import AGAIN
 from calling_card.protocol.policy.claims import CLAIMANTS, Claim, claimed, new_schemes, same_software, single
 
 
@@ -29,18 +25,6 @@ def taken() -> Refusal:
     """Somebody else is this software."""
     why = "software_id: a client of this software and version lives, and the operator allows one (RFC 7591 section 5)"
     return Refusal(No.INVALID_CLIENT_METADATA, why)
-
-
-@asynccontextmanager
-async def placed(ports: Ports, tier: Tier) -> AsyncGenerator[None]:
-    """While this lasts there is a place for one more client of the tier. Raises `Refusal` where the policy lets no more come."""
-    async with ports.store.place(tier, ports.client_limit(tier)) as free:
-        if not free:
-            raise Refusal(No.UNAVAILABLE, _FULL, logged=f"ceiling.{tier.name.lower()}: clients", retry_after=AGAIN)
-        yield
-
-
-_FULL = "there are as many clients of this kind as the operator lets there be; ask the operator, or try again later"
 
 
 async def _alone(ports: Ports, card: Card, before: Client | None) -> None:

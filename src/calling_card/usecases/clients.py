@@ -256,18 +256,13 @@ async def _met(ports: Ports, named: Named, version: Version, passed: Passed) -> 
     client = _born(ports, named, passed)
     body: dict[str, JSON] = {"route": named.route.value, "client_id": named.client_id, **passed.told(), **told(client)}
     event = Event("client_met", client.issued_at, client.key, "anonymous", body=body)
-    if not ports.client_limit(client.tier):
-        return Known(client, passed.card, version) if await _meet(ports, client, version, event) else None
-    async with claims.placed(ports, client.tier):
-        return Known(client, passed.card, version) if await _meet(ports, client, version, event) else None
-
-
-async def _meet(ports: Ports, client: Client, version: Version, event: Event) -> bool:
     try:
-        return await ports.store.meet(client, version, event)
+        async with ports.placed(client.tier):
+            met = await ports.store.meet(client, version, event)
     except KeyCollision:
         ports.log("client_key_collision", client_id=client.client_id, alarm=True)
         raise _unknown("no such client") from None
+    return Known(client, passed.card, version) if met else None
 
 
 def _born(ports: Ports, named: Named, passed: Passed) -> Client:

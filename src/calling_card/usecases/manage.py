@@ -185,23 +185,17 @@ async def rehearse(ports: Ports, asked: Asked) -> Card:
     return passed.rehearsed(standing(judged_again(replace(client, metadata=to_bytes(passed.card)), held=passed.held)))
 
 
-async def _bear(ports: Ports, after: Client, event: Event | None) -> bool:
-    try:
-        return await ports.store.bear(after, event, room=ports.settings.never_used_limit)
-    except NoRoom:
-        raise no_room() from None
-
-
 async def _put(ports: Ports, client: Client, after: Client, event: Event | None) -> bool:
     """As the store's `replace`; what people allowed the client ends with it where the event says so (X-32).
 
-    Raises `Refusal` for a stranger who lived on its card alone and finds no room for a row (C-05).
+    Raises `Refusal` for a stranger who lived on its card alone and finds no room for a row (C-05, A-87).
     """
-    if client.card_until and ports.client_limit(client.tier):
-        async with claims.placed(ports, client.tier):
-            return await _bear(ports, after, event)
     if client.card_until:
-        return await _bear(ports, after, event)
+        try:
+            async with ports.placed(client.tier):
+                return await ports.store.bear(after, event, room=ports.settings.never_used_limit)
+        except NoRoom:
+            raise no_room() from None
     if event is not None and event.body.get("ended"):
         return await ports.store.end_all(client, after, event)
     return await ports.store.replace(client, after, event)

@@ -166,19 +166,20 @@ async def admit(
     heard = await _heard(ports, said, door, invitation, request_id, brought)
     passed, vouched = heard.passed, heard.vouched
     client = born(ports, passed, door, heard.tier, invitation, birth)
-    sealed = _sealed(ports, client, passed)
+    alone = single(passed.card, ports.known_software)
+    sealed = None if alone else _sealed(ports, client, passed)
     await _charged(ports, heard, invitation, brought.source, free=sealed is not None)
     told = _told(client, passed)
     if sealed is not None:
         ports.log("client_sealed", client_id=sealed.client_id, request_id=request_id, **told)
         return sealed, passed.card
     if vouched is None:
-        await _keep(ports, client, request_id, told)
+        await _keep(ports, client, request_id, told, alone=alone)
         return client, passed.card
     async with ports.store.turn(vouched.place):
         before = await statements.room(ports, vouched)
         await statements.spend(ports, vouched)
-        await _keep(ports, client, request_id, told | vouched.told(heard.merged.overridden))
+        await _keep(ports, client, request_id, told | vouched.told(heard.merged.overridden), alone=alone)
         await statements.succeed(ports, client, before, request_id)
     return client, passed.card
 
@@ -217,7 +218,7 @@ def _sealed(ports: Ports, client: Client, passed: Passed) -> Client | None:
     access token, or its card is too long, or the keys changed this moment.
     """
     stranger = client.tier is Tier.ANONYMOUS and client.door is Door.RFC7591 and client.state is State.ACTIVE
-    if not stranger or ports.settings.open_registration != "sealed" or single(passed.card, ports.known_software):
+    if not stranger or ports.settings.open_registration != "sealed":
         return None
     secret = client.secret_expires_at - client.issued_at if client.secret_expires_at else 0
     lives = Lives(ports.settings.sealed_days * 86400, secret)
@@ -226,22 +227,14 @@ def _sealed(ports: Ports, client: Client, passed: Passed) -> Client | None:
     return None if client_id is None or card is None else unwritten(client_id, card, passed, client.issued_at)
 
 
-async def _keep(ports: Ports, client: Client, request_id: str, told: dict[str, JSON]) -> None:
+async def _keep(ports: Ports, client: Client, request_id: str, told: dict[str, JSON], *, alone: bool) -> None:
     """Raises `Refusal` when the place or the invitation is taken, or no room is left for the tier or for strangers."""
-    if not ports.client_limit(client.tier):
-        return await _kept(ports, client, request_id, told)
-    async with claims.placed(ports, client.tier):
-        return await _kept(ports, client, request_id, told)
-
-
-async def _kept(ports: Ports, client: Client, request_id: str, told: dict[str, JSON]) -> None:
     actor = "anonymous" if client.tier is Tier.ANONYMOUS else "client"
     event = Event("client_registered", client.issued_at, client.key, actor, request_id, {"client_id": client.client_id, **told})
     room = ports.settings.never_used_limit if client.tier is Tier.ANONYMOUS else 0
     try:
-        outcome = await ports.store.register(
-            client, event, client.invitation, room=room, single=single(card_of(client), ports.known_software)
-        )
+        async with ports.placed(client.tier):
+            outcome = await ports.store.register(client, event, client.invitation, room=room, single=alone)
     except KeyCollision:
         ports.log("client_key_collision", client_id=client.client_id, alarm=True)
         raise Refusal(No.SERVER_ERROR, "the client could not be given an identifier; try again") from None

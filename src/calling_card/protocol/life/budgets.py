@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from calling_card.protocol.abroad.addresses import host_of, stays_on_device
-from calling_card.protocol.clients import Card, words
+from calling_card.protocol.clients import Card, Tier, words
 from calling_card.protocol.errors import No, Refusal
 
 
@@ -89,6 +89,12 @@ def no_room() -> Refusal:
     """The refusal of a stranger where as many are kept that nobody ever used as there may be (C-05)."""
     why = "too many registrations are kept that nobody ever used; register with an initial access token, or try again later"
     return Refusal(No.UNAVAILABLE, why, logged="never_used_limit", retry_after=AGAIN)
+
+
+def no_place(tier: Tier) -> Refusal:
+    """The refusal of whoever would be one client of its tier too many (A-87)."""
+    why = "there are as many clients of this kind as the operator lets there be; ask the operator, or try again later"
+    return Refusal(No.UNAVAILABLE, why, logged=f"ceiling.{tier.name.lower()}: clients", retry_after=AGAIN)
 
 
 def used_up(cause: Cause, wait: int) -> Refusal:

@@ -60,6 +60,10 @@ class Ceiling:
     """Whether a yes may be remembered, or is asked for each time: ``remembered``, ``always``."""
 
 
+UNBOUNDED = Ceiling()
+"""Of a tier of which the operator says nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Software:
     """A ``software_id`` that the operator knows, and where it is at home (R-89)."""
