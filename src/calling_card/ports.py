@@ -19,7 +19,7 @@ from calling_card.protocol.life.webhooks import Bookmark, Webhook
 from calling_card.protocol.persons.grants import Consent, Grant
 from calling_card.protocol.persons.people import Passkey, Person, Session, Standing
 from calling_card.protocol.persons.resources import Place, Resource
-from calling_card.protocol.policy import Policy, Rules, shorter
+from calling_card.protocol.policy import Policy, Rules, invited, shorter
 from calling_card.protocol.policy.claims import Claim
 from calling_card.protocol.policy.rows import UNBOUNDED, Ceiling, Software
 from calling_card.protocol.trust.issuers import Issuer
@@ -788,6 +788,10 @@ class Ports:
     def known_software(self) -> Sequence[Software]:
         """What the operator's policy says of software by name (R-88, R-89)."""
         return () if self.policies.current is None else self.policies.current.software
+
+    def rules_for(self, invitation: Invitation | None) -> Rules:
+        """The rules for who comes with this initial access token, or with none."""
+        return self.rules if invitation is None else invited(self.rules, invitation.scope, invitation.grants, invitation.hosts)
 
     def hears(self, statement: object) -> bool:
         """Whether a software statement, or that there is none, has to be looked at (R-72, R-73)."""

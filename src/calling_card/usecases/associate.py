@@ -6,20 +6,17 @@ from dataclasses import dataclass, replace
 from calling_card.ports import Ports
 from calling_card.protocol.answers import information, to_bytes
 from calling_card.protocol.card import forms
-from calling_card.protocol.card.rules import sector_to_check
-from calling_card.protocol.clients import JSON, Card, Client, Door, Tier
-from calling_card.protocol.corridor import Passed, pass_through, within
+from calling_card.protocol.clients import JSON, Card, Client, Door
+from calling_card.protocol.corridor import Passed
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.handles.rotation import Clock, renew
 from calling_card.protocol.life.approval import begins_to_wait, judged_again
 from calling_card.protocol.life.approval import told as waiting
 from calling_card.protocol.life.budgets import CHANGES
-from calling_card.protocol.policy.claims import lays
 from calling_card.protocol.trust.statements import Brought
-from calling_card.usecases import claims, sector
 from calling_card.usecases.authenticate import Presented, authenticate, refused
-from calling_card.usecases.clients import ATTEMPTS, Known, known_scopes, rules_of
+from calling_card.usecases.clients import ATTEMPTS, Known, judged
 from calling_card.usecases.register import admit, invited_by
 
 _UNASKED: Card = {"grant_types": ["authorization_code"], "response_types": ["code"]}
@@ -123,15 +120,7 @@ async def _judged(ports: Ports, known: Known, named: Card, source: str) -> Passe
         raise Refusal(
             No.ACCESS_DENIED, f"client_update: changing metadata is not allowed to clients here; ask the operator ({forms.SECTION})"
         )
-    said, client = {**known.card, **named}, known.client
-    scopes = ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
-    rules = await rules_of(ports, client)
-    passed = pass_through(said, ports.ground, rules, scopes, door=client.door, tier=client.tier, before=known.card)
-    if lays(passed.card, known.card, ports.known_software):
-        passed = await claims.weighed(ports, passed, client)
-    if sector_to_check(passed.card, known.card):
-        await sector.check(ports, passed.card, source if client.tier is Tier.ANONYMOUS else client.client_id)
-    return passed
+    return await judged(ports, known.client, {**known.card, **named}, known.card, source)
 
 
 def _said(ports: Ports, asked: Asked) -> Card:

@@ -15,8 +15,9 @@ from calling_card.protocol.abroad.documents import Version, over
 from calling_card.protocol.abroad.fetching import Unfetched, Why
 from calling_card.protocol.answers import card_of, to_bytes
 from calling_card.protocol.card.metadata import needs_secret
+from calling_card.protocol.card.rules import sector_to_check
 from calling_card.protocol.clients import JSON, Card, Client, Door, Generations, Route, State, Tier, client_key, is_over
-from calling_card.protocol.corridor import Passed, pass_through, within
+from calling_card.protocol.corridor import Passed, pass_through, with_statement, within
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.handles.rotation import Clock, first
@@ -25,11 +26,11 @@ from calling_card.protocol.handles.sealed import read as read_card
 from calling_card.protocol.life.approval import begins_to_wait, judged_again, registrant, told
 from calling_card.protocol.life.budgets import MEETINGS
 from calling_card.protocol.persons.resources import scopes_of
-from calling_card.protocol.policy import Guest, Rules, invited, under
+from calling_card.protocol.policy import Guest, Rules, under
 from calling_card.protocol.policy.claims import lays
 from calling_card.protocol.syntax import read_object
 from calling_card.protocol.trust.statements import Ceiling, Vouched, kept, vouched_rules
-from calling_card.usecases import claims
+from calling_card.usecases import claims, sector
 from calling_card.usecases.reading import read
 
 ATTEMPTS = 3
@@ -90,9 +91,8 @@ async def by_card(ports: Ports, client_id: str) -> Client | None:
         return there
     try:
         said = read_object(card.metadata)
-        scopes = ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
-        rules = await rules_of(ports, unwritten(client_id, card, Passed(said, b"", (), held=False), ports.now()))
-        passed = pass_through(said, ports.ground, rules, scopes, door=Door.RFC7591, tier=Tier.ANONYMOUS, before=None)
+        rules = await governed(ports, ports.rules, Tier.ANONYMOUS, Guest())
+        passed = pass_through(said, ports.ground, rules, await scopes_for(ports, said), door=Door.RFC7591, tier=Tier.ANONYMOUS, before=None)
     except Refusal as refusal:
         ports.log("card_refused", client_id=client_id, cause=refusal.description)
         return None
@@ -145,10 +145,7 @@ async def rules_of(ports: Ports, client: Client, vouched: Vouched | None = None)
         return await governed(ports, documents.rules_for(ports.rules), client.tier, Guest())
     invitation = await ports.store.invitation(client.invitation) if client.invitation else None
     stated = vouched or kept(ports.issuers, client) if client.tier is Tier.VOUCHED else None
-    if stated is not None:
-        rules = await rules_with(ports, invitation, stated)
-    else:
-        rules = ports.rules if invitation is None else invited(ports.rules, invitation.scope, invitation.grants, invitation.hosts)
+    rules = ports.rules_for(invitation) if stated is None else await rules_with(ports, invitation, stated)
     return await governed(ports, rules, client.tier, guest(invitation, client.owner, stated))
 
 
@@ -172,6 +169,25 @@ async def rules_with(ports: Ports, invitation: Invitation | None, vouched: Vouch
     """The rules for who comes with a statement, and perhaps with an invitation too (R-75)."""
     said = Ceiling() if invitation is None else Ceiling(invitation.scope, invitation.grants, invitation.hosts)
     return vouched_rules(ports.rules, vouched, said, await known_scopes(ports))
+
+
+async def judged(ports: Ports, client: Client, said: Card, before: Card, source: str, vouched: Vouched | None = None) -> Passed:
+    """What a client may become that says this now, by today's vocabulary and by the rules it came with (M-30). Raises `Refusal`.
+
+    ``source``: the network that a fetch is for; ``vouched``: the statement that counts from now on.
+    """
+    rules = await rules_of(ports, client, vouched)
+    passed = pass_through(said, ports.ground, rules, await scopes_for(ports, said), door=client.door, tier=client.tier, before=before)
+    if lays(passed.card, before, ports.known_software):
+        passed = await claims.weighed(ports, passed, client)
+    if sector_to_check(passed.card, before):
+        await sector.check(ports, passed.card, source if client.tier is Tier.ANONYMOUS else client.client_id)
+    return passed if vouched is None else with_statement(passed, vouched.statement.text)
+
+
+async def scopes_for(ports: Ports, said: Card) -> Collection[str]:
+    """The scopes that are known for what is said; resource servers are asked only about a scope that the settings do not know."""
+    return ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
 
 
 async def known_scopes(ports: Ports) -> Collection[str]:

@@ -8,10 +8,8 @@ from dataclasses import dataclass, replace
 from calling_card.ports import NoRoom, Ports
 from calling_card.protocol.answers import card_of, information, to_bytes
 from calling_card.protocol.card.metadata import needs_secret
-from calling_card.protocol.card.rules import sector_to_check
 from calling_card.protocol.card.vocabulary import MEMBERS
 from calling_card.protocol.clients import JSON, Card, Client, Generations, Route, State, Tier, client_key
-from calling_card.protocol.corridor import Passed, pass_through, with_statement, within
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.handles.credentials import (
@@ -43,11 +41,10 @@ from calling_card.protocol.life.approval import told as waiting
 from calling_card.protocol.life.budgets import CHANGES, Draw, no_room, strangers
 from calling_card.protocol.life.pruning import BY_ITSELF, due_of, periods_of
 from calling_card.protocol.policy import shorter
-from calling_card.protocol.policy.claims import lays
 from calling_card.protocol.syntax import read_object
 from calling_card.protocol.trust.statements import MEMBER, Brought, Merged, Vouched, kept, merge, read_request, said_in
-from calling_card.usecases import claims, sector, statements
-from calling_card.usecases.clients import ATTEMPTS, by_card, known_scopes, rules_of
+from calling_card.usecases import statements
+from calling_card.usecases.clients import ATTEMPTS, by_card, judged
 
 _UNSAYABLE = tuple(name for name, row in MEMBERS.items() if not row.said_in)
 """Members of an answer that a replacement must not name (RFC 7592 §2.2)."""
@@ -181,7 +178,7 @@ async def rehearse(ports: Ports, asked: Asked) -> Card:
     brought, said = _said(ports, asked)
     vouched = await _vouched(ports, asked, client, said, brought)
     merged = Merged(said) if vouched is None else merge(said, vouched)
-    passed = await _judged(ports, client, merged.said, card_of(client), vouched, asked.source)
+    passed = await judged(ports, client, merged.said, card_of(client), asked.source, vouched)
     return passed.rehearsed(standing(judged_again(replace(client, metadata=to_bytes(passed.card)), held=passed.held)))
 
 
@@ -216,7 +213,7 @@ async def _replacement(
         brought, said = _said(ports, asked)
         vouched = await _vouched(ports, asked, client, said, brought)
         merged = Merged(said) if vouched is None else merge(said, vouched)
-        passed = await _judged(ports, client, merged.said, before, vouched, asked.source)
+        passed = await judged(ports, client, merged.said, before, asked.source, vouched)
         if vouched is not None:
             await statements.spend(ports, vouched, spent)
     except Refusal:
@@ -260,18 +257,6 @@ async def _vouched(ports: Ports, asked: Asked, client: Client, said: Card, broug
     if client.tier is not Tier.VOUCHED and brought.request is None and not (MEMBER in said and ports.hears(said[MEMBER])):
         return None
     return await statements.weigh_again(ports, client, said, brought, asked.request_id)
-
-
-async def _judged(ports: Ports, client: Client, said: Card, before: Card, vouched: Vouched | None, source: str) -> Passed:
-    """What was said, by today's vocabulary and by the rules of tier, invitation and statement the client came with (M-30)."""
-    rules = await rules_of(ports, client, vouched)
-    scopes = ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
-    passed = pass_through(said, ports.ground, rules, scopes, door=client.door, tier=client.tier, before=before)
-    if lays(passed.card, before, ports.known_software):
-        passed = await claims.weighed(ports, passed, client)
-    if sector_to_check(passed.card, before):
-        await sector.check(ports, passed.card, source if client.tier is Tier.ANONYMOUS else client.client_id)
-    return passed if vouched is None else with_statement(passed, vouched.statement.text)
 
 
 async def _check_named(ports: Ports, asked: Asked, client: Client, said: Card) -> None:

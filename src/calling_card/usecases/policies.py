@@ -10,7 +10,7 @@ from calling_card.protocol.abroad.clientids import name
 from calling_card.protocol.answers import card_of, to_bytes
 from calling_card.protocol.card.ground import Ground
 from calling_card.protocol.clients import JSON, Card, Client, Door, Tier
-from calling_card.protocol.corridor import Weighed, weigh, within
+from calling_card.protocol.corridor import Weighed, weigh
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.life.approval import begins_to_wait, judged_again
 from calling_card.protocol.policy import Guest, Outcome, Policy, Reason, Rules
@@ -19,7 +19,7 @@ from calling_card.protocol.policy.judging import met
 from calling_card.protocol.policy.rows import Then
 from calling_card.protocol.trust.statements import MEMBER, Vouched, issuer_of, kept, merge
 from calling_card.protocol.trust.statements import read as read_statement
-from calling_card.usecases.clients import governed, known_scopes, rules_of
+from calling_card.usecases.clients import governed, known_scopes, rules_of, scopes_for
 from calling_card.usecases.operate import named
 from calling_card.usecases.register import held_to
 
@@ -187,7 +187,7 @@ async def _as_it_stands(ports: Ports, client: Client) -> _Hearing:
     said = {member: value for member, value in before.items() if member != MEMBER}
     said = said if vouched is None else merge(said, vouched).said
     rules = await rules_of(ports, client, vouched)
-    scopes = ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
+    scopes = await scopes_for(ports, said)
     ground = documents.ground_for(ports.ground) if client.tier is Tier.URL else ports.ground
     return _Hearing(said, ground, rules, scopes, client.door, client.tier, before)
 

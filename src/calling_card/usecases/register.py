@@ -21,7 +21,7 @@ from calling_card.protocol.handles.sealed import write as seal_card
 from calling_card.protocol.handles.seals import NONCE
 from calling_card.protocol.life.approval import told as waiting
 from calling_card.protocol.life.budgets import INVITED, OWNER, Draw, no_room, stated, strangers
-from calling_card.protocol.policy import Rules, invited
+from calling_card.protocol.policy import Rules
 from calling_card.protocol.policy.claims import lays, single
 from calling_card.protocol.syntax import read_object
 from calling_card.protocol.trust.statements import MEMBER, Brought, Merged, Vouched, merge, read_request, said_in
@@ -196,8 +196,7 @@ async def held_to(
     ports: Ports, said: Card, tier: Tier, invitation: Invitation | None, vouched: Vouched | None
 ) -> tuple[Rules, Collection[str]]:
     """By which rules a newcomer is judged, and the scopes that are known for what it says; rehearsals ask this too."""
-    rules = ports.rules if invitation is None else invited(ports.rules, invitation.scope, invitation.grants, invitation.hosts)
-    rules = rules if vouched is None else await rules_with(ports, invitation, vouched)
+    rules = ports.rules_for(invitation) if vouched is None else await rules_with(ports, invitation, vouched)
     scopes = ports.settings.scopes if within(said, ports.settings.scopes) else await known_scopes(ports)
     if ports.policies.current is not None:
         rules = await governed(ports, rules, tier, guest(invitation, "" if invitation is None else invitation.owner, vouched))
