@@ -252,10 +252,8 @@ async def _serve(settings: Settings) -> None:
         config.head_timeout, config.body_timeout, config.most = settings.head_timeout, settings.body_timeout, settings.connections
         server = Server(config)
         serving = asyncio.create_task(server.serve())
-        noting = asyncio.create_task(keep_noting(ports))
-        pruning = asyncio.create_task(keep_pruning(ports))
+        beside = [asyncio.create_task(loop(ports)) for loop in (keep_noting, keep_pruning, keep_delivering)]
         judging = _judge_by_the_newest(ports)
-        delivering = asyncio.create_task(keep_delivering(ports))
         try:
             await server.listening.wait()
             if server.started:
@@ -263,10 +261,8 @@ async def _serve(settings: Settings) -> None:
                 _greet(ports)
             await serving
         finally:
-            noting.cancel()
-            pruning.cancel()
-            judging.cancel()
-            delivering.cancel()
+            for task in (*beside, judging):
+                task.cancel()
     if not server.started:
         raise CannotListen(f"cannot listen on {settings.host}:{settings.port}; is another server there?")
 

@@ -3,23 +3,17 @@
 import asyncio
 import contextlib
 
+from calling_card.jobs.told import told
 from calling_card.ports import Ports
 from calling_card.usecases.reload import reload
 
 
 async def keep_policy(ports: Ports, asked: asyncio.Event, every: float = 2.0) -> None:
     """Say which policy counts, then look at its file until cancelled; ``asked``: set it to have the file read now, changed or not."""
-    await _one_look(ports, anyway=True)
+    await told(ports, "policy_not_read", reload(ports, anyway=True))
     while True:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asked.wait(), every)
         anyway = asked.is_set()
         asked.clear()
-        await _one_look(ports, anyway=anyway)
-
-
-async def _one_look(ports: Ports, *, anyway: bool) -> None:
-    try:
-        await reload(ports, anyway=anyway)
-    except Exception as error:  # noqa: BLE001 - whatever it was, a loop that ended unheard would be worse
-        ports.log("policy_not_read", level="error", cause=f"{type(error).__name__}: {error}")
+        await told(ports, "policy_not_read", reload(ports, anyway=anyway))

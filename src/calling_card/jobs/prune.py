@@ -2,6 +2,7 @@
 
 import asyncio
 
+from calling_card.jobs.told import told
 from calling_card.ports import Ports
 from calling_card.protocol.life.pruning import BY_ITSELF
 from calling_card.usecases.prune import prune
@@ -16,10 +17,7 @@ async def keep_pruning(ports: Ports, every: float = 600.0) -> None:
     """Ask for the turn again and again until cancelled; the asking also writes down which clients were used of late."""
     while True:
         await asyncio.sleep(every)
-        try:
-            await one_turn(ports)
-        except Exception as error:  # noqa: BLE001 - whatever it was, a loop that ended unheard would be worse
-            ports.log("not_pruned", level="error", cause=f"{type(error).__name__}: {error}")
+        await told(ports, "not_pruned", one_turn(ports))
 
 
 async def one_turn(ports: Ports) -> bool:
@@ -27,10 +25,10 @@ async def one_turn(ports: Ports) -> bool:
     store, holder, began = ports.store, ports.entropy(8), ports.now()
     if not await store.lease(NAME, holder, began + TURN, began):
         return False
-    told: dict[str, int] = {}
+    counts: dict[str, int] = {}
     async for report in prune(ports, "server", BY_ITSELF[ports.settings.prune]):
-        told = report.counts()
+        counts = report.counts()
         if not await store.lease(NAME, holder, ports.now() + TURN, ports.now()):
             return False
-    ports.log("pruned", **told)
+    ports.log("pruned", **counts)
     return await store.lease(NAME, holder, began + DAY, ports.now())

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import aclosing
 from functools import partial
 
+from calling_card.jobs.told import told
 from calling_card.ports import Ports
 from calling_card.usecases.webhooks import deliver, due
 
@@ -17,10 +18,7 @@ async def keep_delivering(ports: Ports, every: float = 2.0) -> None:
     try:
         while True:
             await asyncio.sleep(every)
-            try:
-                await one_round(ports, holder, busy)
-            except Exception as error:  # noqa: BLE001 - whatever it was, a loop that ended unheard would be worse
-                ports.log("not_delivered", level="error", cause=f"{type(error).__name__}: {error}")
+            await told(ports, "not_delivered", one_round(ports, holder, busy))
     finally:
         for task in busy.values():
             task.cancel()
@@ -40,9 +38,11 @@ def _over(busy: Busy, id: bytes, task: "asyncio.Task[None]") -> None:
 
 
 async def _deliver(ports: Ports, id: bytes, holder: bytes) -> None:
-    try:
-        async with aclosing(deliver(ports, id, holder)) as told:
-            async for _ in told:
+    """What one receiver does not have yet; after trouble the next round tries again."""
+
+    async def work() -> None:
+        async with aclosing(deliver(ports, id, holder)) as steps:
+            async for _ in steps:
                 pass
-    except Exception as error:  # noqa: BLE001 - as above; the next round tries again
-        ports.log("not_delivered", level="error", webhook=id.hex(), cause=f"{type(error).__name__}: {error}")
+
+    await told(ports, "not_delivered", work(), webhook=id.hex())
