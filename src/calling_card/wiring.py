@@ -38,6 +38,7 @@ from calling_card.usecases.audit import CHAIN, new_writer
 from calling_card.usecases.renew import first_signing_keys
 from calling_card.web.app import App
 from calling_card.web.endpoints import routes
+from calling_card.web.wire import Config
 
 DATABASE = "calling-card.sqlite3"
 KEYRING = "keyring.json"
@@ -288,9 +289,9 @@ def known_heads(settings: Settings) -> Mapping[bytes, tuple[int, bytes]]:
     return heads.read(Path(settings.data) / HEADS)
 
 
-def application(ports: Ports) -> App:
-    """The ASGI application."""
-    return App(ports)
+def wire(ports: Ports) -> Config:
+    """How the application is served over HTTP."""
+    return Config.of(App(ports), ports.settings)
 
 
 async def note_heads(ports: Ports) -> None:
