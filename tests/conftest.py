@@ -15,6 +15,12 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
     return "asyncio", {"use_uvloop": False}
 
 
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Bytes go by their place: what was made while tests are collected may differ from process to process, and its name with it."""
+    del config
+    return argname if isinstance(val, bytes) else None
+
+
 def reason_of(report: pytest.TestReport | pytest.CollectReport) -> str:
     """The words after ``Skipped:`` in a report."""
     place = report.longrepr
