@@ -34,6 +34,7 @@ def other(row: Setting) -> object:
         "default_scope": "other scope",
         "trusted_proxies": ("10.0.0.0/8", "fd00::/8"),
         "fetch_proxy": "http://proxy.internal:3128",
+        "database": "postgresql://db.internal/cards",
     }
     if row.name in special:
         return special[row.name]

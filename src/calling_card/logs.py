@@ -5,14 +5,15 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from threading import Lock
+from types import NoneType
 from typing import TextIO, TypeAlias, cast
 
 import msgspec
-import structlog
 
 _CREDENTIAL = re.compile(r"cc_([a-z]+)_[A-Za-z0-9_.-]+|eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*")
 _MOVING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -30,6 +31,9 @@ _CROWDS = frozenset({"client_sealed"})
 _MINUTE = 60
 _KINDS = 1024
 """Kinds of failures told apart within a minute; beyond, what is summed is known by its event alone."""
+_SIMPLE = frozenset({str, int, float, bool, NoneType})
+"""Types whose values JSON holds as they are."""
+_encode = msgspec.json.Encoder().encode
 
 Kind: TypeAlias = tuple[tuple[str, object], ...]
 """Event, level and codes of a failure."""
@@ -46,8 +50,19 @@ def _hidden(text: str) -> str:
     return text
 
 
-def _clean(logger: object, method: str, line: MutableMapping[str, object]) -> MutableMapping[str, object]:
-    del logger, method
+def _text(line: Mapping[str, object]) -> str:
+    """The line as JSON. Most are short, simple and without anything to hide, which is seen in the whole text at once."""
+    if _SIMPLE.issuperset(map(type, line.values())):
+        try:
+            text = _encode(line).decode()
+        except UnicodeEncodeError:  # half of a surrogate pair
+            return _to_json(_clean(line))
+        if len(text) <= _LONGEST and text.isascii() and "\x7f" not in text and "cc_" not in text and "eyJ" not in text:
+            return text
+    return _to_json(_clean(line))
+
+
+def _clean(line: Mapping[str, object]) -> Mapping[str, object]:
     return {name: redact(value) if isinstance(value, str) else _plain(value, _DEEPEST) for name, value in line.items()}
 
 
@@ -63,9 +78,9 @@ def _plain(value: object, depth: int) -> object:
     return redact(value if isinstance(value, str) else f"{value!r}")
 
 
-def _to_json(line: object, **_: object) -> str:
+def _to_json(line: object) -> str:
     try:
-        text = msgspec.json.encode(line).decode()
+        text = _encode(line).decode()
     except UnicodeEncodeError:  # half of a surrogate pair
         text = json.dumps(line)
     if not text.isascii() or "\x7f" in text:
@@ -103,6 +118,11 @@ class Repeats:
         self._slots: dict[Kind, Slot] = {}
         self._lock = Lock()
 
+    @property
+    def counting(self) -> bool:
+        """Whether there was a failure of late."""
+        return bool(self._slots)
+
     def passes(self, kind: Kind | None) -> bool:
         """Whether this line is to be written; otherwise it is counted."""
         if kind is None or not self._most:
@@ -139,22 +159,15 @@ class Log:
         """``level`` is the least weight that is written, ``repeats`` how many lines a minute one kind of failure has; 0: all."""
         self._weight = _WEIGHTS[level]
         self._repeats = Repeats(repeats, clock)
-        self._logger = structlog.wrap_logger(
-            structlog.PrintLogger(stream or sys.stderr),
-            processors=[
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-                structlog.processors.format_exc_info,
-                _clean,
-                structlog.processors.JSONRenderer(serializer=_to_json),
-            ],
-            wrapper_class=structlog.BoundLogger,
-        )
+        self._stream = stream or sys.stderr
+        self._second = 0, ""
 
     def __call__(self, event: str, *, level: str = "info", **values: object) -> None:
         """One line: what happened, and what goes with it. Before it come the sums of failures whose minute is over."""
         if _WEIGHTS[level] < self._weight:
             return
-        self.sum_up()
+        if self._repeats.counting:
+            self.sum_up()
         if self._repeats.passes(kind_of(event, level, values)):
             self._write(event, level, values)
 
@@ -165,10 +178,30 @@ class Log:
             self._write(str(codes.pop("event")), str(codes.pop("level")), {**codes, "count": count})
 
     def _write(self, event: str, level: str, values: Mapping[str, object]) -> None:
+        line = {"level": level, **values, "event": event, "timestamp": self._time()}
+        if "exc_info" in line:
+            line |= _told(line.pop("exc_info"))
         try:
-            self._logger.msg(event, level=level, **values)
+            self._stream.write(_text(line) + "\n")
+            self._stream.flush()
         except (OSError, ValueError):
             return
+
+    def _time(self) -> str:
+        """Now in UTC; the part that is the same for a second is made once in it."""
+        now = time.time()
+        second, text = self._second
+        if int(now) != second:
+            second = int(now)
+            text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
+            self._second = second, text
+        return f"{text}{int((now - second) * 1_000_000):06d}Z"
+
+
+def _told(failure: object) -> Mapping[str, object]:
+    """What a traceback says; ``failure`` is an exception, or true for the one that is being handled."""
+    error = failure if isinstance(failure, BaseException) else sys.exception() if failure else None
+    return {"exception": "".join(traceback.format_exception(error)).rstrip("\n")} if error is not None else {}
 
 
 class Relay(logging.Handler):

@@ -1,8 +1,9 @@
 """What the use cases need from outside, as protocols, and the frozen bundle that carries them."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,6 +16,7 @@ from calling_card.protocol.clients import Client, State, Tier
 from calling_card.protocol.events import Event, Recorded
 from calling_card.protocol.life.budgets import Cause, Draw, no_place, used_up
 from calling_card.protocol.life.pruning import Horizon, Litter, Pruned, Suspect, horizon
+from calling_card.protocol.life.recovering import Recovering
 from calling_card.protocol.life.webhooks import Bookmark, Webhook
 from calling_card.protocol.persons.grants import Consent, Grant
 from calling_card.protocol.persons.people import Passkey, Person, Session, Standing
@@ -549,6 +551,15 @@ class Keyring(Protocol):
         """Add a key that mints from now on; the one before it only verifies. Returns the new number."""
         ...
 
+    def recover(self, entropy: Callable[[int], bytes], now: int, recovering: Recovering) -> int:
+        """As `rotate` after a backup was put back: older keys speak no more for what may have been ended meanwhile (CREDENTIALS §5)."""
+        ...
+
+    @property
+    def recovering(self) -> Recovering | None:
+        """What holds since a backup was put back; None: none was."""
+        ...
+
     @property
     def minting(self) -> int:
         """Number of the key that new handles and seals are made with."""
@@ -609,6 +620,22 @@ class Passwords(Protocol):
 
     def outdated(self, kept: str) -> bool:
         """Whether the hash was made with weaker parameters than are used now."""
+        ...
+
+
+class SlowSecrets(Protocol):
+    """Compares secrets of clients with what other servers kept of them, a few at a time (CREDENTIALS §1)."""
+
+    async def fits(self, kept: str, secret: str) -> bool:
+        """Whether the secret is the one. Raises `Busy`."""
+        ...
+
+    def comparable(self, kept: str) -> bool:
+        """Whether hashes like this one can be compared here."""
+        ...
+
+    def close(self) -> None:
+        """Let the comparisons end that have begun."""
         ...
 
 
@@ -766,6 +793,8 @@ class Ports:
     """Failed tries with registration access tokens, by source and client."""
     recoveries: Budget
     """Recovered registrations, by client; and failed tries, by source and client."""
+    secrets: Budget
+    """Comparisons with slowly hashed secrets, by client; and failed tries with imported ones, by source and client."""
     sign_ins: Budget
     """Tries to sign in, by person and source network together."""
     crowds: Budget
@@ -775,6 +804,7 @@ class Ports:
     repeats: Budget
     """Uses of one code challenge or nonce, by client."""
     passwords: Passwords
+    slow_secrets: SlowSecrets
     passkeys: Passkeys
     fetcher: Fetcher
     pictures: Pictures
@@ -783,6 +813,8 @@ class Ports:
     """Documents that are read for one source network."""
     log: Callable[..., None]
     """Structured log line: an event name, then keyword values."""
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when this process accepts nobody any more."""
 
     @property
     def known_software(self) -> Sequence[Software]:

@@ -21,6 +21,8 @@ T = TypeVar("T")
 _PRINTABLE = re.compile(r"[!-~]+")
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
+_PASSWORD = re.compile(r"(?<=[?&]password=)[^&]*|(?<=://).*(?=@)")
+"""What of a database's address nobody needs to see."""
 _CENTURY = 36525
 _AT_LEAST: Mapping[int, Sequence[str]] = {
     0: (
@@ -40,6 +42,8 @@ _AT_LEAST: Mapping[int, Sequence[str]] = {
         "log_repeats",
         "failure_rate",
         "recovery_rate",
+        "imported_secret_rate",
+        "recovering_days",
         "sign_in_rate",
         "prompt_rate",
         "metadata_max_age",
@@ -52,7 +56,11 @@ _AT_LEAST: Mapping[int, Sequence[str]] = {
         "prune_warn_days",
         "sealed_not_before",
     ),
+    100: ("database_connect_timeout", "database_statement_timeout", "database_lock_timeout", "database_idle_timeout"),
     1: (
+        "workers",
+        "database_lanes",
+        "database_readers",
         "client_id_length",
         "document_limit",
         "recheck_interval",
@@ -68,17 +76,21 @@ _AT_LEAST: Mapping[int, Sequence[str]] = {
         "head_timeout",
         "body_timeout",
         "connections",
+        "pass_limit",
         "tombstone_days",
         "sealed_days",
     ),
 }
 _AT_MOST: Mapping[int, Sequence[str]] = {
     65535: ("port",),
+    256: ("workers", "database_lanes", "database_readers"),
+    600_000: ("database_connect_timeout", "database_statement_timeout", "database_lock_timeout", "database_idle_timeout"),
     300: ("jwt_lifetime",),
     366: ("sealed_days",),
     2**32: ("sealed_not_before",),
     2048: ("client_id_length",),
     3600: ("head_timeout", "body_timeout", "assertion_lifetime"),
+    60_000: ("pass_limit",),
     65536: ("document_limit",),
     2**20: (
         "body_limit",
@@ -93,6 +105,7 @@ _AT_MOST: Mapping[int, Sequence[str]] = {
         "log_repeats",
         "failure_rate",
         "recovery_rate",
+        "imported_secret_rate",
         "sign_in_rate",
         "prompt_rate",
         "connections",
@@ -101,7 +114,7 @@ _AT_MOST: Mapping[int, Sequence[str]] = {
         "fetch_rate",
     ),
     2**30: ("never_used_limit",),
-    _CENTURY: ("tombstone_days", "prune_ended_days", "prune_idle_days", "prune_undo_days", "prune_warn_days"),
+    _CENTURY: ("tombstone_days", "recovering_days", "prune_ended_days", "prune_idle_days", "prune_undo_days", "prune_warn_days"),
     _CENTURY * 24: ("prune_never_used_hours",),
     _CENTURY * 86400: (
         "secret_lifetime",
@@ -131,7 +144,18 @@ class Settings:
     issuer: str = _row("", "Issuer URL; empty: http://HOST:PORT, for loopback hosts only.")
     host: str = _row("127.0.0.1", "Address to listen on.")
     port: int = _row(8000, "Port to listen on.")
+    workers: int = _row(1, "Processes that serve; above 1 a further one watches over them. They share the rates of a node among them.")
     data: str = _row("./calling-card-data", "Folder of the database and the keyring.")
+    database: str = _row("", "Address of a PostgreSQL database, postgresql://…; empty: an SQLite file in the data folder.")
+    database_lanes: int = _row(4, "Connections of a process that write to PostgreSQL.")
+    database_readers: int = _row(8, "Connections of a process that read from PostgreSQL, at most.")
+    database_pgbouncer: bool = _row(False, "Whether a pgbouncer that pools transactions stands before PostgreSQL.")
+    database_connect_timeout: int = _row(1000, "Milliseconds to connect to PostgreSQL.")
+    database_statement_timeout: int = _row(
+        1200, "Milliseconds that PostgreSQL may take for a statement; then the answer is 503."
+    )
+    database_lock_timeout: int = _row(1100, "Milliseconds that a statement may wait for another node's lock in PostgreSQL.")
+    database_idle_timeout: int = _row(2000, "Milliseconds after which PostgreSQL ends a transaction of a node that says nothing more.")
     dev: bool = _row(False, "Development: budgets off, every extension member kept; loopback issuers only.")
     trusted_proxies: tuple[str, ...] = _row((), "Networks of the proxies that end TLS for us and whose X-Forwarded-For is believed.")
     profile: str = _row("lenient", "Whether unsupported values are replaced and told, or refused.", "lenient", "strict")
@@ -271,26 +295,31 @@ class Settings:
     prune_undo_days: int = _row(7, "Days in which a pruned client can be brought back; 0: it is gone at once.")
     registration_rate: int = _row(
         600,
-        "Registrations a minute and process of all strangers together, of each statement issuer, and of each owner of access tokens; "
+        "Registrations a minute and node of all strangers together, of each statement issuer, and of each owner of access tokens; "
         "0: no limit, nor by network, redirect host or software.",
     )
     registration_burst: int = _row(200, "How many registrations of each of these at once.")
-    invitation_rate: int = _row(600, "Registrations a minute and process with one initial access token; 0: no limit but its uses.")
-    network_rate: int = _row(200, "Registrations of strangers a minute and process from one source network; 0: no limit.")
-    host_rate: int = _row(300, "Registrations of strangers a minute and process for one redirect host; 0: no limit.")
+    invitation_rate: int = _row(600, "Registrations a minute and node with one initial access token; 0: no limit but its uses.")
+    network_rate: int = _row(200, "Registrations of strangers a minute and node from one source network; 0: no limit.")
+    host_rate: int = _row(300, "Registrations of strangers a minute and node for one redirect host; 0: no limit.")
     software_rate: int = _row(
-        300, "Registrations of strangers, and of one issuer's statements, a minute and process with one software_id; 0: no limit."
+        300, "Registrations of strangers, and of one issuer's statements, a minute and node with one software_id; 0: no limit."
     )
-    change_rate: int = _row(120, "Replacements and deletions a minute and process by one client; 0: no limit.")
-    meeting_rate: int = _row(60, "URL clients never seen before, a minute and process from one source network; 0: no limit.")
+    change_rate: int = _row(120, "Replacements and deletions a minute and node by one client; 0: no limit.")
+    meeting_rate: int = _row(60, "URL clients never seen before, a minute and node from one source network; 0: no limit.")
     never_used_limit: int = _row(
         100000, "Registrations of strangers kept at once that nobody ever approved; 0: no limit. Each further process may add a tenth."
     )
     failure_rate: int = _row(10, "Failed tries a minute with registration access tokens, per source and client; 0: no limit.")
+    imported_secret_rate: int = _row(
+        10, "Tries a minute with a client's secret from another server: wrong ones per source, slowly hashed ones in all; 0: no limit."
+    )
+    recovering_days: int = _row(7, "Days after a restore in which credentials that the restored store had lost are taken for the newest.")
     body_limit: int = _row(65536, "Bytes a registration body may have.")
     head_timeout: int = _row(10, "Seconds a caller has for the head of a request, and after connecting for its first byte.")
     body_timeout: int = _row(20, "Seconds a caller has for the body of a request, and for taking an answer it does not read.")
     connections: int = _row(900, "Connections at once; a request on a further one is answered 503.")
+    pass_limit: int = _row(50, "Milliseconds that the requests which are begun together may take; those beyond are answered 503.")
     metadata_max_age: int = _row(300, "Seconds the metadata documents and keys may be cached.")
     log_repeats: int = _row(
         60, "Log lines a minute that say the same failure; further ones are summed into one line a minute; 0: every line is written."
@@ -364,6 +393,8 @@ def check(settings: Settings) -> Settings:
     """Refuse combinations that are not safe (A-02, A-04, A-91, H-25). Raises `BadSettings`."""
     _check_issuer(settings)
     _check_proxy(settings.fetch_proxy)
+    if settings.database and not settings.database.startswith(("postgresql://", "postgres://")):
+        raise BadSettings("database: must be the address of a PostgreSQL database, for example postgresql://calling_card@db.internal/cards")
     if not _PATH.fullmatch(settings.registration_path):
         raise BadSettings(
             "registration_path: must begin with / and not end with one, for example /register; letters, digits and ._~- between"
@@ -376,6 +407,12 @@ def check(settings: Settings) -> Settings:
         raise BadSettings(f"default_scope: {' '.join(sorted(unknown))} is not among scopes")
     _check_registration_scope(settings)
     return settings
+
+
+def shown(settings: Settings) -> dict[str, object]:
+    """Every setting by its name, as it may be printed: without the password of the database."""
+    values: dict[str, object] = dataclasses.asdict(settings)
+    return values | {"database": _PASSWORD.sub("***", settings.database)}
 
 
 def _check_registration_scope(settings: Settings) -> None:

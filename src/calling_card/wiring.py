@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from calling_card import __version__, issuer_file, policy_file
 from calling_card.fetch.https import HttpsFetcher, Outward
@@ -18,6 +19,7 @@ from calling_card.keys.assertions import JoseVerifier
 from calling_card.keys.keyring import FileKeyring, KeyringError, KeyringExists
 from calling_card.keys.passkeys import WebPasskeys
 from calling_card.keys.passwords import ArgonPasswords
+from calling_card.keys.slow_secrets import SlowSecrets
 from calling_card.logs import Log
 from calling_card.ports import Passwords, Policies, Ports, Store, StoreUnavailable
 from calling_card.protocol.abroad.addresses import KNOWN_CALLBACKS
@@ -32,24 +34,36 @@ from calling_card.protocol.policy.written import BadPolicy
 from calling_card.protocol.trust.issuers import BadIssuer, Issuer, issuers_of
 from calling_card.settings import BadSettings, Settings
 from calling_card.store.budget import GcraBudget, GcraBudgets
-from calling_card.store.migrations import ForeignFile, SchemaTooNew
+from calling_card.store.migrations import Climb, ForeignFile, SchemaTooNew
 from calling_card.store.sqlite import SqliteStore
-from calling_card.usecases.audit import CHAIN, new_writer
+from calling_card.usecases.audit import CHAIN, checkpoint, new_writer
 from calling_card.usecases.renew import first_signing_keys
 from calling_card.web.app import App
 from calling_card.web.endpoints import routes
 from calling_card.web.wire import Config
 
+if TYPE_CHECKING:
+    from calling_card.store.postgres.pool import Address
+    from calling_card.store.postgres.store import PostgresStore
+
 DATABASE = "calling-card.sqlite3"
 KEYRING = "keyring.json"
 HEADS = "heads.json"
+CHECKPOINT = "checkpoint.jwt"
 CROWD = 10
 """Tries to sign in at one name, or from one network, for each that a network has at one name."""
 REPEATS = 5
 """Uses of one code challenge or nonce by a client before somebody is told; a minute more gives one back (A-98)."""
 
 
-UNREACHABLE = (KeyringError, SchemaTooNew, ForeignFile, StoreUnavailable)
+class RolledBack(Exception):
+    """The store is older than what was written down of it; the text says what to do."""
+
+
+entropy = secrets.token_bytes
+"""Where whatever must not be guessed comes from."""
+
+UNREACHABLE = (KeyringError, SchemaTooNew, ForeignFile, StoreUnavailable, RolledBack)
 """What is raised when a data folder cannot be used."""
 
 
@@ -81,14 +95,15 @@ def assemble(
     keyring: FileKeyring,
     *,
     now: Callable[[], int] = lambda: int(time.time()),
-    entropy: Callable[[int], bytes] = secrets.token_bytes,
+    entropy: Callable[[int], bytes] = entropy,
     log: Callable[..., None] | None = None,
     passwords: Passwords | None = None,
 ) -> Ports:
     """The ports around a store and a keyring."""
 
     def budget(rate: float, burst: int = 0) -> GcraBudget:
-        return GcraBudget(0 if settings.dev else rate, burst or max(int(rate), 1), time.monotonic)
+        """Each worker has its share of the rate; how many may come at once is not divided, they come on one connection."""
+        return GcraBudget(0 if settings.dev else rate / settings.workers, burst or max(int(rate), 1), time.monotonic)
 
     return Ports(
         settings=settings,
@@ -111,7 +126,9 @@ def assemble(
         crowds=budget(settings.sign_in_rate * CROWD),
         prompts=budget(settings.prompt_rate),
         repeats=budget(1, REPEATS),
+        secrets=budget(settings.imported_secret_rate),
         passwords=passwords or ArgonPasswords(entropy),
+        slow_secrets=SlowSecrets(),
         passkeys=WebPasskeys(settings.issuer),
         fetcher=HttpsFetcher(outward(settings), now, time.monotonic),
         pictures=PillowPictures(),
@@ -241,7 +258,7 @@ def unlock(settings: Settings, path: Path) -> FileKeyring:
         if needed:
             raise KeyringError(f"{file} is missing and {DATABASE} needs it; put it back, a new one would end every credential")
         with contextlib.suppress(KeyringExists):  # another process starts for the first time too and was faster
-            return FileKeyring.create(file, settings.issuer, secrets.token_bytes, int(time.time()))
+            return FileKeyring.create(file, settings.issuer, entropy, int(time.time()))
     keyring = FileKeyring(file)
     if keyring.issuer != settings.issuer:
         raise KeyringError(
@@ -252,30 +269,112 @@ def unlock(settings: Settings, path: Path) -> FileKeyring:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, *, log: Callable[..., None] | None = None) -> AsyncGenerator[Ports]:
+async def opened(settings: Settings, *, log: Callable[..., None] | None = None, behind: bool = False) -> AsyncGenerator[Ports]:
     """The ports of a data folder, for one process; the audit heads are written down at the end.
 
+    ``behind``: let a store in that is older than what was written down of it, to look at it or to accept the loss.
     Raises `BadSettings`, or one of `UNREACHABLE`.
     """
     check(settings)
     path = folder(settings)
+    fresh = not (path / KEYRING).exists()
     keyring = unlock(settings, path)
-    number = keyring.minting
-    writer = new_writer(number, secrets.token_bytes(6))
-    chain_key = keyring.mac(number, CHAIN, writer)
-    if chain_key is None:
-        raise KeyringError("the keyring has no key that mints")
-    store = SqliteStore.open(path / DATABASE, chain_key=chain_key, writer=writer, now=lambda: int(time.time()))
-    passwords = ArgonPasswords(secrets.token_bytes)
+    store = await _store(settings, path, keyring)
+    passwords = ArgonPasswords(entropy)
     try:
+        if fresh and settings.database:
+            await _check_new(path, store)
+        if not behind:
+            await _check_mark(path, store)
         ports = assemble(settings, store, keyring, log=log, passwords=passwords)
         await first_signing_keys(ports)
-        yield ports
+        try:
+            yield ports
+        finally:
+            ports.slow_secrets.close()
         sum_up(ports, rest=True)
         await note_heads(ports)
     finally:
         passwords.close()
         await store.close()
+
+
+async def _store(settings: Settings, path: Path, keyring: FileKeyring) -> Store:
+    """The database that the settings name. Raises `BadSettings`, or one of `UNREACHABLE`."""
+
+    def chain() -> tuple[bytes, bytes]:
+        """A new writer, and the key of its chain."""
+        number = keyring.minting
+        writer = new_writer(number, entropy(6))
+        key = keyring.mac(number, CHAIN, writer)
+        if key is None:
+            raise KeyringError("the keyring has no key that mints")
+        return writer, key
+
+    if settings.database:
+        store, address = _postgres(settings)
+        return await store.open(address, chain, _now)
+    writer, key = chain()
+    return SqliteStore.open(path / DATABASE, chain_key=key, writer=writer, now=_now)
+
+
+def _postgres(settings: Settings) -> "tuple[type[PostgresStore], Address]":
+    """The store on PostgreSQL, imported only where it is named, and where it is. Raises `BadSettings`."""
+    try:
+        from calling_card.store.postgres.pool import Address
+        from calling_card.store.postgres.store import PostgresStore
+    except ModuleNotFoundError as missing:
+        raise BadSettings(f"database: {missing.name} is missing; install it with: pip install 'calling-card[postgres]'") from None
+    return PostgresStore, Address(
+        settings.database,
+        lanes=settings.database_lanes,
+        readers=settings.database_readers,
+        pgbouncer=settings.database_pgbouncer,
+        connect_timeout=settings.database_connect_timeout,
+        statement_timeout=settings.database_statement_timeout,
+        lock_timeout=settings.database_lock_timeout,
+        idle_timeout=settings.database_idle_timeout,
+    )
+
+
+async def migrated(settings: Settings, *, dry: bool = False) -> Climb:
+    """Bring the database to the newest schema without serving, or only say what that would be.
+
+    Raises `BadSettings`, or one of `UNREACHABLE`.
+    """
+    if settings.database:
+        store, address = _postgres(settings)
+        return await store.migrate(address, entropy(8), dry=dry)
+    path = Path(settings.data) / DATABASE
+    if not path.exists():
+        raise StoreUnavailable(f"there is no database at {path}; name the data folder with --data")
+    return SqliteStore.migrate(path, dry=dry)
+
+
+def _now() -> int:
+    """Seconds since 1970."""
+    return int(time.time())
+
+
+async def _check_new(path: Path, store: Store) -> None:
+    """A keyring that was made just now fits no database that is older. Raises `KeyringError`."""
+    if await store.signing_keys():
+        (path / KEYRING).unlink()
+        raise KeyringError(f"{path / KEYRING} is missing and the database needs it; copy it from another node or from a backup")
+
+
+async def _check_mark(path: Path, store: Store) -> None:
+    """A store that is older than its mark would honour again what was ended since (CREDENTIALS §5). Raises `RolledBack`."""
+    try:
+        noted = heads.read(path / HEADS)  # before the store is asked: other processes go on, and note what they did after that
+        lost = heads.behind(noted, await store.heads())
+    except ValueError:
+        return  # what is written down cannot be read: calling-card audit verify says so
+    if lost:
+        raise RolledBack(
+            f"the database is older than {HEADS} says: {lost} events are missing. Put a newer one back, or take this one as it is with: "
+            f"calling-card restore --accept-loss --data {path}"
+        )
 
 
 def issuer_of(settings: Settings) -> str:
@@ -295,10 +394,12 @@ def wire(ports: Ports) -> Config:
 
 
 async def note_heads(ports: Ports) -> None:
-    """Write the heads of the audit chains down beside the keyring; a failure is logged and undoes nothing."""
+    """Write the heads of the audit chains down beside the keyring, and signed; a failure is logged and undoes nothing."""
+    data = Path(ports.settings.data)
     try:
-        heads.write(Path(ports.settings.data) / HEADS, await ports.store.heads())
-    except (OSError, ValueError, StoreUnavailable) as error:
+        heads.write(data / HEADS, await ports.store.heads())
+        heads.write_text(data / CHECKPOINT, await checkpoint(ports, heads.read(data / HEADS)))
+    except (OSError, ValueError, LookupError, StoreUnavailable) as error:
         ports.log("heads_not_written", level="error", cause=str(error))
 
 

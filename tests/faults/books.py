@@ -4,27 +4,19 @@ import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import apsw
-
 from calling_card.keys.keyring import FileKeyring
-from calling_card.protocol.events import Recorded, link
+from calling_card.protocol.events import link
+from tests.faults.peeks import Database, File, Peek, bytes_of
 from tests.faults.standing import SERVER_MEMBERS, Body, Spoken, Standing, spoken
 from tests.faults.wire import Ask, Reply
 
-DATABASE, KEYRING = "calling-card.sqlite3", "keyring.json"
+KEYRING = "keyring.json"
 SUSPICIONS = ("rat_two_holders", "rat_spent")
 """Events of refused requests; every other event about a client is a change."""
 TRACES = {"events", "acknowledged events", "tombstone"}
-NAMED: tuple[str, ...] = (
-    *("client_key", "client_id", "incarnation", "epoch", "tier", "state", "invitation", "metadata"),
-    *("rat_confirmed", "rat_issued", "rat_confirmed_key", "rat_issued_key", "rat_overlap_since", "rat_put_digest"),
-    *("secret_kind", "secret_confirmed", "secret_issued", "secret_issued_key"),
-)
-CLIENTS = f"SELECT {', '.join(NAMED)} FROM clients"
 
 # ── What the data folder says ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -44,50 +36,33 @@ class Picture:
     """What is wrong with the file or a chain, whatever the book says."""
 
 
-def opened(data: Path) -> apsw.Connection:
-    """A connection that cannot write."""
-    db = apsw.Connection(str(data / DATABASE), flags=apsw.SQLITE_OPEN_READONLY)
-    db.set_busy_timeout(5_000)
-    return db
-
-
 class Watch:
-    """Looks at a data folder again and again; events are read once and must then stay where they are."""
+    """Looks at what a server keeps, again and again; events are read once and must then stay where they are."""
 
-    def __init__(self, data: Path) -> None:
-        self._data = data
-        self._last = 0
+    def __init__(self, data: Path, database: str = "") -> None:
+        """``database`` is the address of a PostgreSQL database; empty: it is a file in the data folder."""
+        self._ring = data / KEYRING
+        self._place = Database(database) if database else File(data)
         self._heads: dict[bytes, tuple[int, bytes]] = {}
         self._events: dict[bytes, list[tuple[str, str]]] = defaultdict(list)
 
     def look(self) -> Picture:
-        """The folder now."""
-        with closing(opened(self._data)) as db:
-            db.execute("BEGIN")  # everything from one moment
-            flaws = [f"integrity_check: {row[0]}" for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
-            flaws += self._follow(db)
-            rows = {str(row[1]): dict(zip(NAMED, row, strict=True)) for row in db.execute(CLIENTS)}
-            uses = {bytes(id): int(left) for id, left in db.execute("SELECT id, uses_left FROM initial_access_tokens")}
-            stones = frozenset(bytes(k) + bytes(i) for k, i in db.execute("SELECT client_key, mark FROM marks WHERE kind = 'tombstone'"))
-        return Picture(rows, self._events, uses, stones, flaws)
+        """What is there now."""
+        peek = self._place.peek({writer: number for writer, (number, _) in self._heads.items()})
+        return Picture(peek.rows, self._events, peek.uses_left, peek.tombstones, [*peek.flaws, *self._follow(peek)])
 
-    def _follow(self, db: apsw.Connection) -> list[str]:
+    def _follow(self, peek: Peek) -> list[str]:
         """Read on from where the last look ended; every chain without a gap and with the right MACs."""
         flaws: list[str] = []
-        ring = FileKeyring(self._data / KEYRING)
-        found = db.execute(
-            "SELECT rowid, client_key, writer, number, at, kind, content, mac FROM events WHERE rowid > ? ORDER BY rowid", (self._last,)
-        )
-        for rowid, key, writer, number, at, kind, content, mac in found:
-            event = Recorded(writer, number, at, kind, key, content, mac)
-            before, previous = self._heads.get(writer, (0, b""))
-            chain_key = ring.mac(int.from_bytes(writer[:2], "big"), "events", writer)
-            if number != before + 1 or chain_key is None or link(chain_key, previous, event) != mac:
-                flaws.append(f"chain of {writer.hex()}: event {number} does not follow {before}")
-            self._heads[writer] = (number, mac)
-            self._events[key].append((kind, str(json.loads(content)["request_id"])))
-            self._last = rowid
-        for writer, count, newest in db.execute("SELECT writer, count(*), max(number) FROM events GROUP BY writer"):
+        ring = FileKeyring(self._ring)
+        for event in peek.news:
+            before, previous = self._heads.get(event.writer, (0, b""))
+            chain_key = ring.mac(int.from_bytes(event.writer[:2], "big"), "events", event.writer)
+            if event.number != before + 1 or chain_key is None or link(chain_key, previous, event) != event.mac:
+                flaws.append(f"chain of {event.writer.hex()}: event {event.number} does not follow {before}")
+            self._heads[event.writer] = (event.number, event.mac)
+            self._events[event.client_key].append((event.kind, str(json.loads(event.content)["request_id"])))
+        for writer, count, newest in peek.chains:
             known = self._heads.get(writer, (0, b""))[0]
             if not count == newest == known:
                 flaws.append(f"chain of {writer.hex()}: {count} events, the newest is {newest}, {known} had been read")
@@ -173,6 +148,10 @@ class Book:
     uses: int = 0
     may_refuse: bool = False
     """Whether the server may say that it cannot store now; then nothing of the request is there."""
+    doubts: bool = False
+    """Whether, when it says so, all of the request may be there: nobody can say how a COMMIT ended whose answer did not come."""
+    resting: bool = False
+    """Whether callers finish what they are at and ask no more."""
     entries: list[Entry] = field(default_factory=list[Entry])
     figures: Figures = field(default_factory=Figures)
     complaints: list[str] = field(default_factory=list[str])
@@ -192,10 +171,10 @@ class Book:
 
     def heard(self, entry: Entry, sent: Sent, reply: Reply) -> None:
         """A request was answered in full: what it says must be the standing after it, and is acknowledged from now on."""
-        entry.sent = None
         if self.refused(reply):
+            entry.sent = sent if self.doubts else None
             return
-        entry.lost = None
+        entry.sent = entry.lost = None
         self.figures.answers += 1
         before, after = entry.standing, sent.after
         expected = 204 if after.gone else 201 if before is None else 200
@@ -216,7 +195,7 @@ class Book:
         self.complaints += [f"{entry.name}: the answer to {sent.ask.method} has another {what}" for what in self.wrong_in(after, reply)]
 
     def refused(self, reply: Reply) -> bool:
-        """Whether the server said, in the right words, that it cannot store now; nothing of the request may be there."""
+        """Whether the server said, in the right words, that it cannot store now."""
         if not self.may_refuse or reply.status != 503:
             return False
         self.figures.refused += 1
@@ -375,12 +354,6 @@ def seen(row: Mapping[str, object]) -> Mapping[str, object]:
         "invitation": row["invitation"],
         "owner": (row["client_key"], row["incarnation"]),
     }
-
-
-def bytes_of(value: object) -> bytes:
-    """A column that holds bytes."""
-    assert isinstance(value, bytes)
-    return value
 
 
 def str_of(value: object) -> str:

@@ -10,6 +10,8 @@ from tests.faults.wire import Ask, Broken, Line, Reply
 CALLERS = 16
 POOL = 5
 """Clients that one caller keeps alive."""
+PAUSE = 0.05
+"""Seconds that a caller leaves a server alone that cannot store now."""
 
 
 class Caller:
@@ -28,8 +30,11 @@ class Caller:
         line: Line | None = None
         try:
             line = await Line.open(port)
-            while not self._book.complaints:
+            while not (self._book.complaints or self._book.resting):
+                refused = self._book.figures.refused
                 await self._turn(line)
+                if self._book.doubts and self._book.figures.refused > refused:
+                    await asyncio.sleep(PAUSE)
         except Broken:
             return
         finally:
@@ -39,15 +44,16 @@ class Caller:
     async def _turn(self, line: Line) -> None:
         """One request; what was lost at the last death comes first."""
         self._mine = [entry for entry in self._mine if entry.tokens]  # of the others nobody was told that they exist
-        for entry in self._mine:
+        sure = [entry for entry in self._mine if entry.sent is None]
+        for entry in sure:
             if entry.lost is not None:
                 await self._recover(line, entry, entry.lost)
                 return
         chance = self._random.random()
-        if len(self._mine) < POOL and (chance < 0.4 or not self._mine):
+        if not sure or (len(self._mine) < POOL and chance < 0.4):
             await self._register(line)
             return
-        entry = self._random.choice(self._mine)
+        entry = self._random.choice(sure)
         assert entry.standing is not None
         if entry.standing.gone:
             await self._knock(line, entry)

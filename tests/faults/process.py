@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -49,9 +49,10 @@ def free_port() -> int:
 class Server:
     """One server on one data folder; started again after each death, under the same issuer and port."""
 
-    def __init__(self, data: Path, *, issuer: str = "", port: int = 0) -> None:
-        """``issuer`` is given to a second server on the same folder."""
+    def __init__(self, data: Path, *, issuer: str = "", port: int = 0, settings: Mapping[str, str] | None = None) -> None:
+        """``issuer`` is given to a second server on the same folder; ``settings`` are said at each start and with each command."""
         self.data = data
+        self.settings = dict(settings or {})
         self.port = port or free_port()
         self.issuer = issuer or f"http://127.0.0.1:{self.port}"
         self.log = data.parent / f"{data.name}-{self.port}.log"
@@ -62,7 +63,7 @@ class Server:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 program("serve", "--data", str(self.data), "--port", str(self.port), "--issuer", self.issuer),
-                env=environment(fault, **settings),
+                env=environment(fault, **self.settings, **settings),
                 stdout=subprocess.PIPE,
                 stderr=log,
             )
@@ -106,6 +107,10 @@ class Server:
         self.running.terminate()
         return self.ended()
 
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """One command of its operator."""
+        return command(self.data, *arguments, **self.settings)
+
     def complaints(self) -> list[str]:
         """What it wrote to its log, of which only errors are written."""
         return self.log.read_text("utf-8").splitlines() if self.log.exists() else []
@@ -124,11 +129,11 @@ class Server:
             printed += part
 
 
-def command(data: Path, *arguments: str, fault: str = "") -> subprocess.CompletedProcess[str]:
+def command(data: Path, *arguments: str, fault: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
     """One command of the operator, answered in JSON."""
     return subprocess.run(
         program(*arguments, "--data", str(data), "--json"),
-        env=environment(fault),
+        env=environment(fault, **settings),
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -137,12 +142,12 @@ def command(data: Path, *arguments: str, fault: str = "") -> subprocess.Complete
     )
 
 
-def at_once(data: Path, *commands: Sequence[str]) -> list[tuple[int, str, str]]:
+def at_once(data: Path, *commands: Sequence[str], **settings: str) -> list[tuple[int, str, str]]:
     """Several commands of operators who do not know of each other: exit code, output and errors of each."""
     started = [
         subprocess.Popen(
             program(*arguments, "--data", str(data), "--json"),
-            env=environment(),
+            env=environment(**settings),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tests.faults.books import Book, Entry, Sent, Watch
 from tests.faults.load import Caller, busy, callers
-from tests.faults.process import KILLED, PATIENCE, Server, command
+from tests.faults.process import KILLED, PATIENCE, Server
 from tests.faults.standing import SHAPES, Body, born
 from tests.faults.wire import Ask, lines
 
@@ -51,21 +51,30 @@ class Scene:
     async def finish(self) -> None:
         """After the last death: everything once more, from the first event on."""
         self.server.start()
+        self.conclude()
+
+    def conclude(self) -> None:
+        """Everything once more, from the first event on; then the server ends well."""
         assert self.compare() == []
-        self.watch = Watch(self.server.data)
+        self.watch = watching(self.server)
         assert self.compare(everything=True) == []
         assert self.server.stop() == 0
-        done = command(self.server.data, "audit", "verify")
+        done = self.server.command("audit", "verify")
         assert done.returncode == 0, done.stdout + done.stderr
         assert json.loads(done.stdout)["broken"] == []
         told = set(re.findall(r'"event": ?"(\w+)"', "\n".join(self.server.complaints())))
         assert told <= ({"store_unavailable"} if self.book.may_refuse else set())
 
 
+def watching(server: Server) -> Watch:
+    """From the first event on."""
+    return Watch(server.data, server.settings.get("DATABASE", ""))
+
+
 async def prepared(server: Server, seed: int) -> Scene:
     """A folder that has seen one client of each shape, and an invitation for many more; its server is dead."""
     server.start()
-    invited = json.loads(command(server.data, "invite", "--uses", str(USES)).stdout)
+    invited = json.loads(server.command("invite", "--uses", str(USES)).stdout)
     book = Book(invitation=bytes.fromhex(invited["id"]), uses=USES)
     async with lines(server.port) as (line,):
         for shape in SHAPES:
@@ -77,4 +86,4 @@ async def prepared(server: Server, seed: int) -> Scene:
             book.heard(entry, sent, reply)
     server.kill()
     server.ended()
-    return Scene(server, book, Watch(server.data), callers(book, seed, invited["initial_access_token"]))
+    return Scene(server, book, watching(server), callers(book, seed, invited["initial_access_token"]))

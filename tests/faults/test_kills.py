@@ -14,9 +14,10 @@ import apsw
 import pytest
 
 from calling_card.keys.keyring import FileKeyring
-from tests.faults.books import DATABASE, KEYRING, Entry, Sent, Watch, bytes_of
+from tests.faults.books import KEYRING, Entry, Sent, Watch
 from tests.faults.conftest import Told
 from tests.faults.load import busy
+from tests.faults.peeks import DATABASE, bytes_of
 from tests.faults.process import KILLED, PATIENCE, Server, command
 from tests.faults.scene import USES, Scene
 from tests.faults.standing import Body, born, digest_of

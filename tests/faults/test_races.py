@@ -2,14 +2,17 @@
 
 import asyncio
 import json
+import os
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from threading import Barrier
+from urllib.parse import urlencode
 
 import pytest
 
@@ -19,17 +22,22 @@ from calling_card.settings import Settings, load
 from calling_card.usecases.operate import rotate
 from calling_card.usecases.provide import Wanted, invite
 from calling_card.wiring import opened
+from tests.assertions import claims, form, holder
 from tests.faults.books import Watch
 from tests.faults.conftest import Told
-from tests.faults.process import PATIENCE, Server, at_once, command
+from tests.faults.process import PATIENCE, Server, at_once
 from tests.faults.standing import Body, spoken
 from tests.faults.wire import Ask, Line, Reply, filled, lines, volley
 from tests.ledger import meets
+from tests.postgres import FAST, Cluster, programs
 
 pytestmark = pytest.mark.serial
 
 RACERS = 16
-ROUNDS = 50
+ROUNDS = int(os.environ.get("FAULTS_ROUNDS") or 50)
+"""RELIABILITY F9 wants 500."""
+ROUNDS_ON_POSTGRESQL = int(os.environ.get("FAULTS_ROUNDS") or 8)
+TRACKS = ("one server", "two servers", "two servers on PostgreSQL")
 STARTS, STARTERS = 20, 6
 COMMANDS = 4
 """Command lines at once: each is a process of its own."""
@@ -77,7 +85,9 @@ class Track:
 
     servers: list[Server]
     seen: Watch
-    results: Counter[str]
+    laps: int
+    """How often a race is run."""
+    results: Counter[str] = field(default_factory=Counter[str])
 
     @property
     def data(self) -> Path:
@@ -88,10 +98,25 @@ class Track:
         """Sixteen ports, the servers in turns."""
         return [self.servers[number % len(self.servers)].port for number in range(RACERS)]
 
+    @property
+    def few(self) -> int:
+        """How often a race of commands is run, each of which takes a second to start."""
+        return max(1, min(3, self.laps // 10))
+
+    @property
+    def settings(self) -> Settings:
+        """What an operator beside the servers has to say."""
+        server = self.servers[0]
+        return load({"data": str(self.data), "issuer": server.issuer, "database": server.settings.get("DATABASE", "")}, environment={})
+
+    def at_once(self, words: Sequence[str]) -> list[tuple[int, str, str]]:
+        """The same command of several operators."""
+        return at_once(self.data, *[words] * COMMANDS, **self.servers[0].settings)
+
     @asynccontextmanager
     async def operator(self) -> AsyncGenerator[Ports]:
         """An operator's process beside the servers."""
-        async with opened(load({"data": str(self.data), "issuer": self.servers[0].issuer}, environment={}), log=quiet) as ports:
+        async with opened(self.settings, log=quiet) as ports:
             yield ports
 
     async def invitations(self, count: int, uses: int = 1, grants: tuple[str, ...] | None = None) -> list[str]:
@@ -134,6 +159,61 @@ class Track:
         return found
 
 
+@dataclass
+class Tracks:
+    """Two servers on one data folder and, from the first race there on, two on one PostgreSQL."""
+
+    home: Path
+    laps: int = ROUNDS
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    _pairs: dict[str, list[Server]] = field(default_factory=dict[str, list[Server]])
+    _clusters: list[Cluster] = field(default_factory=list[Cluster])
+
+    @contextmanager
+    def open(self) -> Generator["Tracks"]:
+        """Whoever was started ends well, and everything that was told is in the audit."""
+        try:
+            yield self
+            for pair in self._pairs.values():
+                ended = [server.stop() for server in pair]
+                assert ended == [0, 0]
+                assert [line for server in pair for line in server.complaints()] == []
+                verified = pair[0].command("audit", "verify")
+                assert verified.returncode == 0, verified.stdout + verified.stderr
+        finally:
+            for server in chain(*self._pairs.values()):
+                server.stop()
+            for cluster in self._clusters:
+                cluster.remove()
+
+    def run(self, kind: str, race: str, tell: Told) -> Iterator[Track]:
+        """The track for one race; what came of it is told."""
+        pair = self._pair("sqlite" if kind != TRACKS[-1] else "postgresql")
+        running = pair[: 1 if kind == TRACKS[0] else 2]
+        database = running[0].settings.get("DATABASE", "")
+        laps = min(self.laps, ROUNDS_ON_POSTGRESQL) if database else self.laps
+        made, began = Track(running, Watch(running[0].data, database), laps), time.monotonic()
+        yield made
+        results = ", ".join(f"{times} × {what}" for what, times in sorted(made.results.items()))
+        tell(f"race {race}: {results}, {time.monotonic() - began:.1f} s")
+
+    def _pair(self, store: str) -> list[Server]:
+        """Two servers on this store."""
+        if store not in self._pairs:
+            more = dict(self.settings) if store == "sqlite" else {**self.settings, "DATABASE": self._cluster().url()}
+            first = Server(self.home / store, settings=more)
+            self._pairs[store] = [first, Server(first.data, issuer=first.issuer, settings=more)]
+            for server in self._pairs[store]:
+                server.start()
+        return self._pairs[store]
+
+    def _cluster(self) -> Cluster:
+        if programs() is None:
+            pytest.skip("PostgreSQL is not installed; script/setup brings it")
+        self._clusters.append(Cluster.made(*FAST))
+        return self._clusters[0]
+
+
 def quiet(event: str, **line: object) -> None:
     """An operator who reads no log."""
 
@@ -146,34 +226,19 @@ def owner_of(reply: Reply) -> Owner:
 
 
 @pytest.fixture(scope="module")
-def two_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
-    """Two servers on one data folder, under one issuer."""
-    data = tmp_path_factory.mktemp("races") / "data"
-    first = Server(data)
-    second = Server(data, issuer=first.issuer)
-    try:
-        first.start()
-        second.start()
-        yield [first, second]
-    finally:
-        ended = [server.stop() for server in (first, second)]
-    assert ended == [0, 0]
-    assert first.complaints() + second.complaints() == []
-    verified = command(data, "audit", "verify")
-    assert verified.returncode == 0, verified.stdout + verified.stderr
+def tracks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracks]:
+    """Servers for the races, under one issuer."""
+    with Tracks(tmp_path_factory.mktemp("races")).open() as made:
+        yield made
 
 
-@pytest.fixture(params=["one server", "two servers"])
-def track(request: pytest.FixtureRequest, two_servers: list[Server], tell: Told) -> Iterator[Track]:
-    """The races are run against one server and against two; what came of them is told."""
-    running = two_servers[: 1 if request.param == "one server" else 2]
-    made, began = Track(running, Watch(running[0].data), Counter()), time.monotonic()
-    yield made
-    results = ", ".join(f"{times} × {what}" for what, times in sorted(made.results.items()))
-    tell(f"race {request.node.name}: {results}, {time.monotonic() - began:.1f} s")
+@pytest.fixture(params=TRACKS)
+def track(request: pytest.FixtureRequest, tracks: Tracks, tell: Told) -> Iterator[Track]:
+    """The races are run against one server, against two, and against two on one PostgreSQL; what came of them is told."""
+    yield from tracks.run(str(request.param), request.node.name, tell)
 
 
-async def rounds(lap: Callable[[int], Awaitable[None]], count: int = ROUNDS) -> None:
+async def rounds(lap: Callable[[int], Awaitable[None]], count: int) -> None:
     """Again and again."""
     for number in range(count):
         await lap(number)
@@ -184,13 +249,13 @@ async def rounds(lap: Callable[[int], Awaitable[None]], count: int = ROUNDS) -> 
 
 @meets("R-25", "X-36")
 async def test_the_last_use_of_an_invitation_lets_one_client_in(track: Track) -> None:
-    invitations = await track.invitations(ROUNDS)
+    invitations = await track.invitations(track.laps)
 
     async def lap(number: int) -> None:
         asks = [Ask("POST", "/register", Body(f"r{number}x{racer}", "none", 1).written(), invitations[number]) for racer in range(RACERS)]
         assert track.count(await track.run(asks)) == {201: 1, 401: RACERS - 1}
 
-    await rounds(lap)
+    await rounds(lap, track.laps)
     assert sum(track.seen.look().uses_left.values()) == 0
 
 
@@ -207,7 +272,7 @@ async def test_equal_replacements_at_once_are_one_replacement_with_equal_answers
         assert (await track.one(owner.read(replies[0].text("registration_access_token")))).json == replies[0].json
         assert (await track.one(owner.read())).status == 401
 
-    await rounds(lap)
+    await rounds(lap, track.laps)
 
 
 @meets("M-33", "H-02", "X-37")
@@ -227,7 +292,7 @@ async def test_different_replacements_at_once_follow_one_another_and_the_last_to
         for token in [owner.token, *(reply.text("registration_access_token") for reply in applied[:-1])]:
             assert (await track.one(owner.read(token))).status == 401
 
-    await rounds(lap)
+    await rounds(lap, track.laps)
 
 
 @meets("M-39")
@@ -240,7 +305,7 @@ async def test_a_client_is_deleted_once(track: Track) -> None:
         assert track.count(replies) == {204: 1, 401: RACERS - 1}
         assert track.kinds(owner) == {"client_registered": 1, "client_deleted": 1}
 
-    await rounds(lap)
+    await rounds(lap, track.laps)
 
 
 async def test_nothing_of_a_client_outlives_a_deletion_among_replacements(track: Track) -> None:
@@ -259,11 +324,11 @@ async def test_nothing_of_a_client_outlives_a_deletion_among_replacements(track:
         for token in [owner.token, *(reply.text("registration_access_token") for reply in replies if reply.status == 200)]:
             assert (await track.one(owner.read(token))).status == 401
 
-    await rounds(lap)
+    await rounds(lap, track.laps)
 
 
 async def test_the_first_use_of_a_new_secret_ends_the_old_one_once(track: Track) -> None:
-    owners = await track.machines(ROUNDS)
+    owners = await track.machines(track.laps)
     async with track.operator() as ports:
         made = [await rotate(ports, owner.client_id, "operator", at_once=False) for owner in owners]
 
@@ -276,11 +341,11 @@ async def test_the_first_use_of_a_new_secret_ends_the_old_one_once(track: Track)
         assert (await track.one(token_of(owner.basic))).status == 401
         assert track.kinds(owner) == {"client_registered": 1, "client_rotated": 1, "secret_confirmed": 1, "secret_two_holders": 1}
 
-    await rounds(lap)
+    await rounds(lap, track.laps)
 
 
 async def test_old_and_new_secret_at_once_leave_the_new_one(track: Track) -> None:
-    owners = await track.machines(ROUNDS)
+    owners = await track.machines(track.laps)
     async with track.operator() as ports:
         made = [await rotate(ports, owner.client_id, "operator", at_once=False) for owner in owners]
 
@@ -294,12 +359,12 @@ async def test_old_and_new_secret_at_once_leave_the_new_one(track: Track) -> Non
         assert (await track.one(token_of(owner.basic))).status == 401
         assert track.kinds(owner)["secret_confirmed"] == 1
 
-    await rounds(lap)
+    await rounds(lap, track.laps)
 
 
 @meets("A-71")
 async def test_a_token_given_back_by_many_at_once_is_given_back_once(track: Track) -> None:
-    owners = await track.machines(ROUNDS)
+    owners = await track.machines(track.laps)
 
     async def lap(number: int) -> None:
         owner = owners[number]
@@ -312,7 +377,7 @@ async def test_a_token_given_back_by_many_at_once_is_given_back_once(track: Trac
             assert (await track.one(filled("/introspect", {"token": token}, owner.basic), server)).json == {"active": False}
         assert track.kinds(owner) == {"client_registered": 1, "token_revoked": 1}
 
-    await rounds(lap)
+    await rounds(lap, track.laps)
 
 
 async def test_more_tokens_than_a_client_may_mark_are_all_dead_when_given_back_at_once(track: Track) -> None:
@@ -339,7 +404,7 @@ async def test_readers_see_a_replacement_whole_or_not_yet(track: Track) -> None:
         for reply in replies:
             assert (generation(reply), reply.text("software_version")) in {(1, "0"), (2, "4711")}
 
-    await rounds(lap)
+    await rounds(lap, track.laps)
 
 
 # ── Commands ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -349,7 +414,7 @@ async def test_credentials_that_several_operators_renew_at_once_leave_one_that_l
     async def lap(number: int) -> None:
         (owner,) = await track.machines(1)
 
-        ended = await asyncio.to_thread(at_once, track.data, *[["client", "rotate", owner.client_id]] * COMMANDS)
+        ended = await asyncio.to_thread(track.at_once, ["client", "rotate", owner.client_id])
 
         made = [json.loads(out) for code, out, _ in ended if code == 0]
         assert all(code == 0 or "try again" in error for code, _, error in ended), ended
@@ -359,17 +424,15 @@ async def test_credentials_that_several_operators_renew_at_once_leave_one_that_l
         assert [(await track.one(owner.read(token))).status for token in tokens] == [401] * (len(made) - 1) + [200]
         assert track.kinds(owner)["client_rotated"] == len(made)
 
-    await rounds(lap, 3)
+    await rounds(lap, track.few)
 
 
 async def test_operators_at_the_very_same_moment_never_hold_the_same_generation(track: Track) -> None:
-    settings = load({"data": str(track.data), "issuer": track.servers[0].issuer}, environment={})
-
     async def lap(number: int) -> None:
         (owner,) = await track.machines(1)
 
         with ThreadPoolExecutor(STARTERS) as threads:
-            work = threads.map(renewed, [settings] * STARTERS, [owner.client_id] * STARTERS, [Barrier(STARTERS)] * STARTERS)
+            work = threads.map(renewed, [track.settings] * STARTERS, [owner.client_id] * STARTERS, [Barrier(STARTERS)] * STARTERS)
             made = await asyncio.to_thread(list, work)
 
         tokens = sorted((token for token in made if token), key=lambda token: spoken(token).generation)
@@ -379,14 +442,14 @@ async def test_operators_at_the_very_same_moment_never_hold_the_same_generation(
         assert [(await track.one(owner.read(token))).status for token in tokens] == [401] * (len(tokens) - 1) + [200]
         assert track.kinds(owner)["client_rotated"] == len(tokens)
 
-    await rounds(lap, STARTS)
+    await rounds(lap, min(STARTS, track.laps))
 
 
 async def test_keys_that_several_operators_renew_at_once_all_verify(track: Track) -> None:
     earlier = await track.owner()
 
     async def lap(number: int) -> None:
-        ended = await asyncio.to_thread(at_once, track.data, *[["keys", "rotate"]] * COMMANDS)
+        ended = await asyncio.to_thread(track.at_once, ["keys", "rotate"])
 
         assert [code for code, _, _ in ended] == [0] * COMMANDS, ended
         numbers = [int(json.loads(out)["key"]) for _, out, _ in ended]
@@ -395,8 +458,79 @@ async def test_keys_that_several_operators_renew_at_once_all_verify(track: Track
         later = await track.owner()
         assert [(await track.one(owner.read())).status for owner in (earlier, later)] == [200, 200]
 
-    await rounds(lap, 3)
+    await rounds(lap, track.few)
     assert track.seen.look().flaws == []
+
+
+# ── On every node ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+CROWD = 50
+"""So many at once X-37 asks for."""
+
+
+@meets("M-59", "R-95", "X-37")
+async def test_what_one_server_answered_holds_at_the_other_from_then_on(track: Track) -> None:
+    here, there = 0, len(track.servers) - 1
+
+    async def lap(number: int) -> None:
+        del number
+        owner = await track.owner()
+        found = await track.one(owner.read(), there)
+        put = await track.one(owner.put(1), there)
+        newest = put.text("registration_access_token")
+        used = await track.one(owner.read(newest), here)
+        spent = [(await track.one(owner.read(), server)).status for server in (here, there)]
+        gone = await track.one(Ask("DELETE", owner.path, token=newest), here)
+        after = [(await track.one(owner.read(newest), server)).status for server in (there, here)]
+
+        assert (found.status, put.status, used.status, gone.status) == (200, 200, 200, 204)
+        assert spent == [401, 401]
+        assert after == [401, 401]
+
+    await rounds(lap, track.laps)
+
+
+@meets("M-59")
+async def test_credentials_that_an_operator_renewed_are_dead_at_every_server(track: Track) -> None:
+    async def lap(number: int) -> None:
+        del number
+        owner = await track.owner()
+        async with track.operator() as ports:
+            renewed = str((await rotate(ports, owner.client_id, "operator", at_once=True)).information["registration_access_token"])
+
+        statuses = [
+            [(await track.one(owner.read(token), server)).status for token in (owner.token, renewed)]
+            for server in range(len(track.servers))
+        ]
+
+        assert statuses == [[401, 200]] * len(track.servers)
+
+    await rounds(lap, min(5, track.laps))
+
+
+@meets("X-37")
+async def test_an_assertion_sent_by_fifty_at_once_lets_one_in(track: Track) -> None:
+    (invitation,) = await track.invitations(1, track.laps, ("client_credentials",))
+    signing = holder()
+    members = {
+        "redirect_uris": [],
+        "grant_types": ["client_credentials"],
+        "scope": "openid",
+        "token_endpoint_auth_method": "private_key_jwt",
+    }
+    body = json.dumps({"client_name": "racer", "jwks": signing.jwks, **members}).encode()
+    ports = [track.servers[number % len(track.servers)].port for number in range(CROWD)]
+
+    async def lap(number: int) -> None:
+        del number
+        client_id = (await track.one(Ask("POST", "/register", body, invitation))).text("client_id")
+        text = signing.signs(claims(client_id, track.servers[0].issuer, int(time.time())))
+        said = urlencode({"grant_type": "client_credentials", "scope": "openid", **form(text)}).encode()
+        ask = Ask("POST", "/token", said, media="application/x-www-form-urlencoded")
+        async with lines(*ports) as opened_lines:
+            assert track.count(await volley(opened_lines, [ask] * CROWD)) == {200: 1, 401: CROWD - 1}
+
+    await rounds(lap, track.laps)
 
 
 # ── Starts ───────────────────────────────────────────────────────────────────────────────────────────────────────────

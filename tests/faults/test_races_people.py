@@ -1,7 +1,7 @@
 """Sixteen callers want the same of one grant at the same moment: once, or the same for all (A-47, A-53, CREDENTIALS §9.2)."""
 
 import json
-import time
+import os
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -19,18 +19,16 @@ from calling_card.protocol.persons.grants import Grant, Stage
 from calling_card.protocol.persons.people import Person, Role, Session
 from calling_card.usecases import authorize
 from calling_card.usecases.people import account, browsers
-from tests.faults.books import Watch
 from tests.faults.conftest import Told
-from tests.faults.process import Server, command
 from tests.faults.standing import spoken
-from tests.faults.test_races import RACERS, Track, rounds
+from tests.faults.test_races import RACERS, TRACKS, Track, Tracks, rounds
 from tests.faults.wire import Ask, Reply, filled
 from tests.ledger import meets
 from tests.visitor import CHALLENGE, VERIFIER
 
 pytestmark = pytest.mark.serial
 
-ROUNDS = 12
+ROUNDS = int(os.environ.get("FAULTS_ROUNDS") or 12)
 CALLBACK = "https://app.example/cb"
 FORM = "application/x-www-form-urlencoded"
 Both = pytest.mark.parametrize("method", ["none", "client_secret_basic"], ids=["public", "confidential"])
@@ -144,7 +142,7 @@ async def parties(track: Track, method: str = "none") -> AsyncGenerator[tuple[Po
     async with track.operator() as ports:
         person, visit = await somebody(ports)
         body = {"redirect_uris": [CALLBACK], "token_endpoint_auth_method": method, "grant_types": ["authorization_code", "refresh_token"]}
-        made = [await track.one(Ask("POST", "/register", json.dumps({**body, "client_name": "racer"}).encode())) for _ in range(ROUNDS)]
+        made = [await track.one(Ask("POST", "/register", json.dumps({**body, "client_name": "racer"}).encode())) for _ in range(track.laps)]
         assert {reply.status for reply in made} == {201}
         yield ports, [Party(track, {name: str(value) for name, value in reply.json.items()}, person, visit) for reply in made]
 
@@ -160,31 +158,16 @@ async def somebody(ports: Ports) -> tuple[Person, browsers.Visit]:
 
 
 @pytest.fixture(scope="module")
-def two_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
-    """Two servers on one data folder, under one issuer; nobody is asked too often."""
-    data = tmp_path_factory.mktemp("races") / "data"
-    first = Server(data)
-    second = Server(data, issuer=first.issuer)
-    try:
-        first.start(PROMPT_RATE="0")
-        second.start(PROMPT_RATE="0")
-        yield [first, second]
-    finally:
-        ended = [server.stop() for server in (first, second)]
-    assert ended == [0, 0]
-    assert first.complaints() + second.complaints() == []
-    verified = command(data, "audit", "verify")
-    assert verified.returncode == 0, verified.stdout + verified.stderr
+def tracks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracks]:
+    """Servers for the races, under one issuer; nobody is asked too often."""
+    with Tracks(tmp_path_factory.mktemp("races"), ROUNDS, {"PROMPT_RATE": "0"}).open() as made:
+        yield made
 
 
-@pytest.fixture(params=["one server", "two servers"])
-def track(request: pytest.FixtureRequest, two_servers: list[Server], tell: Told) -> Iterator[Track]:
-    """The races are run against one server and against two; what came of them is told."""
-    running = two_servers[: 1 if request.param == "one server" else 2]
-    made, began = Track(running, Watch(running[0].data), Counter()), time.monotonic()
-    yield made
-    results = ", ".join(f"{times} × {what}" for what, times in sorted(made.results.items()))
-    tell(f"race {request.node.name}: {results}, {time.monotonic() - began:.1f} s")
+@pytest.fixture(params=TRACKS)
+def track(request: pytest.FixtureRequest, tracks: Tracks, tell: Told) -> Iterator[Track]:
+    """The races are run against one server, against two, and against two on one PostgreSQL; what came of them is told."""
+    yield from tracks.run(str(request.param), request.node.name, tell)
 
 
 def events(track: Track, party: Party) -> Counter[str]:
@@ -220,7 +203,7 @@ async def test_a_code_redeemed_by_many_at_once_gives_tokens_once_and_ends_its_gr
                 "code_replayed": 1,
             }
 
-        await rounds(lap, ROUNDS)
+        await rounds(lap, track.laps)
 
 
 @meets("H-15", "H-19", "X-29")
@@ -238,7 +221,7 @@ async def test_a_code_among_guesses_is_redeemed_by_the_one_that_proves_itself_an
             assert replies[number % RACERS].status == 200
             assert await party.living([replies[number % RACERS]]) == [True]
 
-        await rounds(lap, ROUNDS)
+        await rounds(lap, track.laps)
 
 
 # ── Refresh tokens ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -264,7 +247,7 @@ async def test_a_refresh_token_used_by_many_at_once_has_one_successor_and_every_
             assert events(track, party)["grant_refreshed"] == 1
             assert (await track.one(party.refresh(replies[0].text("refresh_token")))).status == 200
 
-        await rounds(lap, ROUNDS)
+        await rounds(lap, track.laps)
 
 
 @meets("A-53", "H-19")
@@ -287,7 +270,7 @@ async def test_a_spent_refresh_token_among_the_newest_ends_the_grant_for_all(tra
             assert (await grant_of(ports, first.text("refresh_token"))).stage is Stage.REVOKED
             assert events(track, party)["grant_ended"] == 1
 
-        await rounds(lap, ROUNDS)
+        await rounds(lap, track.laps)
 
 
 @meets("H-20", "A-68")
@@ -308,7 +291,7 @@ async def test_nothing_outlives_a_withdrawal_among_refreshes(track: Track) -> No
             assert (await track.one(party.refresh(given[-1].text("refresh_token")))).status == 400
             assert await party.grants(ports) == []
 
-        await rounds(lap, ROUNDS)
+        await rounds(lap, track.laps)
 
 
 @meets("H-20", "M-39")
@@ -333,7 +316,7 @@ async def test_nothing_outlives_the_client_that_is_deleted_among_refreshes_and_e
             assert await party.grants(ports) == []
             assert events(track, party)["client_deleted"] == 1
 
-        await rounds(lap, ROUNDS)
+        await rounds(lap, track.laps)
 
 
 @meets("A-71")
@@ -350,7 +333,7 @@ async def test_a_refresh_token_given_back_by_many_at_once_ends_its_grant_once(tr
             assert await party.living([first]) == [False]
             assert events(track, party)["grant_ended"] == 1
 
-        await rounds(lap, ROUNDS)
+        await rounds(lap, track.laps)
 
 
 # ── Yes ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -381,7 +364,7 @@ async def test_a_yes_sent_many_times_at_once_is_remembered_once_and_every_code_i
             assert await party.living(given) == [False, False]
             assert (await track.one(party.redeem(codes[2]))).status == 400
 
-        await rounds(lap, ROUNDS)
+        await rounds(lap, track.laps)
 
 
 async def client_of(ports: Ports, party: Party) -> Client:

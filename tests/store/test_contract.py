@@ -603,7 +603,8 @@ async def test_events_are_read_in_portions(store: Store) -> None:
     for _ in range(5):
         await store.record(an_event("key_rotated"))
 
-    assert [event.number for event in await store.events(b"writer-1", 1, 3)] == [2, 3, 4]
+    (writer,) = await store.heads()
+    assert [event.number for event in await store.events(writer, 1, 3)] == [2, 3, 4]
     assert await store.events(b"writer-9", 0, 3) == []
 
 

@@ -136,7 +136,7 @@ async def test_a_file_that_was_put_together_anew_keeps_the_bookmarks(sqlite: Sql
     for _ in range(3):
         await sqlite.record(an_event("key_rotated"))
     hook = await added(sqlite)
-    await sqlite._write(lambda db: db.execute("DELETE FROM events WHERE number < 3"))
+    sqlite._db.execute("DELETE FROM events WHERE number < 3")
     sqlite._db.execute("VACUUM")
     await sqlite.record(an_event("key_published"))
 

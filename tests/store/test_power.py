@@ -110,7 +110,7 @@ async def judged(path: Path, history: list[tuple[int, Known]], moment: int) -> s
 
 @meets("R-94")
 async def test_a_power_cut_loses_nothing_acknowledged_and_mixes_nothing(tmp_path: Path) -> None:
-    found = await after_cuts(tmp_path, "FULL", 300)
+    found = await after_cuts(tmp_path, "FULL", 1000)
 
     assert set(found) == {"whole"}
 

@@ -311,7 +311,7 @@ async def test_a_writer_that_was_cancelled_refuses_instead_of_guessing(tmp_path:
 
 
 async def test_many_days_of_use_become_a_write_of_their_own(sqlite: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("calling_card.store.sqlite.DAYS_WAITING", 2)
+    monkeypatch.setattr("calling_card.store.verbs.clients.DAYS_WAITING", 2)
     await register(sqlite, "a", "b")
 
     for name in ("a", "b"):

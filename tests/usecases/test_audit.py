@@ -7,9 +7,11 @@ from pathlib import Path
 import apsw
 import pytest
 
-from calling_card.protocol.events import Recorded
+from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.events import Event, Recorded
 from calling_card.store.memory import MemoryStore
-from calling_card.usecases.audit import export, new_writer, verify
+from calling_card.usecases.audit import checkpoint, export, new_writer, read_checkpoint, verify
+from calling_card.usecases.renew import signing_key
 from tests.ledger import meets
 from tests.world import World, beside, world
 
@@ -137,3 +139,83 @@ async def test_a_long_trail_is_read_in_pieces(tmp_path: Path) -> None:
 
     assert len(exported) == 1500
     assert (await verify(server.ports, await server.ports.store.heads())).events == 1500
+
+
+# ── Checkpoints ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@meets("X-58")
+@pytest.mark.parametrize("how, tamper, words", [row for row in TAMPERING if row[0] in ("cut", "emptied")], ids=["cut", "emptied"])
+async def test_a_checkpoint_that_lay_elsewhere_shows_what_was_cut_here_with_the_heads(
+    tmp_path: Path, how: str, tamper: Callable[[list[Recorded]], list[Recorded]], words: str
+) -> None:
+    server = await world(tmp_path)
+    await trail(server)
+    kept = await checkpoint(server.ports, {})
+    store = server.ports.store
+    assert isinstance(store, MemoryStore)
+    events = [one async for one in export(server.ports)]
+    store._events[:] = tamper(events)  # pyright: ignore[reportPrivateUsage] - whoever can write the database does this
+
+    verdict = await verify(server.ports, await read_checkpoint(server.ports, kept))
+
+    assert [problem.partition(": ")[2] for problem in verdict.broken] == [words], how
+
+
+async def test_what_was_cut_is_not_signed_away(tmp_path: Path) -> None:
+    server = await world(tmp_path)
+    await trail(server)
+    heads = await server.ports.store.heads()
+    (writer, (number, mac)) = next(iter(heads.items()))
+
+    further = await read_checkpoint(server.ports, await checkpoint(server.ports, {writer: (number + 5, b"m" * 32)}))
+    nearer = await read_checkpoint(server.ports, await checkpoint(server.ports, {writer: (number - 5, b"m" * 32)}))
+
+    assert further == {writer: (number + 5, b"m" * 32)}
+    assert nearer == heads == {writer: (number, mac)}
+
+
+async def test_a_checkpoint_is_read_after_its_key_was_renewed_and_its_keyring_key_is_gone(tmp_path: Path) -> None:
+    server = await world(tmp_path)
+    kept = await checkpoint(server.ports, {})
+    before = await read_checkpoint(server.ports, kept)
+    await signing_key(server.ports, "operator")
+    server.clock.forward(86_400)
+    await signing_key(server.ports, "operator")
+    sealed_by_another = replace((await server.ports.store.signing_keys())[0], kid="0", sealed=bytes(40))
+    await server.ports.store.put_signing_keys([sealed_by_another], Event("key_rotated", server.ports.now(), b"", "operator"))
+
+    assert await read_checkpoint(server.ports, kept + "\n") == before
+
+
+SPOILED: list[Callable[[str], str]] = [
+    lambda text: text[:-2],
+    lambda _: "",
+    lambda text: "\ufffd" + text,
+    lambda text: text.split(".")[1],
+]
+
+
+@pytest.mark.parametrize("spoil", SPOILED, ids=["shorter", "empty", "other characters", "claims alone"])
+async def test_what_this_server_did_not_sign_is_no_checkpoint(tmp_path: Path, spoil: Callable[[str], str]) -> None:
+    server = await world(tmp_path)
+    kept = await checkpoint(server.ports, {})
+
+    with pytest.raises(Refusal) as refused:
+        await read_checkpoint(server.ports, spoil(kept))
+
+    assert (refused.value.no, refused.value.description) == (
+        No.INVALID_REQUEST,
+        "checkpoint: was not signed by this server, or altered",
+    )
+
+
+async def test_a_checkpoint_names_its_server(tmp_path: Path) -> None:
+    server = await world(tmp_path)
+    other = replace(server.ports, settings=replace(server.ports.settings, issuer="https://other.example"))
+    kept = await checkpoint(other, {})
+
+    with pytest.raises(Refusal) as refused:
+        await read_checkpoint(server.ports, kept)
+
+    assert refused.value.description == "checkpoint: is of another server"

@@ -84,9 +84,9 @@ def test_a_form_that_can_be_read_in_two_ways_is_refused(body: bytes, words: str)
     [
         (b"client_id=c1", [], Presented("none", "c1", request_id="id")),
         (b"client_id=c1&client_secret=s", [], Presented("client_secret_post", "c1", "s", "id")),
-        (b"", [basic("c1:s")], Presented("client_secret_basic", "c1", "s", "id")),
-        (b"client_id=c1", [basic("c1:s:t")], Presented("client_secret_basic", "c1", "s:t", "id")),
-        (b"", [basic("c%31:s%2B+x")], Presented("client_secret_basic", "c1", "s+ x", "id")),
+        (b"", [basic("c1:s")], Presented("client_secret_basic", "c1", "s", "id", "s")),
+        (b"client_id=c1", [basic("c1:s:t")], Presented("client_secret_basic", "c1", "s:t", "id", "s:t")),
+        (b"", [basic("c%31:s%2B+x")], Presented("client_secret_basic", "c1", "s+ x", "id", "s%2B+x")),
         (JWT + b"&client_id=c1", [], Presented("assertion", "c1", request_id="id", assertion="a.b.c")),
         (JWT, [], Presented("assertion", "", request_id="id", assertion="a.b.c")),
         (b"client_id=c1&grant_type=authorization_code&code=x", [], Presented("none", "c1", request_id="id", speaks="x")),

@@ -1,12 +1,14 @@
 """The commands: each decodes its arguments, calls one use case and prints the answer."""
 
 from pathlib import Path
+from typing import TextIO
 
 import click
 
 from calling_card import __version__
 from calling_card.cli.addresses import by_discovery, client_metadata, refetch, resolve
 from calling_card.cli.approval import approve, refuse, test_person
+from calling_card.cli.backup import backup, restore
 from calling_card.cli.cohorts import cohort, invitation
 from calling_card.cli.desk import (
     REFUSED,
@@ -23,11 +25,13 @@ from calling_card.cli.desk import (
     settings_from,
     with_desk,
 )
+from calling_card.cli.migrating import migrate
+from calling_card.cli.moving import export, import_
 from calling_card.cli.people import user
 from calling_card.cli.policy import policy
 from calling_card.cli.pruning import prune
 from calling_card.cli.webhooks import webhook
-from calling_card.settings import BadSettings
+from calling_card.settings import BadSettings, load
 
 _LONGEST = 200
 
@@ -61,18 +65,32 @@ def one_line(context: click.Context, parameter: click.Parameter, value: str) -> 
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on.  [default: 8000]")
 @click.option("--issuer", help="Issuer URL.  [default: http://HOST:PORT]")
+@click.option("--workers", type=int, help="Processes that serve, and one more that watches over them if more than 1.  [default: 1]")
 @click.option("--dev", is_flag=True, default=None, help="Development on loopback: budgets off, every extension member kept.")
 def serve(config: Path | None, **flags: object) -> None:
     """Serve until stopped.
 
     \b
+    SIGTERM, SIGINT  finish what is under way and end
+    SIGUSR2          start the program anew, settings included; it takes over without a lost request
+    SIGHUP           more than one worker: new workers with new settings take over; one: the policy file is read again
+
+    \b
     Examples:
       calling-card serve
-      calling-card serve --port 9000 --data /var/lib/calling-card --issuer https://login.example.com
+      calling-card serve --port 9000 --data /var/lib/calling-card --issuer https://login.example.com --workers 4
     """
-    from calling_card.cli.serving import serve as until_stopped
+    from calling_card.cli.handing import handed
 
-    until_stopped(settings_from(flags, config))
+    settings, given = settings_from(flags, config), handed()
+    if settings.workers > 1 and not (given and given.worker):
+        from calling_card.cli.supervising import supervise
+
+        supervise(settings, lambda: load(flags, file=config), given)
+    else:
+        from calling_card.cli.serving import serve as until_stopped
+
+        until_stopped(settings, given)
 
 
 @commands.command()
@@ -326,11 +344,32 @@ def audit() -> None:
     """The audit trail."""
 
 
-@audit.command("verify")
+@audit.command("checkpoint")
 @with_desk
-def audit_verify(desk: Desk) -> None:
+def audit_checkpoint(desk: Desk) -> None:
+    """Print how far the audit trail goes by now, signed: keep it where nobody who can write here can.
+
+    \b
+    Example:
+      calling-card audit checkpoint > /mnt/elsewhere/checkpoint.jwt
+    """
+    from calling_card.usecases.audit import checkpoint
+    from calling_card.wiring import known_heads, opened
+
+    async def work() -> None:
+        async with opened(reading(desk)) as ports:
+            made = await checkpoint(ports, known_heads(ports.settings))
+        say(desk, {"checkpoint": made}, made)
+
+    run(work())
+
+
+@audit.command("verify")
+@click.option("--checkpoint", type=click.File(encoding="ascii", errors="replace"), help="A checkpoint: find what was cut behind it too.")
+@with_desk
+def audit_verify(desk: Desk, checkpoint: TextIO | None) -> None:
     """Check that no event was altered, removed or put in another place."""
-    from calling_card.usecases.audit import verify
+    from calling_card.usecases.audit import read_checkpoint, verify
     from calling_card.wiring import HEADS, known_heads, opened
 
     async def work() -> None:
@@ -338,8 +377,9 @@ def audit_verify(desk: Desk) -> None:
             known = known_heads(desk.settings)
         except ValueError:
             fail(f"{HEADS} is damaged: what was cut from the end of a chain cannot be told", REFUSED)
-        async with opened(reading(desk)) as ports:
-            verdict = await verify(ports, known)
+        async with opened(reading(desk), behind=True) as ports:
+            kept = [] if checkpoint is None else [await read_checkpoint(ports, checkpoint.read())]
+            verdict = await verify(ports, known, *kept)
         answer = {"events": verdict.events, "writers": verdict.writers, "broken": list(verdict.broken)}
         text = "\n".join([f"{verdict.events} events of {verdict.writers} writers hold", *verdict.broken])
         say(desk, answer, text)
@@ -359,7 +399,7 @@ def audit_export(desk: Desk) -> None:
     from calling_card.wiring import opened
 
     async def work() -> None:
-        async with opened(reading(desk)) as ports:
+        async with opened(reading(desk), behind=True) as ports:
             async for event in export(ports):
                 line = {
                     "writer": event.writer.hex(),
@@ -445,9 +485,9 @@ def config_check(desk: Desk) -> None:
 @with_desk
 def config_print(desk: Desk) -> None:
     """Print the settings in force."""
-    from dataclasses import asdict
+    from calling_card.settings import shown
 
-    values = asdict(desk.settings)
+    values = shown(desk.settings)
     say(desk, values, "\n".join(f"{name} = {value!r}" for name, value in values.items()))
 
 
@@ -465,8 +505,11 @@ def config_schema(desk: Desk) -> None:
 
 commands.add_command(user)
 commands.add_command(policy)
+commands.add_command(migrate)
 commands.add_command(prune)
 commands.add_command(webhook)
+for command in (backup, restore, export, import_):
+    commands.add_command(command)
 commands.add_command(resolve)
 commands.add_command(client_metadata)
 commands.add_command(cohort)

@@ -6,15 +6,18 @@ import gc
 import logging
 import signal
 import socket
-import sys
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator, Sequence
+from typing import cast
 
-import click
 import uvicorn
 import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from calling_card import __version__
 from calling_card.cli import desk
+from calling_card.cli.door import Door
+from calling_card.cli.greeting import greet
+from calling_card.cli.handing import RELIEVED, CannotListen, Handed, hear, listening, successor
 from calling_card.jobs.policy import keep_policy
 from calling_card.jobs.prune import keep_pruning
 from calling_card.jobs.webhooks import keep_delivering
@@ -23,34 +26,71 @@ from calling_card.ports import Ports
 from calling_card.settings import BadSettings, Settings
 from calling_card.wiring import UNREACHABLE, keep_noting, opened, wire
 
-
-class CannotListen(Exception):
-    """The address is taken or not ours."""
+_CLOSE = (b"connection", b"close")
+LAST_MOMENT = 1.0
+"""Seconds in which a request that was on its way when we were told to stop is still answered."""
+RELIEVED_MOMENT = 15.0
+"""The same when others serve already, so that nobody waits for our end."""
 
 
 class Server(uvicorn.Server):
     """uvicorn, but a signal only asks for the end: what is open is finished and the store is closed in order."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        """``listening`` is set when start-up has ended, well or badly."""
+    def __init__(self, config: uvicorn.Config, ending: asyncio.Event) -> None:
+        """``listening`` is set when start-up has ended, well or badly; ``ending`` from the moment on in which nobody new is accepted."""
         super().__init__(config)
         self.listening = asyncio.Event()
+        self._ending = ending
+        self._patience = LAST_MOMENT
+        self._doors: Sequence[Door] = ()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and say so; uvicorn would end the whole process where it cannot."""
+        """Accept, and say so; at doors of our own, so uvicorn gets no socket."""
         try:
-            await super().startup(sockets)
-        except SystemExit:
-            self.should_exit = True
+            await super().startup([])
+            self._doors = [Door(one, self._connected) for one in sockets or ()]
         finally:
             self.listening.set()
+
+    def _connected(self) -> asyncio.Protocol:
+        made = cast(Callable[..., asyncio.Protocol], self.config.http_protocol_class)
+        return made(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+    def end(self, patience: float) -> None:
+        """Accept nobody any more; who is connected has so many seconds to ask once more."""
+        self._ending.set()
+        for door in self._doors:
+            door.close()
+        self._patience = patience
+        self.should_exit = True
+        self._say_goodbye()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Hang up on nobody but who says nothing for a while.
+
+        To hang up between two requests, as uvicorn does, would lose the one that is on its way to us (RFC 9112 §9.6).
+        """
+        self._say_goodbye()
+        until = time.monotonic() + self._patience
+        while self.server_state.connections and not self.force_exit and time.monotonic() < until:  # noqa: ASYNC110 - nobody tells of the last
+            await asyncio.sleep(0.02)
+        await super().shutdown(sockets)
+
+    def _say_goodbye(self) -> None:
+        """Have every answer say that it is the last one of its connection; of one that has begun, the next."""
+        state = self.server_state
+        state.default_headers = [*(header for header in state.default_headers if header != _CLOSE), _CLOSE]
+        for connection in state.connections:
+            cycle = cast(RequestResponseCycle | None, cast(HttpToolsProtocol, connection).cycle)
+            if cycle is not None and not cycle.response_started:
+                cycle.keep_alive = False
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         """SIGINT and SIGTERM stop accepting and let running requests finish."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
+            loop.add_signal_handler(number, self.end, LAST_MOMENT)
         try:
             yield
         finally:
@@ -58,32 +98,66 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, handed: Handed | None = None) -> None:
     """Serve until stopped; ends the process with 3 when the data folder or the port cannot be used."""
     try:
-        uvloop.run(_serve(settings))
+        uvloop.run(_serve(settings, handed))
     except (*UNREACHABLE, BadSettings, CannotListen) as error:
         desk.fail(str(error), desk.UNREACHABLE)
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, handed: Handed | None) -> None:
+    if handed and handed.worker:
+        _deaf_to_what_is_meant_for_all()
     async with opened(settings) as ports:
         logging.getLogger().addHandler(Relay(ports.log))
-        server = Server(wire(ports))
-        serving = asyncio.create_task(server.serve())
+        server = Server(wire(ports), ports.ending)
+        sockets = handed.sockets if handed else listening(settings)
+        serving = asyncio.create_task(server.serve(list(sockets)))
         beside = [asyncio.create_task(loop(ports)) for loop in (keep_noting, keep_pruning, keep_delivering)]
         judging = _judge_by_the_newest(ports)
         try:
             await server.listening.wait()
             if server.started:
                 gc.freeze()  # what was loaded stays: looking through it again and again would make everybody wait
-                _greet(ports)
+                _begin(server, ports, sockets, handed)
             await serving
         finally:
             for task in (*beside, judging):
                 task.cancel()
-    if not server.started:
-        raise CannotListen(f"cannot listen on {settings.host}:{settings.port}; is another server there?")
+
+
+def _begin(server: Server, ports: Ports, sockets: Sequence[socket.socket], handed: Handed | None) -> None:
+    """Say that we serve, and from here on hear when to end."""
+    if handed and handed.worker:
+        hear(handed.line, lambda word: server.end(RELIEVED_MOMENT if word == RELIEVED else LAST_MOMENT))
+    else:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, _replaced(server, ports, sockets))
+        greet(ports.settings)
+    if handed:
+        handed.ready()
+
+
+def _deaf_to_what_is_meant_for_all() -> None:
+    """A service manager may send a signal to every process; a worker leaves these to the one that watches over it."""
+    for number in (signal.SIGHUP, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _replaced(server: Server, ports: Ports, sockets: Sequence[socket.socket]) -> Callable[[], None]:
+    """What starts a successor, one at a time, and ends this process when it serves."""
+    running: set[asyncio.Task[None]] = set()
+
+    async def replace() -> None:
+        if await successor(sockets, ports.log):
+            server.end(RELIEVED_MOMENT)
+
+    def begin() -> None:
+        if not running and not server.should_exit:
+            running.add(task := asyncio.create_task(replace()))
+            task.add_done_callback(running.discard)
+
+    return begin
 
 
 def _judge_by_the_newest(ports: Ports) -> asyncio.Future[None]:
@@ -94,15 +168,3 @@ def _judge_by_the_newest(ports: Ports) -> asyncio.Future[None]:
     asked = asyncio.Event()
     loop.add_signal_handler(signal.SIGHUP, asked.set)
     return loop.create_task(keep_policy(ports, asked))
-
-
-def _greet(ports: Ports) -> None:
-    settings = ports.settings
-    click.echo(f"calling-card {__version__} answers as {settings.issuer} (data in {settings.data})")
-    if settings.registration == "open":
-        body = '{"client_name":"My first client","redirect_uris":["http://127.0.0.1:9000/callback"]}'
-        click.echo("Register a client:")
-        click.echo(f"  curl -sS {ports.desk.endpoint} -H 'Content-Type: application/json' -d '{body}'")
-    if settings.dev:
-        click.echo("Development: budgets are off and every extension member is kept.")
-    sys.stdout.flush()

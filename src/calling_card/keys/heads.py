@@ -30,11 +30,32 @@ def write(path: Path, heads: Mapping[bytes, tuple[int, bytes]]) -> None:
         _replace(path, kept)
 
 
+def behind(known: Mapping[bytes, tuple[int, bytes]], found: Mapping[bytes, tuple[int, bytes]]) -> int:
+    """How many events were written down that are not found."""
+    return sum(max(number - found.get(writer, (0, b""))[0], 0) for writer, (number, _) in known.items())
+
+
+def begin_again(path: Path, heads: Mapping[bytes, tuple[int, bytes]]) -> None:
+    """Replace the file as a whole: what it said of before is known to be lost."""
+    with alone(path.parent):
+        _replace(path, heads)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file beside the heads, as a whole and for our eyes alone."""
+    with alone(path.parent):
+        _put(path, text)
+
+
 def _replace(path: Path, heads: Mapping[bytes, tuple[int, bytes]]) -> None:
+    _put(path, json.dumps({writer.hex(): [number, mac.hex()] for writer, (number, mac) in sorted(heads.items())}))
+
+
+def _put(path: Path, text: str) -> None:
     """As a whole and durably, never readable by others."""
     fresh = path.with_suffix(".new")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        json.dump({writer.hex(): [number, mac.hex()] for writer, (number, mac) in sorted(heads.items())}, file)
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)

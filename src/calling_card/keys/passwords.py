@@ -4,21 +4,16 @@ A password is prepared as RFC 8265 §4.2 says, so that it is the same from every
 is composed (NFC). Compatibility forms stay apart: ``½`` is not ``1/2``.
 """
 
-import asyncio
 import base64
 import unicodedata
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from threading import BoundedSemaphore
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from calling_card.ports import Busy
+from calling_card.keys.pool import Pool
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
-
-T = TypeVar("T")
 
 PASSES = 2
 MEMORY = 19456
@@ -44,18 +39,17 @@ class ArgonPasswords:
     def __init__(self, entropy: Callable[[int], bytes], threads: int = THREADS, waiting: int = WAITING) -> None:
         """Nothing of argon2 is loaded before the first use."""
         self._entropy = entropy
-        self._room = BoundedSemaphore(threads + waiting)
-        self._pool = ThreadPoolExecutor(threads, "passwords")
+        self._pool = Pool("passwords", threads, waiting)
         self._nobodys = _phc(entropy(SALT), entropy(TAG))
 
     async def hash(self, password: str) -> str:
         """A PHC string. Raises `Busy`."""
         salt = self._entropy(SALT)
-        return await self._in_thread(lambda: _hasher().hash(prepared(password), salt=salt))
+        return await self._pool.run(lambda: _hasher().hash(prepared(password), salt=salt))
 
     async def fits(self, kept: str, password: str) -> bool:
         """Whether the password is the one; what is no hash fits none and takes as long. Raises `Busy`."""
-        return await self._in_thread(lambda: self._compare(kept, password))
+        return await self._pool.run(lambda: self._compare(kept, password))
 
     def outdated(self, kept: str) -> bool:
         """Whether the hash was made with weaker parameters than are used now; False for what is no hash."""
@@ -70,7 +64,7 @@ class ArgonPasswords:
 
     def close(self) -> None:
         """Let the comparisons end that have begun; whoever still waits is turned away."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.close()
 
     def _compare(self, kept: str, password: str) -> bool:
         from argon2.exceptions import VerificationError, VerifyMismatchError
@@ -84,21 +78,6 @@ class ArgonPasswords:
             with suppress(VerifyMismatchError):
                 hasher.verify(self._nobodys, raw)
             return False
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        if not self._room.acquire(blocking=False):
-            raise Busy("the threads that hash passwords have enough waiting")
-        try:
-            running = self._pool.submit(work)
-        except RuntimeError:
-            self._room.release()
-            raise Busy("no passwords are hashed any more") from None
-        running.add_done_callback(self._done)
-        return await asyncio.wrap_future(running)
-
-    def _done(self, running: "Future[T]") -> None:
-        del running
-        self._room.release()
 
 
 def _hasher() -> "PasswordHasher":

@@ -5,11 +5,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
+import msgspec
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, RSAKey, import_key
 
 from calling_card.ports import Keyring, SigningKey
+from calling_card.protocol import base64url
 
 SEAL = "signing_key"
 """Kind under which the keyring seals."""
@@ -21,6 +23,9 @@ MAKERS: Makers = {
 """The algorithms we sign with, and how a key for each is made (RFC 7518 §3.1)."""
 PUBLISHED = ("known", "minting", "verifying")
 _NONCE = 12
+_encode = msgspec.json.Encoder().encode
+_Pen = tuple[bytes, Callable[[bytes], bytes]]
+"""The header of a JWS with the dot behind it, and what signs."""
 
 
 class JoseSigner:
@@ -33,6 +38,7 @@ class JoseSigner:
         self._known: tuple[tuple[str, str], ...] = ()
         self._keys: dict[str, tuple[str, Key]] = {}
         self._minting: dict[str, str] = {}
+        self._pens: dict[tuple[str, str], _Pen] = {}
         self._registry = jws.JWSRegistry(algorithms=list(makers))
         self._jwks: Mapping[str, object] = {"keys": []}
 
@@ -58,15 +64,23 @@ class JoseSigner:
         opened = {key.kid: self._keys.get(key.kid) or (key.alg, self._open(key)) for key in published}
         self._keys = opened
         self._minting = {key.alg: key.kid for key in published if key.state == "minting"}
+        self._pens = {}
         self._jwks = {"keys": [{**key.as_dict(private=False), "kid": kid, "use": "sig", "alg": alg} for kid, (alg, key) in opened.items()]}
         self._known = seen
 
     def sign(self, claims: Mapping[str, object], typ: str, alg: str = "ES256") -> str:
         """A compact JWS under the key that signs with this algorithm now. Raises `LookupError` when there is none."""
+        header, signed = self._pens.get((alg, typ)) or self._pen(alg, typ)
+        message = header + base64url.encode(_encode(claims)).encode()
+        return f"{message.decode()}.{base64url.encode(signed(message))}"
+
+    def _pen(self, alg: str, typ: str) -> _Pen:
+        """What every JWS of this algorithm and type begins with, made once (RFC 7515 §7.1)."""
         kid = self._minting[alg]
-        header = {"alg": alg, "typ": typ, "kid": kid}
-        payload = json.dumps(claims, separators=(",", ":")).encode()
-        return jws.serialize_compact(header, payload, self._keys[kid][1], registry=self._registry)
+        model, key = self._registry.get_alg(alg), self._keys[kid][1]
+        header = base64url.encode(_encode({"alg": alg, "typ": typ, "kid": kid})).encode() + b"."
+        pen = self._pens[alg, typ] = header, lambda message: model.sign(message, key)
+        return pen
 
     def verify(self, token: str, typ: str) -> Mapping[str, object] | None:
         """The claims of a JWS that one of our own keys made with this ``typ``; None: not ours or altered."""

@@ -1,18 +1,20 @@
 """Bytes as text that fits everywhere: base64url without padding (RFC 4648 §5, RFC 7515 §2)."""
 
-import base64
 import binascii
+
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+_FROM_URL = bytes.maketrans(b"-_", b"+/")
 
 
 def encode(raw: bytes) -> str:
     """The one spelling of these bytes."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return binascii.b2a_base64(raw, newline=False).translate(_TO_URL).rstrip(b"=").decode()
 
 
 def decode(text: str) -> bytes | None:
     """What a text spells, whatever its last bits say; None: nothing."""
     try:
-        return base64.b64decode(text.encode("ascii", "replace") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        return binascii.a2b_base64(text.encode("ascii", "replace").translate(_FROM_URL) + b"=" * (-len(text) % 4), strict_mode=True)
     except binascii.Error:
         return None
 

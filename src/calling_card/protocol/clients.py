@@ -109,6 +109,8 @@ class Client:
     """Why an operator refused it; empty: nobody did."""
     approved_card: bytes | None = None
     """Digest of the card that an operator approved; None: nobody had to, or none was."""
+    imported: bytes | None = None
+    """What is kept of a secret that the client brought from another server; None: it brought none, or has one of ours by now."""
 
 
 def client_key(route: Route, client_id: str) -> bytes:

@@ -29,6 +29,17 @@ KINDS: tuple[Kind, ...] = (
         ("changed", "statement", "decision", "warnings", "policy", "secret", "ended", "held"),
     ),
     Kind(
+        "client_imported",
+        "A client came in from an export or from another server.",
+        ("client_id", "door", "tier", "from", "by", "replaced", "decision", "warnings", "policy", "held"),
+    ),
+    Kind("record_imported", "Something else than a client came in from an export.", ("kind", "id", "by")),
+    Kind(
+        "store_restored",
+        "A backup was put back, or an older store was taken as it is; what was ended meanwhile stays ended.",
+        ("made_at", "lost", "done", "until", "covered", "by"),
+    ),
+    Kind(
         "client_met",
         "A client that is a URL was seen for the first time.",
         ("route", "client_id", "decision", "warnings", "policy", "held"),
@@ -66,6 +77,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("rat_misplaced", "A registration access token was sent in a query or body.", ("count",)),
     Kind("client_id_mismatch", "A replacement named another client_id than its path.", ("count",)),
     Kind("key_leaked", "The key set of a client or statement issuer shows a private or secret key to everybody.", ("issuer", "count")),
+    Kind("credential_adopted", "A credential that a restored store had lost was shown and is the newest now.", ("kind", "generation")),
+    Kind("secret_rehashed", "A secret from another server was right and is compared fast from now on.", ()),
     Kind("secret_confirmed", "The newest client secret was used for the first time.", ()),
     Kind("secret_expired_previous", "A client secret was used that its successor had outlived.", ("count",)),
     Kind(
@@ -143,8 +156,7 @@ class Recorded:
 
 def link(key: bytes, previous: bytes, recorded: Recorded) -> bytes:
     """The 16-byte MAC of an event: over its predecessor's MAC and every field, each with its length."""
-    mac = hmac.new(key, digestmod="sha256")
-    for part in (
+    parts = (
         previous,
         recorded.writer,
         recorded.number.to_bytes(8, "big"),
@@ -152,7 +164,5 @@ def link(key: bytes, previous: bytes, recorded: Recorded) -> bytes:
         recorded.kind.encode(),
         recorded.client_key,
         recorded.content,
-    ):
-        mac.update(len(part).to_bytes(4, "big"))
-        mac.update(part)
-    return mac.digest()[:16]
+    )
+    return hmac.digest(key, b"".join([len(part).to_bytes(4, "big") + part for part in parts]), "sha256")[:16]

@@ -1,15 +1,22 @@
 """One writer's audit chain: where it stands, and the next link (CREDENTIALS §2)."""
 
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import TypeAlias, cast
 
 import msgspec
 
 from calling_card.protocol.events import Event, Recorded, link
+from calling_card.store.database import Values
 
 Head: TypeAlias = tuple[int, bytes]
 """Number and MAC of the newest event; ``(0, b"")`` before the first."""
 
 START: Head = (0, b"")
+
+
+def head_of(found: Sequence[Values]) -> Head:
+    """The head in a row of number and MAC; without a row, where a writer begins."""
+    return (cast("int", found[0][0]), cast("bytes", found[0][1])) if found else START
 
 
 class Chain:

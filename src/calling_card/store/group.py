@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, TypeVar
 
 import apsw
 
@@ -13,6 +13,8 @@ from calling_card.faults import point
 from calling_card.ports import StoreUnavailable
 from calling_card.store.chain import Chain
 from calling_card.store.database import Database
+from calling_card.store.drive import drive
+from calling_card.store.steps import Unit
 
 MOST = 64
 """Units in one transaction at most: what waits behind a group stays short."""
@@ -22,9 +24,6 @@ PATIENCE = 5_000
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-
-Unit: TypeAlias = Callable[[Database], T]
-"""The statements of one caller. It may run twice, so it changes nothing but the database and the chain."""
 
 UNAVAILABLE = (
     apsw.BusyError,
@@ -53,10 +52,10 @@ class Piece(Generic[T_co]):
         self._unit = unit
         self._results: list[T_co] = []
 
-    def run(self, db: Database) -> None:
-        """Run the statements; an earlier run was rolled back."""
+    def run(self, db: Database, chain: Chain) -> None:
+        """Take the steps; those of an earlier run were rolled back."""
         self.error = None
-        self._results = [self._unit(db)]
+        self._results = [drive(self._unit(), db, chain)]
 
     def settle(self) -> None:
         """Tell the caller, who may have left."""
@@ -198,7 +197,7 @@ class Groups:
         before = self._chain.head
         self._db.execute("SAVEPOINT unit")
         try:
-            piece.run(self._db)
+            piece.run(self._db, self._chain)
             point("store.unit.done")
         except Exception as error:
             if not self._db.in_transaction:

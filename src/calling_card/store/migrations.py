@@ -1,6 +1,8 @@
 """From the schema a file has to the schema this code knows: forward only, each step one transaction."""
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -35,6 +37,40 @@ def steps() -> Sequence[Step]:
     if [step.version for step in ladder] != list(range(1, len(ladder) + 1)):
         raise ValueError("the migrations are not numbered 0001, 0002 and so on")
     return ladder
+
+
+@dataclass(frozen=True, slots=True)
+class Climb:
+    """What a migration would do, or did."""
+
+    version: int
+    """The schema that the database had; 0: it was empty."""
+    newest: int
+    backup: str = ""
+    """Where a copy of the database as it was lies; empty: there is none."""
+
+
+def ahead(db: Database) -> Climb:
+    """What `migrate` would do. Raises `SchemaTooNew` or `ForeignFile`."""
+    newest = len(steps())
+    check(db, newest)
+    version = version_of(db)
+    return Climb(version, newest, copy_of(db.filename, version) if 0 < version < newest else "")
+
+
+def copy_of(filename: str, version: int) -> str:
+    """Where the copy of a file goes that still has this schema: beside it."""
+    return f"{filename}.schema-{version}"
+
+
+def put_by(db: Database) -> Climb:
+    """Copy the file beside itself before it gets a newer schema; of two processes one copies, and a copy that is there stays."""
+    climb = ahead(db)
+    if climb.backup:
+        with suppress(FileExistsError):
+            os.close(os.open(climb.backup, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            db.execute("VACUUM INTO ?", (climb.backup,))
+    return climb
 
 
 def migrate(db: Database, ladder: Sequence[Step] | None = None) -> int:

@@ -13,7 +13,7 @@ from calling_card.store.database import Values
 ClientRow: TypeAlias = tuple[
     *tuple[bytes, str, str, bytes, int, str, int, str, str, bytes | None, int, int, int],
     *tuple[int, int, int, int, int, int | None, bytes | None],
-    *tuple[str | None, int, int, int, int, int, int | None],
+    *tuple[str | None, int, int, int, int, int, int | None, bytes | None],
     *tuple[bytes, bytes],
     *tuple[int, str, bytes | None],
 ]
@@ -31,6 +31,7 @@ SECRET = (
     "secret_issued_key",
     "secret_rotated_at",
     "secret_overlap_since",
+    "secret_digest",
 )
 CARD = ("metadata", "decision")
 APPROVAL = ("waits", "refusal", "approved_card")
@@ -73,18 +74,20 @@ def rat_values(rat: Generations) -> Values:
     return (rat.confirmed, rat.issued, rat.confirmed_key, rat.issued_key, rat.rotated_at, rat.overlap_since, rat.put_digest)
 
 
-def secret_values(secret: Generations | None) -> Values:
+def secret_values(client: Client) -> Values:
     """In the order of `SECRET`; a secret has no replacement digest."""
+    secret = client.secret
     if secret is None:
         return NO_SECRET
     return (
-        "derived",
+        "derived" if client.imported is None else "imported",
         secret.confirmed,
         secret.issued,
         secret.confirmed_key,
         secret.issued_key,
         secret.rotated_at,
         secret.overlap_since,
+        client.imported,
     )
 
 
@@ -110,7 +113,7 @@ def client_values(client: Client) -> Values:
         client.secret_expires_at,
         client.last_used_day,
         *rat_values(client.rat),
-        *secret_values(client.secret),
+        *secret_values(client),
         client.metadata,
         client.decision,
         *approval_values(client),
@@ -132,15 +135,16 @@ def client_of(found: object) -> Client:
         row[8],
         row[9],
         row[10],
-        row[27],
         row[28],
+        row[29],
         Generations(*row[13:20]),
         None if row[20] is None else Generations(*row[21:27]),
         row[11],
         row[12],
-        waits=row[29] == 1,
-        refusal=row[30],
-        approved_card=row[31],
+        waits=row[30] == 1,
+        refusal=row[31],
+        approved_card=row[32],
+        imported=row[27],
     )
 
 

@@ -1,4 +1,7 @@
-"""Every statement of the SQLite store, under its name; columns are named, and what concerns one client names its key."""
+"""Every statement of the store, under its name; columns are named, and what concerns one client names its key.
+
+They are written as SQLite takes them; `postgres/dialect.py` says them as PostgreSQL does.
+"""
 
 # ruff: noqa: S105, S608 - the only parts put together here are our own tables of column names
 
@@ -91,13 +94,18 @@ SELECT {columns(CLIENT)} FROM clients WHERE client_key = ?
 UNION ALL SELECT {", ".join("NULL" for _ in CLIENT)} FROM marks WHERE client_key = ? AND kind = 'tombstone'
 """
 INSERT_CLIENT = f"{insert('clients', CLIENT)} ON CONFLICT (client_key) DO NOTHING"
+NEW_CLIENT = f"""
+INSERT INTO clients ({columns(CLIENT)}) SELECT {places(CLIENT)}
+WHERE NOT EXISTS (SELECT 1 FROM marks WHERE client_key = ? AND kind = 'tombstone')
+ON CONFLICT (client_key) DO NOTHING
+"""
 REPLACE_CLIENT = (
     f"UPDATE clients SET {put(CHANGED)}, last_used_day = max(last_used_day, ?), {put(CARD)} WHERE client_key = ? AND {same(COMPARED)}"
 )
 REPLACE_STATE = f"UPDATE clients SET {put(CHANGED)}, last_used_day = max(last_used_day, ?) WHERE client_key = ? AND {same(COMPARED)}"
 RAISE_EPOCH = "UPDATE clients SET epoch = epoch + 1 WHERE client_key = ? AND incarnation = ?"
 REMEMBER_DAY = "UPDATE clients SET last_used_day = ? WHERE client_key = ? AND incarnation = ? AND last_used_day < ?"
-CLIENT_MAY = "SELECT 1 FROM clients WHERE client_key = ? AND incarnation = ? AND state = ? AND state <> 'suspended'"
+HOLD_CLIENT = "SELECT 1 FROM clients WHERE client_key = ?"
 LIVES = "SELECT 1 FROM clients WHERE client_key = ? AND incarnation = ?"
 DELETE_CLIENT = "DELETE FROM clients WHERE client_key = ? AND incarnation = ?"
 DELETE_GRANTS = "DELETE FROM grants WHERE client_key = ?"
@@ -112,31 +120,44 @@ INSERT_MARK = (
     "INSERT INTO marks (client_key, mark, grant_id, kind, expires_at) VALUES (?, ?, ?, 'token', ?) "
     "ON CONFLICT (client_key, mark) DO NOTHING"
 )
+MARK_OF_CLIENT = """
+INSERT INTO marks (client_key, mark, grant_id, kind, expires_at)
+SELECT client_key, ?, ?, 'token', ? FROM clients WHERE client_key = ? AND incarnation = ?
+    AND (SELECT count(*) FROM marks WHERE client_key = ? AND grant_id IS NULL AND kind = 'token' AND expires_at > ?) < ?
+ON CONFLICT (client_key, mark) DO NOTHING
+"""
+MARK_OF_GRANT = """
+INSERT INTO marks (client_key, mark, grant_id, kind, expires_at)
+SELECT client_key, ?, grant_id, 'token', ? FROM grants WHERE client_key = ? AND grant_id = ? AND incarnation = ? AND state = 'live'
+    AND (SELECT count(*) FROM marks WHERE client_key = ? AND grant_id = ? AND kind = 'token' AND expires_at > ?) < ?
+ON CONFLICT (client_key, mark) DO NOTHING
+"""
 INSERT_ONCE = """
 INSERT INTO marks (client_key, mark, kind, expires_at)
 SELECT client_key, ?, 'assertion', ? FROM clients WHERE client_key = ? AND incarnation = ?
     AND (SELECT count(*) FROM marks WHERE client_key = ? AND kind = 'assertion' AND expires_at > ?) < ?
-ON CONFLICT (client_key, mark) DO NOTHING
+ON CONFLICT (client_key, mark) DO UPDATE SET expires_at = excluded.expires_at WHERE marks.kind = 'assertion' AND marks.expires_at <= ?
 """
-INSERT_ONCE_AT = (
-    "INSERT INTO marks (client_key, mark, kind, expires_at) VALUES (?, ?, 'assertion', ?) ON CONFLICT (client_key, mark) DO NOTHING"
-)
+INSERT_ONCE_AT = """
+INSERT INTO marks (client_key, mark, kind, expires_at) VALUES (?, ?, 'assertion', ?)
+ON CONFLICT (client_key, mark) DO UPDATE SET expires_at = excluded.expires_at WHERE marks.kind = 'assertion' AND marks.expires_at <= ?
+"""
 INSERT_WARNING = """
 INSERT INTO marks (client_key, mark, kind, expires_at)
 SELECT client_key, ?, 'warning', ? FROM clients WHERE client_key = ? AND incarnation = ?
 ON CONFLICT (client_key, mark) DO NOTHING
 """
-SWEEP_ONCE = "DELETE FROM marks WHERE client_key = ? AND kind = 'assertion' AND expires_at <= ?"
+SWEEP_ONCE = "DELETE FROM marks WHERE client_key = ? AND kind = 'assertion' AND expires_at <= ? AND mark <> ?"
 SWEEP_MARKS = """
-DELETE FROM marks WHERE rowid IN (
-    SELECT rowid FROM marks WHERE client_key = ? AND kind = 'token' AND expires_at <= ? ORDER BY expires_at LIMIT 64
+DELETE FROM marks WHERE client_key = ? AND mark IN (
+    SELECT mark FROM marks WHERE client_key = ? AND kind = 'token' AND expires_at <= ? ORDER BY expires_at LIMIT 64
 )
 """
 COUNT_MARKS = "SELECT count(*) FROM marks WHERE client_key = ? AND grant_id IS ? AND kind = 'token' AND expires_at > ?"
 DELETE_TOKEN_MARKS = "DELETE FROM marks WHERE client_key = ? AND grant_id IS ? AND kind = 'token'"
 INSERT_TOMBSTONE = (
     "INSERT INTO marks (client_key, mark, kind, expires_at) VALUES (?, ?, 'tombstone', ?) "
-    "ON CONFLICT (client_key, mark) DO UPDATE SET kind = 'tombstone', expires_at = max(expires_at, excluded.expires_at)"
+    "ON CONFLICT (client_key, mark) DO UPDATE SET kind = 'tombstone', expires_at = max(marks.expires_at, excluded.expires_at)"
 )
 
 # Documents ------------------------------------------------------------------------------------------------------------------------
@@ -151,7 +172,9 @@ SELECT 1 FROM documents WHERE client_key = ? AND version = ? AND {same(DOCUMENT_
 READ_DOCUMENT = f"UPDATE documents SET {put(DOCUMENT_READ)} WHERE client_key = ? AND version = ?"
 FORGET_DOCUMENTS = "DELETE FROM documents WHERE client_key = ? AND version <= ?"
 STATE_IS = "SELECT 1 FROM clients WHERE client_key = ? AND incarnation = ? AND state = ?"
-BECOME = f"UPDATE clients SET {put(CARD)}, epoch = epoch + (state <> ?), state = ? WHERE client_key = ? AND incarnation = ?"
+BECOME = f"""
+UPDATE clients SET {put(CARD)}, epoch = epoch + CASE WHEN state <> ? THEN 1 ELSE 0 END, state = ? WHERE client_key = ? AND incarnation = ?
+"""
 END_CLIENT_GRANTS = "UPDATE grants SET state = 'revoked', epoch = epoch + 1 WHERE client_key = ? AND state <> 'revoked'"
 HOSTED_BY_ID = f"SELECT {columns(HOSTED)} FROM hosted_documents WHERE id = ?"
 INSERT_HOSTED = f"{insert('hosted_documents', HOSTED)} ON CONFLICT (id) DO NOTHING"
@@ -188,8 +211,15 @@ SELECT {of("grants", GRANT)}, {of("person_state", STANDING)}
 FROM grants JOIN person_state ON person_state.person = grants.person
 WHERE grants.client_key = ? AND grants.grant_id = ?
 """
+HOLD_GRANTS = "SELECT 1 FROM grants WHERE client_key = ?"
+GRANT_THERE = "SELECT 1 FROM grants WHERE client_key = ? AND grant_id = ?"
 GRANT_LIVES = "SELECT 1 FROM grants WHERE client_key = ? AND grant_id = ? AND incarnation = ? AND state = 'live'"
-INSERT_GRANT = f"{insert('grants', GRANT)} ON CONFLICT (client_key, grant_id) DO NOTHING"
+INSERT_GRANT = f"""
+INSERT INTO grants ({columns(GRANT)}) SELECT {places(GRANT)} FROM clients
+WHERE client_key = ? AND incarnation = ? AND state = ? AND state <> 'suspended'
+    AND EXISTS (SELECT 1 FROM person_state WHERE person = ? AND epoch = ? AND active = 1)
+ON CONFLICT (client_key, grant_id) DO NOTHING
+"""
 CHANGE_GRANT = f"""
 UPDATE grants SET {put(GRANT_CHANGED)} WHERE client_key = ? AND grant_id = ? AND {same(GRANT_COMPARED)}
     AND EXISTS (SELECT 1 FROM clients WHERE clients.client_key = grants.client_key AND clients.incarnation = grants.incarnation)
@@ -227,7 +257,7 @@ OF_A_PERSON = (ALLOWED,)
 """Statements on tables of clients that stay with one person instead."""
 
 # Pruning --------------------------------------------------------------------------------------------------------------------------
-ASIDE = (*CLIENT, "secret_digest")
+ASIDE = CLIENT
 """What of a client is put aside when it is pruned: all of it."""
 PRUNED = (*CLIENT, "reason", "pruned_at", "until")
 
@@ -261,6 +291,7 @@ NEXT_HOSTED = "SELECT max(row) FROM (SELECT rowid AS row FROM hosted_documents W
 NEXT_INVITATIONS = "SELECT max(row) FROM (SELECT rowid AS row FROM initial_access_tokens WHERE rowid > ? ORDER BY rowid LIMIT ?)"
 NEXT_PRUNED = "SELECT max(row) FROM (SELECT rowid AS row FROM pruned_clients WHERE rowid > ? ORDER BY rowid LIMIT ?)"
 SWEEP_ALL_MARKS = "DELETE FROM marks WHERE rowid > ? AND rowid <= ? AND expires_at <= ?"
+HOLD_SWEPT_GRANTS = "SELECT 1 FROM grants WHERE rowid > ? AND rowid <= ? AND state <> 'pending'"
 REMEMBER_APPROVED = f"""
 UPDATE clients SET approved = 1 WHERE approved = 0 AND (client_key, incarnation) IN (
     SELECT client_key, incarnation FROM grants WHERE rowid > ? AND rowid <= ? AND state <> 'pending' AND {an_ended_grant()}
@@ -276,7 +307,10 @@ DELETE FROM initial_access_tokens WHERE rowid > ? AND rowid <= ? AND created_at 
     AND NOT EXISTS (SELECT 1 FROM pruned_clients WHERE pruned_clients.invitation = initial_access_tokens.id)
 """
 SWEEP_PRUNED = "DELETE FROM pruned_clients WHERE rowid > ? AND rowid <= ? AND until <= ?"
-OF_THE_PRUNER = (*(NEXT_CLIENTS, SUSPECTS, NEXT_MARKS, NEXT_GRANTS, SWEEP_ALL_MARKS, REMEMBER_APPROVED, SWEEP_GRANTS, SWEEP_INVITATIONS),)
+OF_THE_PRUNER = (
+    *(NEXT_CLIENTS, SUSPECTS, NEXT_MARKS, NEXT_GRANTS),
+    *(SWEEP_ALL_MARKS, HOLD_SWEPT_GRANTS, REMEMBER_APPROVED, SWEEP_GRANTS, SWEEP_INVITATIONS),
+)
 """Statements on tables of clients that walk over them in bounded steps."""
 
 LEASE = """
@@ -284,6 +318,8 @@ INSERT INTO leases (name, holder, until) VALUES (?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
     WHERE leases.holder = excluded.holder OR leases.until <= ?
 """
+ENTER_GATE = "INSERT INTO leases (name, holder, until) VALUES (?, x'', 0)"
+LEAVE_GATE = "DELETE FROM leases WHERE name = ?"
 
 # Over all clients -----------------------------------------------------------------------------------------------------------------
 CLIENTS_BEHIND = f"SELECT {columns(CLIENT)} FROM clients WHERE client_id > ? ORDER BY client_id, client_key LIMIT ?"
@@ -312,9 +348,9 @@ SELECT count(*) FROM (
         SELECT 1 FROM grants WHERE grants.client_key = clients.client_key AND grants.incarnation = clients.incarnation
             AND grants.state <> 'pending'
     ) LIMIT ?
-)
+) AS found
 """
-OF_A_TIER = "SELECT count(*) FROM (SELECT 1 FROM clients WHERE tier = ? LIMIT ?)"
+OF_A_TIER = "SELECT count(*) FROM (SELECT 1 FROM clients WHERE tier = ? LIMIT ?) AS found"
 GENERATIONS_BY_KEY = """
 WITH refreshed AS (
     SELECT refresh_issued, refresh_confirmed, refresh_issued_key, refresh_confirmed_key
@@ -334,7 +370,7 @@ WITH refreshed AS (
     UNION ALL SELECT handle_key FROM webhooks
     UNION ALL SELECT handle_key FROM sessions WHERE expires_at > ?
     UNION ALL SELECT handle_key FROM initial_access_tokens WHERE uses_left > 0 AND (expires_at = 0 OR expires_at > ?)
-) WHERE number > 0 GROUP BY number ORDER BY number
+) AS kept WHERE number > 0 GROUP BY number ORDER BY number
 """
 OF_CLAIMANTS = (CLAIMING_SOFTWARE, CLAIMING_SCHEME, SAME_SOFTWARE, OF_A_TIER)
 """Asked only by newcomers with a private-use scheme, of software of which the operator wants one, or of a tier that is counted."""
@@ -350,6 +386,8 @@ PEOPLE_BEHIND = f"""
 SELECT {a_person()} FROM people JOIN person_state ON person_state.person = people.person
 WHERE people.name > ? COLLATE NOCASE ORDER BY people.name COLLATE NOCASE LIMIT ?
 """
+HOLD_PERSON = "SELECT 1 FROM people WHERE person = ?"
+HOLD_STANDING = "SELECT 1 FROM person_state WHERE person = ?"
 STANDS = "SELECT 1 FROM person_state WHERE person = ? AND epoch = ? AND active = 1"
 ACTIVE = "SELECT 1 FROM person_state WHERE person = ? AND active = 1"
 INSERT_PERSON = f"{insert('people', PEOPLE)} ON CONFLICT DO NOTHING"
@@ -418,6 +456,7 @@ SELECT {columns(EVENT)} FROM events
 WHERE rowid > coalesce((SELECT rowid FROM events WHERE writer = ? AND number = ?), 0) ORDER BY rowid LIMIT ?
 """
 WEBHOOKS = f"SELECT {columns(WEBHOOK)} FROM webhooks ORDER BY rowid"
+HOLD_WEBHOOK = "SELECT 1 FROM webhooks WHERE id = ?"
 WEBHOOK_BY_ID = f"SELECT {columns(WEBHOOK)} FROM webhooks WHERE id = ?"
 INSERT_WEBHOOK = insert("webhooks", WEBHOOK)
 CHANGE_WEBHOOK = f"UPDATE webhooks SET {put(WEBHOOK_CHANGED)} WHERE id = ?"

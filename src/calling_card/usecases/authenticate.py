@@ -9,7 +9,7 @@ from calling_card.protocol import base64url
 from calling_card.protocol.abroad.clientids import name
 from calling_card.protocol.abroad.fetching import KEY_SET
 from calling_card.protocol.answers import card_of
-from calling_card.protocol.clients import JSON, Card, Client, Door, Route, State, Tier, client_key
+from calling_card.protocol.clients import JSON, Card, Client, Door, Generations, Route, State, Tier, client_key
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.handles import seals, tokens
@@ -27,9 +27,11 @@ from calling_card.protocol.handles.credentials import (
     speaks_for,
     write,
 )
-from calling_card.protocol.handles.rotation import present_secret
+from calling_card.protocol.handles.rotation import Step, present_secret
+from calling_card.usecases import imported
 from calling_card.usecases.clients import ATTEMPTS, Known, by_card
 from calling_card.usecases.keysets import KeySet, signer
+from calling_card.usecases.recovering import adopted
 
 _UNASKED = frozenset({Door.SCR2011, Door.MASTODON})
 _EITHER = ("client_secret_basic", "client_secret_post")
@@ -45,6 +47,8 @@ class Presented:
     """Empty only beside an assertion, whose ``sub`` then says it (RFC 7521 §4.2)."""
     secret: str = ""
     request_id: str = ""
+    raw: str = ""
+    """The secret as it stood in the header, before it was form-decoded: another server may have meant that (CREDENTIALS §1)."""
     assertion: str = ""
     """A JWT, unread (RFC 7523 §2.2)."""
     discovery: bool = False
@@ -64,10 +68,14 @@ async def authenticate(ports: Ports, presented: Presented) -> Known:
     """
     if presented.method == "assertion":
         return await _by_assertion(ports, presented)
-    handle = _handle(ports, presented)
+    foreign = presented.secret != "" and not presented.secret.startswith(CLIENT_SECRET.prefix)
+    handle = None if foreign else _handle(ports, presented)
     for _ in range(ATTEMPTS):
         known = await _known(ports, presented, presented.method)
-        if handle is None or await _secret(ports, presented, known.client, handle):
+        if foreign:
+            if await _imported(ports, presented, known.client):
+                return known
+        elif handle is None or await _secret(ports, presented, known.client, handle):
             return known
     raise _busy()
 
@@ -108,6 +116,8 @@ def _names(ports: Ports, presented: Presented) -> Sequence[tuple[Route, str]]:
         except Refusal:
             continue
         names.append((named.route, named.client_id))
+    if len(names) < 2:
+        return names
     brought = _brought(ports, presented)
     return sorted(names, key=lambda one: client_key(*one) != brought)
 
@@ -156,8 +166,27 @@ async def _secret(ports: Ports, presented: Presented, client: Client, handle: Ha
     if not hmac.compare_digest(handle.owner, owner(client)) or not speaks_for(handle, row):
         raise refused(ports, presented, "the secret is of another life of the client, or under another key")
     step = present_secret(handle.generation, row, now, ports.settings.secret_overlap)
+    if step.event == "credential_from_future" and await adopted(ports, client, handle, presented.request_id):
+        return False
     if step.accepted and ends_soon(client, now, ports.secret_lifetime(client.tier)):
         ports.log("secret_ends_soon", level="warning", client_id=client.client_id, ends_at=client.secret_expires_at)
+    return await _taken(ports, presented, client, row, step)
+
+
+async def _imported(ports: Ports, presented: Presented, client: Client) -> bool:
+    """Whether a secret from another server is good now, as `_secret`; a wrong one is counted, for such a secret may be short."""
+    spellings = (presented.raw, presented.secret) if presented.raw not in ("", presented.secret) else (presented.secret,)
+    step = None if 0 < client.secret_expires_at <= ports.now() else await imported.step(ports, client, spellings)
+    if step is not None and client.secret is not None:
+        return await _taken(ports, presented, client, client.secret, step)
+    if client.imported is not None and (wait := ports.secrets.take(f"{presented.source}|{client.client_id}")):
+        raise Refusal(No.TOO_MANY_REQUESTS, "too many tries with this client's secret; try again later", retry_after=wait)
+    raise refused(ports, presented, "the secret is none of this client")
+
+
+async def _taken(ports: Ports, presented: Presented, client: Client, row: Generations, step: Step) -> bool:
+    """What a step means for the row and for the caller, as `_secret`."""
+    now = ports.now()
     if step.accepted and step.after == row:
         return True
     event = Event("secret_confirmed", now, client.key, "client", presented.request_id) if step.accepted else None

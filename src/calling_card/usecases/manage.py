@@ -45,6 +45,7 @@ from calling_card.protocol.syntax import read_object
 from calling_card.protocol.trust.statements import MEMBER, Brought, Merged, Vouched, kept, merge, read_request, said_in
 from calling_card.usecases import statements
 from calling_card.usecases.clients import ATTEMPTS, by_card, judged
+from calling_card.usecases.recovering import adopted
 
 _UNSAYABLE = tuple(name for name, row in MEMBERS.items() if not row.said_in)
 """Members of an answer that a replacement must not name (RFC 7592 §2.2)."""
@@ -227,16 +228,18 @@ async def _replacement(
         decision=passed.reasons,
         secret=secret,
         secret_expires_at=ends,
+        imported=client.imported if needs_secret(passed.card) else None,
     )
     after = judged_again(after, held=passed.held)
-    body: dict[str, JSON] = {"changed": passed.changed(before), **passed.told(), **waiting(after)}
+    changed = passed.changed(before)
+    body: dict[str, JSON] = {"changed": changed, **passed.told(), **waiting(after)}
     if vouched is not None:
         body |= vouched.told(merged.overridden)
     if secret != client.secret:
         body["secret"] = "renewed" if needs_secret(passed.card) else "withdrawn"
     if begins_to_wait(client, after):
         body["ended"] = True
-    if ports.settings.key_change_ends_grants and not _KEYS.isdisjoint(passed.changed(before)):
+    if ports.settings.key_change_ends_grants and not _KEYS.isdisjoint(changed):
         body["ended"] = True
     return after, passed.card, Event("client_replaced", ports.now(), client.key, "client", asked.request_id, body)
 
@@ -272,9 +275,10 @@ async def _check_named(ports: Ports, asked: Asked, client: Client, said: Card) -
     if said["client_id"] != client.client_id:
         await _report(ports, client, Event("client_id_mismatch", ports.now(), client.key, "client", asked.request_id))
         raise Refusal(No.INVALID_REQUEST, "client_id: is not the one of this registration and cannot be changed (RFC 7592 section 2.2)")
-    now_in_force = information(ports.desk, ports.keyring, client, {})
-    for name in _UNSAYABLE:
-        if name in said and (ports.settings.read_only_in_put == "refuse" or said[name] != now_in_force.get(name)):
+    unsayable = [name for name in _UNSAYABLE if name in said]
+    now_in_force = information(ports.desk, ports.keyring, client, {}) if unsayable else {}
+    for name in unsayable:
+        if ports.settings.read_only_in_put == "refuse" or said[name] != now_in_force.get(name):
             raise Refusal(No.INVALID_REQUEST, f"{name}: only the server sets it; leave it out of a replacement (RFC 7592 section 2.2)")
     if "client_secret" in said and not _is_secret(ports, client, said["client_secret"]):
         raise Refusal(No.INVALID_REQUEST, "client_secret: is not the current one, and a client cannot choose it (RFC 7592 section 2.2)")
@@ -300,6 +304,8 @@ def _secret(ports: Ports, client: Client, card: Card, *, named: bool) -> tuple[G
         return (None if row is None else withdraw(row)), 0
     if row is None:
         return first(clock), ends
+    if client.imported is not None and not has_secret(client):
+        return row, shorter(client.secret_expires_at, ends)
     if not has_secret(client):
         return renew(row, clock), ends
     if 0 < client.secret_expires_at <= now:
@@ -336,6 +342,8 @@ async def _step(ports: Ports, asked: Asked, use: Use, client: Client, handle: Ha
     step = present_rat(handle.generation, client.rat, use, clock, _policy(ports, client, use), digest)
     if step.accepted:
         return step
+    if step.event == "credential_from_future" and await adopted(ports, client, handle, asked.request_id):
+        return None
     after = replace(client, rat=step.after)
     event = None
     if step.event == "rat_two_holders" and ports.settings.rat_two_holders == "freeze" and client.state is State.ACTIVE:

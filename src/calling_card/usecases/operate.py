@@ -15,6 +15,7 @@ from calling_card.protocol.answers import card_of, information
 from calling_card.protocol.clients import JSON, Card, Client, Route, State, client_key, created_by
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
+from calling_card.protocol.handles import imported
 from calling_card.protocol.handles.credentials import has_secret
 from calling_card.protocol.handles.rotation import Clock, issue_secret, overlap_until, renew
 from calling_card.protocol.handles.sealed import mark_until
@@ -142,7 +143,7 @@ async def rotate(ports: Ports, client_id: str, by: str, *, at_once: bool, secret
     """
     for _ in range(ATTEMPTS):
         client = await _registered(ports, client_id)
-        if secret_only and not has_secret(client):
+        if secret_only and not has_secret(client) and not imported.lives(client):
             raise Refusal(No.INVALID_REQUEST, f"{echo(client_id)} has no secret")
         now = ports.now()
         clock = Clock(now, ports.keyring.minting)
@@ -157,11 +158,12 @@ async def rotate(ports: Ports, client_id: str, by: str, *, at_once: bool, secret
 
 def _with_new_secret(ports: Ports, client: Client, clock: Clock, *, at_once: bool) -> Client:
     row, ends = client.secret, client.secret_expires_at
-    if row is None or not has_secret(client):
+    if row is None or not (has_secret(client) or imported.lives(client)):
         return client
     secret = renew(row, clock) if at_once else issue_secret(row, clock, ports.settings.secret_overlap, ends)
     lifetime = ports.secret_lifetime(client.tier)
-    return replace(client, secret=secret, secret_expires_at=clock.now + lifetime if lifetime else 0)
+    kept = None if at_once else client.imported
+    return replace(client, secret=secret, secret_expires_at=clock.now + lifetime if lifetime else 0, imported=kept)
 
 
 async def recover(ports: Ports, client_id: str, by: str) -> Rotated:

@@ -1,7 +1,7 @@
 """Access tokens: made, read again, and whether they live (RFC 9068, CREDENTIALS §3). Other use cases call this one."""
 
 import hmac
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from calling_card.ports import Ports, Rows, Signer
 from calling_card.protocol import base64url
@@ -87,7 +87,8 @@ async def _text(ports: Ports, token: tokens.AccessToken, form: str) -> str:
 async def give(ports: Ports, known: Known, grant: Grant, chosen: Target, nonce: str) -> Issued:
     """Everything a grant gives at an exchange; ``nonce`` is empty but for the first one (OIDC Core §3.1.3.3). Raises as `mint`."""
     issued = await mint(ports, known.client, chosen, grant)
-    return replace(issued, refresh_token=_refresh(ports, known, grant), id_token=await _identity(ports, known, grant, issued, nonce))
+    identity = await _identity(ports, known, grant, issued, nonce)
+    return Issued(issued.access_token, issued.expires_in, issued.scope, _refresh(ports, known, grant), identity)
 
 
 def _refresh(ports: Ports, known: Known, grant: Grant) -> str:

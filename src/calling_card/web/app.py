@@ -1,6 +1,7 @@
 """The ASGI application: read a request, find its row, call its handler, write the answer (RFC 9110)."""
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from ipaddress import ip_address, ip_network
@@ -11,7 +12,7 @@ from calling_card.ports import Ports, StoreUnavailable
 from calling_card.protocol.errors import No, Refusal
 from calling_card.settings import is_loopback
 from calling_card.web.endpoints import NAMED, Endpoint, Routes, routes
-from calling_card.web.http import Answer, Request, media
+from calling_card.web.http import WHOLE, Answer, Request, media
 from calling_card.web.refused import failure, not_found, refused, shown
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -19,9 +20,13 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _ALWAYS = ((b"x-content-type-options", b"nosniff"),)
-_CORS = ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"WWW-Authenticate, Location, Retry-After"))
+_SHARED = (*_ALWAYS, (b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"WWW-Authenticate, Location, Retry-After"))
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 """Methods that a log line names: whoever makes up others makes up no kinds of lines (X-57)."""
+_NOISE = 512
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
+_EACH = 32
+"""Bytes that a header counts for besides its name and value, as in HTTP/2 (RFC 9113 §6.5.2): thousands of small ones are many too."""
 HEADER_BYTES = 32768
 """Bytes that the names and values of all headers may have."""
 
@@ -35,20 +40,19 @@ class App:
         self._routes: Routes = routes(ports.settings)
         self._skip = len(ports.settings.base_path)
         self._proxies = [ip_network(network) for network in ports.settings.trusted_proxies]
+        self._noise = ""
+        self._certificates = ports.settings.client_certificate_header.lower().encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; other ASGI scopes are none of ours."""
         if scope["type"] != "http":
             return
         began = time.perf_counter()
-        peer = scope["client"][0] if scope.get("client") else ""
-        request = self._request(scope, peer)
+        request = self._request(scope, _peer(scope))
         endpoint = self._routes.find(scope["path"], request)
-        answer = await self._answer(request, endpoint, receive, peer, scope.get("http_version", ""))
-        if endpoint is not None and endpoint.cors:
-            answer = Answer(answer.status, answer.body, (*answer.headers, *_CORS))
+        answer = await self._answer(request, endpoint, scope, receive)
         faults.point("web.before_answer")
-        await _write(answer, request, send)
+        await _write(answer, request, send, _SHARED if endpoint is not None and endpoint.cors else _ALWAYS)
         self._ports.log(
             "request",
             method=request.method if request.method in METHODS else "-",
@@ -61,27 +65,36 @@ class App:
     def _request(self, scope: Scope, peer: str) -> Request:
         headers: dict[bytes, list[bytes]] = {}
         for name, value in scope["headers"]:
-            headers.setdefault(name, []).append(value)
-        path = scope["path"]
+            if name in headers:
+                headers[name].append(value)
+            else:
+                headers[name] = [value]
         return Request(
             scope["method"],
-            path[self._skip :],
+            scope["path"][self._skip :],
             scope["query_string"],
             headers,
-            self._source(peer, headers),
-            self._ports.entropy(8).hex(),
+            self._source(peer, headers) if self._proxies else peer,
+            self._number(),
             NAMED,
-            certificate=self._certificate(peer, headers),
+            certificate=self._certificate(peer, headers) if self._proxies else "",
         )
+
+    def _number(self) -> str:
+        """Sixteen digits that name a request in the log, from entropy that is fetched for many at once."""
+        if not self._noise:
+            self._noise = self._ports.entropy(_NOISE).hex()
+        number, self._noise = self._noise[:16], self._noise[16:]
+        return number
 
     def _certificate(self, peer: str, headers: dict[bytes, list[bytes]]) -> str:
         """The subject that a listed proxy says; from anybody else, or said twice, it is nobody's (R-79, X-27)."""
-        values = headers.get(self._ports.settings.client_certificate_header.lower().encode(), [])
+        values = headers.get(self._certificates, [])
         return values[0].decode("latin-1") if len(values) == 1 and self._trusted(peer) else ""
 
     def _source(self, peer: str, headers: dict[bytes, list[bytes]]) -> str:
         """The caller's address; forwarded headers count only from a listed proxy (X-27)."""
-        if not self._proxies or not self._trusted(peer):
+        if not self._trusted(peer):
             return peer
         forwarded = b",".join(headers.get(b"x-forwarded-for", [])).decode("latin-1")
         return forwarded.rpartition(",")[2].strip()[:64] or peer
@@ -92,10 +105,10 @@ class App:
         except ValueError:
             return False
 
-    async def _answer(self, request: Request, endpoint: Endpoint | None, receive: Receive, peer: str, version: str) -> Answer:
+    async def _answer(self, request: Request, endpoint: Endpoint | None, scope: Scope, receive: Receive) -> Answer:
         """The handler's answer, or the one that says why not."""
         try:
-            self._check_transport(request, peer, version, plain=endpoint is not None and endpoint.plain)
+            self._check_transport(request, scope, plain=endpoint is not None and endpoint.plain)
             if endpoint is None:
                 return not_found(self._ports, request)
             if request.method == "OPTIONS":
@@ -106,7 +119,8 @@ class App:
                 return Answer(wrong.status, wrong.body, (*wrong.headers, (b"allow", endpoint.allow().encode())))
             if endpoint.media and request.method in ("POST", "PUT"):
                 _check_media(request, endpoint.media)
-                request.body = await self._read(receive, request, endpoint.body_limit or self._ports.settings.body_limit)
+                limit = endpoint.body_limit or self._ports.settings.body_limit
+                request.body = _at_hand(scope, limit) or await self._read(receive, request, limit)
             return await handler(self._ports, request)
         except Refusal as refusal:
             self._ports.log("refused", error=refusal.no.code, description=refusal.description, logged=refusal.logged, request_id=request.id)
@@ -133,17 +147,24 @@ class App:
         except TimeoutError:
             raise Refusal(No.TOO_SLOW, f"the body did not arrive within {patience} seconds") from None
 
-    def _check_transport(self, request: Request, peer: str, version: str, *, plain: bool) -> None:
+    def _check_transport(self, request: Request, scope: Scope, *, plain: bool) -> None:
         """Behind a proxy everything comes through it, and by TLS; nobody else can say that it did (A-04, C-19)."""
-        settings = self._ports.settings
-        if version == "1.1" and len(request.headers.get(b"host", [])) != 1:
+        hosts = request.headers.get(b"host", [])
+        if len(hosts) != 1 and (hosts or scope.get("http_version") == "1.1"):
             raise Refusal(No.INVALID_REQUEST, "Host: exactly one is needed (RFC 9112 section 3.2)")
-        if sum(len(name) + len(value) for name, values in request.headers.items() for value in values) > HEADER_BYTES:
+        if hosts and not _HOST.fullmatch(hosts[0]):
+            raise Refusal(No.INVALID_REQUEST, "Host: this is no name and port (RFC 9112 section 3.2)")
+        if sum([len(name) + len(value) + _EACH for name, value in scope["headers"]]) > HEADER_BYTES:
             raise Refusal(No.INVALID_REQUEST, f"the headers are larger than {HEADER_BYTES} bytes")
-        if plain or not self._proxies or is_loopback(settings.host):
+        if plain or not self._proxies or is_loopback(self._ports.settings.host):
             return
-        if not self._trusted(peer) or request.headers.get(b"x-forwarded-proto") != [b"https"]:
+        if not self._trusted(_peer(scope)) or request.headers.get(b"x-forwarded-proto") != [b"https"]:
             raise Refusal(No.INVALID_REQUEST, "this server answers by https only (RFC 6749 section 3.2)")
+
+
+def _peer(scope: Scope) -> str:
+    """The address at the other end of the connection."""
+    return scope["client"][0] if scope.get("client") else ""
 
 
 def _preflight(endpoint: Endpoint) -> Answer:
@@ -165,8 +186,10 @@ def _preflight(endpoint: Endpoint) -> Answer:
 
 def _check_media(request: Request, taken: tuple[bytes, ...]) -> None:
     """A type that is taken, in UTF-8, not compressed (R-03, X-66, X-67). Raises `Refusal` (415)."""
-    if [value.strip().lower() for value in request.headers.get(b"content-encoding", [b"identity"])] != [b"identity"]:
-        raise Refusal(No.UNSUPPORTED_MEDIA_TYPE, "Content-Encoding: compressed bodies are not taken (RFC 9110 section 8.4)")
+    if b"content-encoding" in request.headers:
+        _check_encoding(request)
+    if request.header(b"content-type") in taken:
+        return
     if media(request) not in taken:
         types = " or ".join(kind.decode() for kind in taken)
         raise Refusal(No.UNSUPPORTED_MEDIA_TYPE, f"Content-Type: this endpoint takes {types} (RFC 9110 section 15.5.16)")
@@ -174,6 +197,21 @@ def _check_media(request: Request, taken: tuple[bytes, ...]) -> None:
         name, _, value = parameter.strip().partition(b"=")
         if name.strip() == b"charset" and value.strip(b' \t"') not in (b"utf-8", b"utf8"):
             raise Refusal(No.UNSUPPORTED_MEDIA_TYPE, "Content-Type: the charset must be utf-8 (RFC 8259 section 8.1)")
+
+
+def _check_encoding(request: Request) -> None:
+    if [value.strip().lower() for value in request.headers[b"content-encoding"]] != [b"identity"]:
+        raise Refusal(No.UNSUPPORTED_MEDIA_TYPE, "Content-Encoding: compressed bodies are not taken (RFC 9110 section 8.4)")
+
+
+def _at_hand(scope: Scope, limit: int) -> bytes:
+    """The body, if all of it came with the head. Raises `Refusal` (413) when it is too large."""
+    if "extensions" not in scope or WHOLE not in scope["extensions"]:
+        return b""
+    body: bytes = scope["extensions"][WHOLE]["body"]
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
 
 
 async def _whole(receive: Receive, request: Request, limit: int) -> bytes:
@@ -200,8 +238,8 @@ def _too_large(limit: int) -> Refusal:
     return Refusal(No.TOO_LARGE, f"the body is larger than {limit} bytes")
 
 
-async def _write(answer: Answer, request: Request, send: Send) -> None:
-    headers = [*answer.headers, *_ALWAYS, (b"x-request-id", request.id.encode())]
+async def _write(answer: Answer, request: Request, send: Send, always: tuple[tuple[bytes, bytes], ...]) -> None:
+    headers = [*answer.headers, *always, (b"x-request-id", request.id.encode())]
     if answer.status not in (204, 304):
         headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

@@ -13,8 +13,10 @@ async def alive(ports: Ports, request: Request) -> Answer:
 
 
 async def ready(ports: Ports, request: Request) -> Answer:
-    """GET: the store and the keys can be used."""
+    """GET: the store and the keys can be used, and this process takes work."""
     del request
+    if ports.ending.is_set():
+        raise Refusal(No.UNAVAILABLE, "this process is ending", retry_after=1)
     if not await ports.store.ready():
         raise Refusal(No.UNAVAILABLE, "the store cannot be used now", retry_after=1)
     await signer(ports)

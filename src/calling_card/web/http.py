@@ -21,6 +21,8 @@ JWT = b"application/jwt"
 JOSE = b"application/jose"
 JSON_TYPE = (b"content-type", JSON)
 JWT_TYPE = (b"content-type", b"application/jwt")
+WHOLE = "calling_card.whole"
+"""Extension of an ASGI scope: the ``body``, where all of it came with the head and nobody has to wait for it."""
 NO_STORE = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
 """On every answer with a credential, and on every error (C-03)."""
 _FIELDS = 100
@@ -181,14 +183,14 @@ def _from_basic(request: Request, values: list[bytes], client_id: str) -> Presen
         raise Refusal(No.INVALID_CLIENT, "Authorization: one header with the Basic scheme is needed (RFC 6749 section 2.3.1)", basic=True)
     try:
         name, colon, password = base64.b64decode(credentials.strip(), validate=True).decode().partition(":")
-        name, password = unquote_plus(name, errors="strict"), unquote_plus(password, errors="strict")
+        name, raw, password = unquote_plus(name, errors="strict"), password, unquote_plus(password)
     except (binascii.Error, UnicodeDecodeError, ValueError):
-        name = colon = password = ""
+        name = colon = raw = password = ""
     if not colon or not name:
         raise Refusal(No.INVALID_CLIENT, "Authorization: the Basic credentials cannot be read (RFC 6749 section 2.3.1)", basic=True)
     if client_id and client_id != name:
         raise Refusal(No.INVALID_REQUEST, "client_id: is not the one of the Authorization header (RFC 6749 section 2.3)")
-    return Presented("client_secret_basic", name, password, request.id)
+    return Presented("client_secret_basic", name, password, request.id, raw)
 
 
 def _plain(text: str) -> str:

@@ -118,13 +118,18 @@ def _split(text: str) -> Address:
     return Address(text, scheme.lower(), authority, host.lower(), port, path, query, fragment)
 
 
+@lru_cache(maxsize=64)
 def is_loopback_host(host: str) -> bool:
     """Whether a host in lower case is this machine: ``127.0.0.0/8``, ``[::1]`` or ``localhost``, in their one plain spelling."""
     return _LOOPBACK.fullmatch(host) is not None
 
 
+@lru_cache(maxsize=64)
 def host_problem(host: str) -> str:
-    """What is wrong with the host of a web address, in lower case; empty: a name in A-labels or a loopback address."""
+    """What is wrong with the host of a web address, in lower case; empty: a name in A-labels or a loopback address.
+
+    Remembered like the grammar: the links of one card are mostly on one host.
+    """
     if is_loopback_host(host):
         return ""
     if host.startswith("["):
@@ -203,7 +208,7 @@ def callback_problem(text: str, caller: Caller) -> str:
     any_port = url.port == "*" and url.scheme == "http" and is_loopback_host(url.host)
     if "*" in text and text.count("*") > any_port:
         return "must not have a wildcard: redirect URIs are compared as they stand (RFC 9700 section 2.1)"
-    if _CONTROL.search(text) or has_dot_segments(url.path):
+    if ("%" in text and _CONTROL.search(text)) or has_dot_segments(url.path):
         return "must not have dot segments, empty segments, backslashes or encoded controls (RFC 3986 section 6.2.2.3)"
     if url.scheme in _PORTS:
         return _web_callback_problem(url, caller)

@@ -31,7 +31,10 @@ def is_tag(text: str) -> bool:
 
 def choose(card: Mapping[str, JSON], member: str, wanted: Sequence[str]) -> JSON:
     """The variant for a reader of these languages, best first; then the one without a tag, then the first; None: there is none."""
-    variants = {name[len(member) + 1 :].lower(): value for name, value in card.items() if name.startswith(member + "#")}
+    mark = member + "#"
+    if mark not in "\n".join(card):  # one look at all names; most cards speak one language
+        return card.get(member)
+    variants = {name[len(mark) :].lower(): value for name, value in card.items() if name.startswith(mark)}
     for language in wanted:
         for shorter in _shortened(language):
             if shorter in variants:

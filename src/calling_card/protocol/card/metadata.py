@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 
 from calling_card.protocol.abroad.addresses import (
@@ -64,14 +64,14 @@ class _Hearing:
     ground: Ground
     scopes: Collection[str]
     default_scope: str
-    card: Card = field(default_factory=dict[str, JSON])
-    changes: list[Change] = field(default_factory=list[Change])
-    warnings: list[str] = field(default_factory=list[str])
-    links: list[tuple[Member, str, str]] = field(default_factory=list[tuple[Member, str, str]])
+    card: Card
+    changes: list[Change]
+    warnings: list[str]
+    links: list[tuple[Member, str, str]]
     """Links that people see, with the member that said them."""
-    variants: set[str] = field(default_factory=set[str])
+    variants: set[str]
     """Tagged names in lower case."""
-    problems: list[tuple[_Stage, Refusal]] = field(default_factory=list[tuple[_Stage, Refusal]])
+    problems: list[tuple[_Stage, Refusal]]
 
     def refuse(self, row: Member, problem: str, *, name: str = "", got: str | None = None, stage: _Stage = _Stage.VALUES) -> None:
         """Note a problem: which member, what is wrong, which section, and a bit of what was said."""
@@ -93,14 +93,14 @@ def judge(said: Mapping[str, JSON], ground: Ground, *, scopes: Collection[str], 
 
     Raises `Refusal` with the first problem in the order values, redirect URIs, agreement; its ``errors`` are all of them.
     """
-    hearing = _Hearing(ground, scopes, default_scope)
+    hearing = _Hearing(ground, scopes, default_scope, {}, [], [], [], set(), [])
     for name, value in said.items():
-        if value is None:
+        if value is None or name in _SILENT:
             continue
-        row = MEMBERS.get(name)
+        row = _ROWS.get(name)
         if row is None:
             _hear_unknown(hearing, name, value)
-        elif name not in _SILENT:
+        else:
             _hear(hearing, row, name, value)
     _settle_lists(hearing)
     _settle_method(hearing)
@@ -118,11 +118,8 @@ def judge(said: Mapping[str, JSON], ground: Ground, *, scopes: Collection[str], 
 
 def needs_secret(card: Card) -> bool:
     """Whether a method or an algorithm of a card in force works with a shared secret (OIDC Registration §3.2)."""
-    return any(
-        value.startswith("client_secret_") if MEMBERS[name].kind is Kind.CHOICE else is_symmetric(value)
-        for name, value in card.items()
-        if name in _SECRETIVE and isinstance(value, str)
-    )
+    said = [(name, value) for name, value in card.items() if name in _SECRETIVE and isinstance(value, str)]
+    return any(value.startswith("client_secret_") if name in _METHODS else is_symmetric(value) for name, value in said)
 
 
 # ── What was said, member by member ──────────────────────────────────────────────────────────────────────────────────
@@ -211,7 +208,7 @@ def _text_problem(hearing: _Hearing, row: Member, text: str, limit: int) -> str:
     """What is wrong with one text; what is merely suspicious goes to the warnings."""
     if len(text) > limit:
         return f"is longer than {limit} characters"
-    if has_control(text):
+    if not (text.isascii() and text.isprintable()) and has_control(text):
         return "has a control character; leave it out"
     problem = hidden_problem(text) if row.shown else ""
     return problem or _rule_problem(hearing, row, text)
@@ -320,13 +317,15 @@ def _choices(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
     if not items:
         return None
     served = _served(hearing, row)
+    if set(served).issuperset(items):
+        return list(items)
     fold = row.fold or str
     spelled = {fold(word): word for word in served}
     kept: list[JSON] = list(dict.fromkeys(spelled[key] for item in items if (key := fold(item)) in spelled))
     others = [item for item in items if fold(item) not in spelled]
     if others and (hearing.ground.strict or not kept):
         hearing.refuse(row, _not_served(row, served), name=name, got=" ".join(others))
-    elif kept != items:
+    else:
         hearing.change(name, list(items), kept, "is limited to what this server serves")
     return kept or None
 
@@ -334,12 +333,12 @@ def _choices(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
 def _scope(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
     """The words this server knows, in any spacing; with none of them left, the default (RFC 7591 §2)."""
     text = _string(hearing, row, name, value)
-    said = dict.fromkeys(word for word in (text or "").split(" ") if word)
+    said = dict.fromkeys(filter(None, (text or "").split(" ")))
     if not said:
         return None
     default = hearing.default_scope.split()
-    kept = " ".join(word for word in said if word in hearing.scopes or word in default)
     unknown = [word for word in said if word not in hearing.scopes and word not in default]
+    kept = " ".join([word for word in said if word not in unknown])
     if unknown and (hearing.ground.unknown_scopes_refused or not (kept or default)):
         known = " ".join(sorted({*hearing.scopes, *default})[:20]) or "none"
         hearing.refuse(row, f"this server does not know some of the scopes; it knows {known}", got=" ".join(unknown))
@@ -427,7 +426,7 @@ def _settle_lists(hearing: _Hearing) -> None:
         grants = list(ground.default_grant_types)
     types = types or types_for(grants, ground.response_types)
     kept, fitting = agree(grants, types)
-    if not set(kept) - {"refresh_token"}:
+    if _ALONE.issuperset(kept):
         problem = "refresh_token alone gives nothing to refresh" if grants == ["refresh_token"] else _conflict(grants, types)
         hearing.refuse(MEMBERS["grant_types"], problem, stage=_Stage.AGREEMENT)
     elif (kept, fitting) != (grants, types) and ground.strict:
@@ -504,34 +503,36 @@ def _fill(hearing: _Hearing) -> None:
     card, ground = hearing.card, hearing.ground
     if hearing.default_scope:
         card.setdefault("scope", hearing.default_scope)
-    for row in _DEFAULTED:
-        if row.name in card:
+    for name, derive, default in _DEFAULTED:
+        if name in card:
             continue
-        value = row.derive(card, ground) if row.derive else row.default
+        value = derive(card, ground) if derive else default
         if value != "":
-            card[row.name] = list(value) if isinstance(value, list) else value
+            card[name] = list(value) if isinstance(value, list) else value
 
 
 def _check_agreements(hearing: _Hearing) -> None:
     card, ground = hearing.card, hearing.ground
     public = card[METHOD] == "none"
     for name in card:
-        row = _AGREEING.get(name)
-        if row is None:
+        if name not in _AGREEING:
             continue
-        for agreement in row.agrees:
+        row, agrees, algorithm = _AGREEING[name]
+        for agreement in agrees:
             problem = agreement(card, ground)
             if problem:
                 hearing.refuse(row, problem, stage=_Stage.AGREEMENT)
-        if public and row.kind is Kind.ALG and is_symmetric(card[name]):
+        if public and algorithm and is_symmetric(card[name]):
             problem = "needs a client secret, which a public client does not get (OIDC Core section 10.2)"
             hearing.refuse(row, problem, stage=_Stage.AGREEMENT)
 
 
 def _check_hosts(hearing: _Hearing) -> None:
     """Links that people see should be on a host of the client; http ones are told too (RFC 7591 §5)."""
+    if not hearing.links:
+        return
     redirects = words(hearing.card["redirect_uris"])
-    hosts = {host_of(uri) for uri in redirects} if hearing.links else set[str]()
+    hosts = {host_of(uri) for uri in redirects}
     for row, name, url in hearing.links:
         if url[:5].lower() == "http:":
             hearing.warnings.append(f"{name}: is not https")
@@ -548,11 +549,15 @@ _PLAIN_NAME = re.compile(r"(?!__)[A-Za-z0-9_.:/@-]{1,128}")
 """Names that an open list of extensions takes; nothing that a template or a prototype would react to."""
 
 _EXTENSION = Member("extension", Kind.ANY, "RFC 7591 §2", "A member that the operator lets through.", i18n=True)
+_ALONE = frozenset({"refresh_token"})
+"""Grant types that give nothing by themselves."""
+_ROWS = dict(MEMBERS)
 _HOW = {row.name: _NARROW[row.kind] for row in (*MEMBERS.values(), _EXTENSION)}
 _SILENT = frozenset(row.name for row in MEMBERS.values() if row.by is By.SERVER or row.unread)
 _REDIRECTS = MEMBERS["redirect_uris"]
 _CALLBACK_ROWS = tuple(row for row in MEMBERS.values() if row.kind is Kind.CALLBACKS)
 _IDLE = {row.name: (row, row.idle) for row in MEMBERS.values() if row.idle}
-_DEFAULTED = tuple(row for row in MEMBERS.values() if row.derive or row.default is not None)
-_AGREEING = {row.name: row for row in MEMBERS.values() if row.agrees or row.kind is Kind.ALG}
-_SECRETIVE = frozenset(row.name for row in MEMBERS.values() if row.kind is Kind.ALG or row.name.endswith("_endpoint_auth_method"))
+_DEFAULTED = tuple((row.name, row.derive, row.default) for row in MEMBERS.values() if row.derive or row.default is not None)
+_AGREEING = {row.name: (row, row.agrees, row.kind is Kind.ALG) for row in MEMBERS.values() if row.agrees or row.kind is Kind.ALG}
+_METHODS = frozenset(row.name for row in MEMBERS.values() if row.name.endswith("_endpoint_auth_method"))
+_SECRETIVE = _METHODS | {row.name for row in MEMBERS.values() if row.kind is Kind.ALG}

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from ipaddress import ip_address
 
 import msgspec
@@ -95,6 +96,7 @@ def in_any_order(value: str) -> str:
 # ── Lists that must agree ────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@lru_cache(maxsize=64)
 def grants_of(response_type: str) -> tuple[str, ...]:
     """The grants that a response type needs; ``none`` goes the way of the code (OIDC Registration §2)."""
     parts = response_type.split(" ")
@@ -104,7 +106,7 @@ def grants_of(response_type: str) -> tuple[str, ...]:
 
 def agree(grants: Sequence[str], types: Sequence[str]) -> tuple[list[str], list[str]]:
     """The parts of both lists that fit together: no response type without its grants, no redirect grant without a response type."""
-    kept = [kind for kind in types if all(grant in grants for grant in grants_of(kind))]
+    kept = [kind for kind in types if set(grants).issuperset(grants_of(kind))]
     needed = {grant for kind in kept for grant in grants_of(kind)}
     return [grant for grant in grants if grant not in REDIRECT_GRANTS or grant in needed], kept
 

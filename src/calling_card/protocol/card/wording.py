@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _INVISIBLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\uffff"
@@ -58,13 +59,13 @@ def suspicions(text: str, own: str) -> list[str]:
     """What a reader should be warned of in a shown text; ``own`` is the name of this server."""
     found: list[str] = []
     plain = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
-    reserved = sorted(_RESERVED.intersection(_WORD.findall(plain)))
+    reserved = _RESERVED.intersection(_WORD.findall(plain))
     if reserved:
-        found.append(f"uses the word {reserved[0]}, which nobody vouches for")
+        found.append(f"uses the word {min(reserved)}, which nobody vouches for")
     if own and own in plain:
         found.append("names this server")
     if not text.isascii():
-        if any(mixes(word) for word in _WORD.findall(text)):
+        if any(mixes(word) for word in _WORD.findall(text) if not word.isascii()):
             found.append("mixes scripts within a word and may look like another name")
         if _stacks(text):
             found.append("piles up combining marks")
@@ -73,15 +74,21 @@ def suspicions(text: str, own: str) -> list[str]:
 
 def mixes(word: str) -> bool:
     """Whether a word has letters of several scripts that are not written together."""
-    scripts = {unicodedata.name(char, "UNNAMED").split(" ", 1)[0] for char in word if char.isalpha()}
+    scripts = {_script(char) for char in word if char.isalpha()}
     return len(scripts - _JAPANESE) + bool(scripts & _JAPANESE) > 1
+
+
+@lru_cache(maxsize=4096)
+def _script(char: str) -> str:
+    """The script of a letter, by the first word of its name; the letters of one name are mostly those of the next one."""
+    return unicodedata.name(char, "UNNAMED").split(" ", 1)[0]
 
 
 def _stacks(text: str) -> bool:
     """Whether more combining marks sit on one letter than any orthography needs."""
     height = 0
     for char in text:
-        height = height + 1 if unicodedata.category(char) in {"Mn", "Me"} else 0
+        height = height + 1 if not char.isalnum() and unicodedata.category(char) in {"Mn", "Me"} else 0
         if height > _STACK:
             return True
     return False

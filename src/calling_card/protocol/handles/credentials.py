@@ -6,6 +6,7 @@ Nothing here is stored. Whoever holds the keyring can write a handle again; whoe
 import hmac
 import struct
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Protocol
 
 from calling_card.protocol import base64url
@@ -29,7 +30,7 @@ class Macs(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Kind:
     """One kind of handle: its prefix and the fixed sizes of its parts, in bytes."""
 
@@ -40,7 +41,7 @@ class Kind:
     mac: int
     meaning: str
 
-    @property
+    @cached_property
     def length(self) -> int:
         """Characters of a handle of this kind, prefix included."""
         return len(self.prefix) + (8 * (_HEAD.size + self.owner + _GENERATION.size + self.mac) + 5) // 6
@@ -67,23 +68,26 @@ class Handle:
     generation: int
 
 
-def _fields(handle: Handle) -> bytes:
-    return _HEAD.pack(VERSION, handle.kind.code, handle.key) + handle.owner + _GENERATION.pack(handle.generation)
+def _mac(macs: Macs, issuer: str, kind: Kind, key: int, fields: bytes) -> bytes | None:
+    full = macs.mac(key, kind.name, _named(issuer) + fields)
+    return None if full is None else full[: kind.mac]
 
 
-def _mac(macs: Macs, issuer: str, handle: Handle, fields: bytes) -> bytes | None:
+@lru_cache(maxsize=16)
+def _named(issuer: str) -> bytes:
+    """The issuer with its length, as it stands before the fields."""
     name = issuer.encode()
-    full = macs.mac(handle.key, handle.kind.name, len(name).to_bytes(4, "big") + name + fields)
-    return None if full is None else full[: handle.kind.mac]
+    return len(name).to_bytes(4, "big") + name
 
 
 def write(macs: Macs, issuer: str, handle: Handle) -> str:
     """The credential as text. Raises `LookupError` when its key is not honoured any more."""
-    fields = _fields(handle)
-    mac = _mac(macs, issuer, handle, fields)
+    kind, key = handle.kind, handle.key
+    fields = _HEAD.pack(VERSION, kind.code, key) + handle.owner + _GENERATION.pack(handle.generation)
+    mac = _mac(macs, issuer, kind, key, fields)
     if mac is None:
-        raise LookupError(f"key {handle.key} is not honoured")
-    return handle.kind.prefix + base64url.encode(fields + mac)
+        raise LookupError(f"key {key} is not honoured")
+    return kind.prefix + base64url.encode(fields + mac)
 
 
 def read(macs: Macs, issuer: str, kind: Kind, text: str) -> Handle | None:
@@ -96,12 +100,11 @@ def read(macs: Macs, issuer: str, kind: Kind, text: str) -> Handle | None:
     version, code, key = _HEAD.unpack_from(raw)
     if version != VERSION or code != kind.code:
         return None
-    end = _HEAD.size + kind.owner
-    handle = Handle(kind, key, raw[_HEAD.size : end], _GENERATION.unpack_from(raw, end)[0])
-    expected = _mac(macs, issuer, handle, raw[: -kind.mac])
+    expected = _mac(macs, issuer, kind, key, raw[: -kind.mac])
     if expected is None or not hmac.compare_digest(expected, raw[-kind.mac :]):
         return None
-    return handle
+    end = _HEAD.size + kind.owner
+    return Handle(kind, key, raw[_HEAD.size : end], _GENERATION.unpack_from(raw, end)[0])
 
 
 def owner(client: Client) -> bytes:

@@ -96,6 +96,13 @@ def withdraw(row: Generations) -> Generations:
     return replace(confirm(row), confirmed_key=0, issued_key=0)
 
 
+def adopt(generation: int, key: int, row: Generations, clock: Clock) -> Generations:
+    """A generation that was issued and then lost with the store: nothing older lives (CREDENTIALS §9.1, ``g > i`` while recovering)."""
+    if generation <= row.issued:
+        raise ValueError("only a generation from the future is adopted")
+    return Generations(generation, generation, key, key, clock.now)
+
+
 def present_rat(generation: int, row: Generations, use: Use, clock: Clock, policy: Policy, digest: bytes | None = None) -> Step:
     """A registration access token is presented, its MAC and key number being right (CREDENTIALS §9.1)."""
     if generation == row.issued:

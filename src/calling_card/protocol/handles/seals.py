@@ -1,7 +1,7 @@
 """Sealed texts: claims that nobody else can read or write, in one canonical spelling (CREDENTIALS §2 and §3)."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from calling_card.protocol import base64url
 
@@ -47,8 +47,7 @@ LOGO = Seal("logo", "cc_logo_", 8192, "The address of a client's picture, on its
 SEALS = (ACCESS_TOKEN, TRANSACTION, LINK, LOGO)
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(NamedTuple):
     """The outer parts of a sealed text, not yet opened."""
 
     key: int

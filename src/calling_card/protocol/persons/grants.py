@@ -126,7 +126,10 @@ SEEN = (
 """Members whose change, in any language, makes a client another in people's eyes: remembered consents end (M-36)."""
 
 
+_SEEN = frozenset(SEEN)
+
+
 def seen(card: Card) -> bytes:
     """16 bytes that stand for what people said yes to about the client itself."""
-    members = {name: value for name, value in card.items() if name.partition("#")[0] in SEEN}
+    members = {name: value for name, value in card.items() if name in _SEEN or ("#" in name and name.partition("#")[0] in _SEEN)}
     return hashlib.sha256(msgspec.json.encode(members, order="deterministic")).digest()[:16]

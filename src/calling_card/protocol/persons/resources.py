@@ -94,6 +94,8 @@ def acceptable(asked: Sequence[str], configured: Sequence[Resource], place: Plac
 
     ``person``: whether a person stands behind it; only then may our own userinfo be the resource (CREDENTIALS §3).
     """
+    if not asked:
+        return {}
     if len(asked) > MOST or sum(map(len, asked)) > LONGEST:
         raise Refusal(No.INVALID_TARGET, f"resource: at most {MOST} with {LONGEST} characters together (RFC 8707 section 2)")
     wanted = {check(uri, place.issuer): uri for uri in asked}

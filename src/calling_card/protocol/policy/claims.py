@@ -44,8 +44,9 @@ def same_software(card: Card, other: Card) -> bool:
 
 def new_schemes(card: Card, before: Card | None) -> list[str]:
     """Schemes that a client did not have before."""
-    had = private_schemes(before or {})
-    return [scheme for scheme in private_schemes(card) if scheme not in had]
+    schemes = private_schemes(card)
+    had = private_schemes(before) if schemes and before else ()
+    return [scheme for scheme in schemes if scheme not in had]
 
 
 def claimed(scheme: str, card: Card, others: Collection[Client]) -> str:

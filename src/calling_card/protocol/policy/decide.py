@@ -25,7 +25,7 @@ def decide(door: Door, tier: Tier, before: Card | None, card: Card, rules: Rules
     if rules.policy is not None:
         result, found = rulings(Case(result, door, tier, rules.guest, new=before is None), rules.policy)
         reasons += found
-    worst = max((reason.outcome for reason in reasons), key=list(Outcome).index, default=Outcome.ALLOW)
+    worst = max((reason.outcome for reason in reasons), key=_WORSE, default=Outcome.ALLOW)
     return Decision(worst, result, tuple(reasons))
 
 
@@ -127,6 +127,7 @@ def _word(member: str, value: JSON, tier: Tier, taken: Collection[str]) -> Reaso
     return Reason(Outcome.REFUSE, member, value, None, f"{why} (RFC 7591 section 5)")
 
 
+_WORSE = list(Outcome).index
 _METHOD = "token_endpoint_auth_method"
 _METHOD_ALG = "token_endpoint_auth_signing_alg"
 _RULES: tuple[Callable[[Card, Rules, Tier], Reason | None], ...] = (_grants, _scopes, _hosts, _sites, _schemes, _methods, _algorithms)

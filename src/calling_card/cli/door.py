@@ -1,0 +1,69 @@
+"""Where callers come in: the more at a time the longer others wait (docs/decisions/0018)."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+_MOST = 128
+"""Callers let in at a time."""
+_REST = 1.0
+"""Seconds until the next look when the process has no descriptor left for another caller."""
+
+
+class Door:
+    """Accepts on one socket.
+
+    A server of the loop lets in one caller in a pass, however long the pass is: where passes are long, whoever is new would wait for
+    seconds while those who are in are served again and again.
+    """
+
+    def __init__(self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol]) -> None:
+        """The socket may be shared with other processes, so nobody takes many callers at once while there are few."""
+        listening.setblocking(False)
+        self._loop = asyncio.get_running_loop()
+        self._listening = listening
+        self._protocol = protocol
+        self._next = 1
+        self._coming: set[asyncio.Task[tuple[asyncio.Transport, asyncio.Protocol]]] = set()
+        self._resting: asyncio.TimerHandle | None = None
+        self._open()
+
+    def close(self) -> None:
+        """Let nobody in any more; the socket stays open for others."""
+        self._loop.remove_reader(self._listening)
+        if self._resting is not None:
+            self._resting.cancel()
+
+    def _open(self) -> None:
+        self._loop.add_reader(self._listening, self._accept)
+
+    def _accept(self) -> None:
+        """One; as long as others wait still, twice as many as the last time."""
+        for _ in range(self._next):
+            try:
+                caller, _ = self._listening.accept()
+            except (BlockingIOError, ConnectionAbortedError, InterruptedError):
+                self._next = 1
+                return
+            except OSError:
+                self._rest()
+                return
+            self._let_in(caller)
+        self._next = min(_MOST, 2 * self._next)
+
+    def _rest(self) -> None:
+        """Who waits at the door would be reported again and again, and there is no descriptor to let anybody in."""
+        self._loop.remove_reader(self._listening)
+        self._resting = self._loop.call_later(_REST, self._open)
+
+    def _let_in(self, caller: socket.socket) -> None:
+        caller.setblocking(False)
+        task = self._loop.create_task(self._loop.connect_accepted_socket(self._protocol, caller))
+        self._coming.add(task)
+        task.add_done_callback(self._came)
+
+    def _came(self, task: asyncio.Task[tuple[asyncio.Transport, asyncio.Protocol]]) -> None:
+        """Who left before coming in is nobody's failure."""
+        self._coming.discard(task)
+        if not task.cancelled():
+            task.exception()
