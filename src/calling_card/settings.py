@@ -151,9 +151,7 @@ class Settings:
     database_readers: int = _row(8, "Connections of a process that read from PostgreSQL, at most.")
     database_pgbouncer: bool = _row(False, "Whether a pgbouncer that pools transactions stands before PostgreSQL.")
     database_connect_timeout: int = _row(1000, "Milliseconds to connect to PostgreSQL.")
-    database_statement_timeout: int = _row(
-        1200, "Milliseconds that PostgreSQL may take for a statement; then the answer is 503."
-    )
+    database_statement_timeout: int = _row(1200, "Milliseconds that PostgreSQL may take for a statement; then the answer is 503.")
     database_lock_timeout: int = _row(1100, "Milliseconds that a statement may wait for another node's lock in PostgreSQL.")
     database_idle_timeout: int = _row(2000, "Milliseconds after which PostgreSQL ends a transaction of a node that says nothing more.")
     dev: bool = _row(False, "Development: budgets off, every extension member kept; loopback issuers only.")

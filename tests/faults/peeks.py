@@ -29,10 +29,12 @@ TABLES = (CLIENTS, USES, TOMBSTONES, CHAINS)
 EVENT = "writer, number, at, kind, client_key, content, mac"
 NEWS_OF_FILE = f"SELECT rowid, {EVENT} FROM events WHERE rowid > ? ORDER BY rowid"
 NEWS_OF_DATABASE = f"""
-SELECT {EVENT} FROM events LEFT JOIN unnest($1::bytea[], $2::bigint[]) AS known (writer, seen) USING (writer)
-WHERE number > coalesce(seen, 0) ORDER BY writer, number
+SELECT {EVENT} FROM events LEFT JOIN (
+    SELECT decode(split_part(known, ':', 1), 'hex') AS writer, split_part(known, ':', 2)::bigint AS seen
+    FROM unnest(string_to_array($1, ' ')) AS known
+) AS earlier USING (writer) WHERE number > coalesce(seen, 0) ORDER BY writer, number
 """
-PATIENCE = 10.0
+PATIENCE = 10
 """Seconds that a database may take to let a test look."""
 
 Cells = Sequence[object]
@@ -96,7 +98,7 @@ class Database:
         try:
             async with db.transaction(readonly=True):
                 await db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")  # everything from one moment
-                news = await db.fetch(NEWS_OF_DATABASE, list(seen), list(seen.values()))
+                news = await db.fetch(NEWS_OF_DATABASE, " ".join(f"{writer.hex()}:{number}" for writer, number in seen.items()))
                 tables = [await db.fetch(text) for text in TABLES]
         finally:
             await db.close()

@@ -9,14 +9,14 @@ from uvloop import Loop
 
 from calling_card.web.pressure import Pressure
 
-LIMIT = 0.05
+LIMIT = 0.0625
 
 
 @dataclass
 class Passes:
     """The loop as pressure sees it."""
 
-    now: float = 1000.0
+    now: float = 1024.0
     soon: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
 
     def time(self) -> float:

@@ -29,8 +29,9 @@ class Door:
         self._open()
 
     def close(self) -> None:
-        """Let nobody in any more; the socket stays open for others."""
+        """Let nobody in any more. Whoever comes is refused, unless another process has the socket."""
         self._loop.remove_reader(self._listening)
+        self._listening.close()
         if self._resting is not None:
             self._resting.cancel()
 

@@ -19,6 +19,9 @@ from calling_card.store.steps import Unit
 MOST = 64
 """Units in one transaction at most: what waits behind a group stays short."""
 
+LONGEST = 2 * MOST
+"""Units that may wait: whoever would wait for more than two groups is told to come again (docs/decisions/0018)."""
+
 PATIENCE = 5_000
 """Milliseconds to wait for another process that holds the write lock."""
 
@@ -98,6 +101,8 @@ class Groups:
         """Queue a unit; its future is done when it is durable, or when nothing of it is kept."""
         if self._closed:
             raise StoreUnavailable("the store is closed")
+        if len(self._waiting) >= LONGEST:
+            raise StoreUnavailable("too many wait for the disk")
         piece = Piece(unit)
         self._waiting.append(piece)
         if self._runner is None:

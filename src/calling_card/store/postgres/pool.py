@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Literal, cast
 
 import asyncpg
 
@@ -17,6 +17,8 @@ PAUSE = 0.2
 """Seconds between two tries to reach a database that could not be reached; who comes meanwhile is told so at once."""
 GRACE = 0.3
 """Seconds that we wait longer than the server lets a statement take: what it says itself is better news than silence."""
+STAND_IN = -1
+"""The generation of a connection to a server that does not write: nobody keeps it, for by the next read there may be one that does."""
 SCAN = 120_000
 """Milliseconds for a walk over many rows."""
 
@@ -67,6 +69,7 @@ class Pool:
         self._generation = 0
         self._broken: BaseException | None = None
         self._next_try = 0.0
+        self._next_stand_in = 0.0
         self._closed = False
 
     # Connections ------------------------------------------------------------------------------------------------------------------
@@ -84,14 +87,28 @@ class Pool:
                 raise StoreUnavailable(f"the database cannot be reached: {self._broken}")
             self._next_try = now + PAUSE + self.address.connect_timeout / 1000
         try:
-            made = await self._connect()
+            made = await self._connect("read-write")
         except FAILURES as error:
             self._broken, self._next_try = error, asyncio.get_running_loop().time() + PAUSE
             raise StoreUnavailable(f"the database cannot be reached: {type(error).__name__}: {error}") from error
         self._broken = None
         return made
 
-    async def _connect(self) -> Connection:
+    async def _reach_to_read(self) -> tuple[Connection, int]:
+        """A connection with its generation; to any server while none takes writes, and then for one statement only."""
+        generation = self._generation
+        try:
+            return await self.reach(), generation
+        except StoreUnavailable:
+            if isinstance(self._broken, TimeoutError) or asyncio.get_running_loop().time() < self._next_stand_in:
+                raise
+        try:
+            return await self._connect("any"), STAND_IN
+        except FAILURES as error:
+            self._next_stand_in = asyncio.get_running_loop().time() + PAUSE
+            raise as_said(error) from error
+
+    async def _connect(self, kind: Literal["read-write", "any"]) -> Connection:
         made = await asyncpg.connect(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - it names no types
             self.address.dsn,
             timeout=self.address.connect_timeout / 1000,  # pyright: ignore[reportArgumentType] - a float will do
@@ -99,7 +116,7 @@ class Pool:
             statement_cache_size=0 if self.address.pgbouncer else 200,
             max_cached_statement_lifetime=0,
             server_settings=self.address.session,
-            target_session_attrs="read-write",
+            target_session_attrs=kind,
         )
         return cast("Connection", made)
 
@@ -169,8 +186,7 @@ class Pool:
                 if not connection.is_closed() and generation == self._generation:
                     return connection, generation
                 connection.terminate()
-            generation = self._generation
-            return await self.reach(), generation
+            return await self._reach_to_read()
         except BaseException:
             self._room.release()
             raise
