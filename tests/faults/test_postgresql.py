@@ -275,12 +275,12 @@ class Way:
 
 
 @asynccontextmanager
-async def by_proxy(cluster: Cluster, server: Server) -> AsyncGenerator[Way]:
+async def by_proxy(cluster: Cluster, server: Server, others: str = "") -> AsyncGenerator[Way]:
     """The server is started with a proxy between it and the database."""
     way = Way(cluster.port)
     door = await asyncio.start_server(way.meet, "127.0.0.1", 0)
     way.port = door.sockets[0].getsockname()[1]
-    server.settings["DATABASE"] = f"postgresql://test@127.0.0.1:{way.port}/postgres?sslmode=disable"
+    server.settings["DATABASE"] = f"postgresql://test@127.0.0.1:{way.port}{others}/postgres?sslmode=disable"
     async with door:
         await asyncio.to_thread(server.start)
         try:
@@ -320,6 +320,27 @@ async def test_whoever_asks_while_the_database_is_out_of_reach_is_told_in_time(
         await until(server, reading, 200)
 
     tell(f"{trouble}: told after {slowest:.2f} s at most, taken again after {took:.2f} s")
+
+
+@meets("R-94")
+async def test_a_primary_that_falls_silent_does_not_stand_in_the_way_of_its_successor(
+    clusters: Callable[..., Cluster], servers: Callable[[Path], Server], tmp_path: Path, tell: Told
+) -> None:
+    primary, standby, _ = await followed(clusters)
+    server = servers(tmp_path / "data")
+    async with by_proxy(primary, server, f",127.0.0.1:{standby.port}") as way:
+        reading = await registered(server)
+
+        way.lost = frozenset({"to", "from"})
+        unavailable(await answer(server, birth("lost")))
+        waited = await until(server, reading, 200)
+        await reads_and_does_not_write(server, reading)
+        await asyncio.to_thread(standby.promote)
+        took = await until(server, birth("again"), 201)
+
+        assert (await answer(server, reading)).status == 200
+
+    tell(f"a primary fallen silent: read from the standby after {waited:.2f} s, written {took:.2f} s after its promotion")
 
 
 async def test_a_database_that_is_half_a_second_away_is_slow_and_no_more(

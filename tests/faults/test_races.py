@@ -36,7 +36,7 @@ pytestmark = pytest.mark.serial
 RACERS = 16
 ROUNDS = int(os.environ.get("FAULTS_ROUNDS") or 50)
 """RELIABILITY F9 wants 500."""
-ROUNDS_ON_POSTGRESQL = int(os.environ.get("FAULTS_ROUNDS") or 8)
+ROUNDS_ON_POSTGRESQL = int(os.environ.get("FAULTS_ROUNDS") or 6)
 TRACKS = ("one server", "two servers", "two servers on PostgreSQL")
 STARTS, STARTERS = 20, 6
 COMMANDS = 4

@@ -8,7 +8,8 @@ import pytest
 from argon2 import PasswordHasher
 
 from calling_card.cli.moving import READERS
-from calling_card.protocol.clients import Card, State
+from calling_card.protocol.clients import Card, Client, State
+from calling_card.protocol.events import Event
 from calling_card.protocol.moving.arrivals import Arrival, Unmovable
 from calling_card.usecases.moving import Outcome, Way, admit
 from calling_card.usecases.operate import rotate
@@ -209,3 +210,27 @@ async def test_a_client_that_may_not_be_is_refused_with_every_reason(server: Wor
 
     assert outcome.did == "refused"
     assert any(note.startswith("redirect_uris") for note in outcome.notes)
+
+
+async def test_guesses_at_a_secret_that_is_compared_fast_have_a_budget_too(server: World) -> None:
+    await admit(server.ports, client("first secret, long enough"), WAY)
+
+    replies = [await login(server, "old", "a guess") for _ in range(12)]
+
+    assert replies[0].no == (401, "invalid_client")
+    assert replies[-1].no == (429, "temporarily_unavailable")
+
+
+async def test_who_is_overtaken_while_an_old_secret_ends_is_judged_again(server: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await admit(server.ports, client("first secret, long enough"), WAY)
+    await rotate(server.ports, "old", "olga", at_once=False, secret_only=True)
+    server.clock.now += server.ports.settings.secret_overlap + 1
+    tries, replace = [False], server.ports.store.replace
+
+    async def overtaken(before: Client, after: Client, event: Event | None) -> bool:
+        return tries.pop() if tries else await replace(before, after, event)
+
+    monkeypatch.setattr(server.ports.store, "replace", overtaken)
+
+    assert (await login(server, "old", "first secret, long enough")).no == (401, "invalid_client")
+    assert tries == []

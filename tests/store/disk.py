@@ -31,10 +31,16 @@ class Disk:
 
     steps: list[Step] = field(default_factory=list[Step])
     refuses: Literal["write", "sync", ""] = ""
+    first: int = 1
+    """Which step of the refused kind is the first to be refused, counted from now."""
+    where: str = ""
+    """How the names of files end in which steps are refused. SQLite overlooks a checkpoint that fails; through Python it cannot."""
 
     def note(self, step: Step) -> None:
         """Remember a step, or refuse it as a full or a failing disk does."""
-        if step.act == self.refuses:
+        refused = step.act == self.refuses and step.file.endswith(self.where)
+        self.first -= refused
+        if refused and self.first <= 0:
             raise apsw.FullError("the disk is full") if step.act == "write" else apsw.IOError("the disk does not answer")
         self.steps.append(step)
 

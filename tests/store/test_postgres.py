@@ -18,7 +18,7 @@ from calling_card.store import statements as sql
 from calling_card.store.migrations import SchemaTooNew, Step
 from calling_card.store.postgres import migrations
 from calling_card.store.postgres.dialect import claims, text_of
-from calling_card.store.postgres.pool import Address
+from calling_card.store.postgres.pool import Address, each_host
 from calling_card.store.postgres.store import PostgresStore
 from calling_card.store.postgres.troubles import Trouble, as_said, trouble
 from tests.postgres import Cluster, connected, programs
@@ -602,3 +602,22 @@ async def test_clients_that_are_addresses_meet_once(nodes: tuple[PostgresStore, 
 
     assert sum(met) == 1
     assert text_of(sql.CLIENT_BY_KEY).endswith("client_key = $1")
+
+
+@pytest.mark.parametrize(
+    "dsn, hosts",
+    [
+        ("postgresql:///db", ["postgresql:///db"]),
+        ("postgresql://u@h/db", ["postgresql://u@h/db"]),
+        (
+            "postgresql://u:p@[::1]:5,h/db?sslmode=require",
+            ["postgresql://u:p@[::1]:5/db?sslmode=require", "postgresql://u:p@h/db?sslmode=require"],
+        ),
+        ("postgresql://u@/db?host=/a&port=5", ["postgresql://u@/db?host=/a&port=5"]),
+        ("postgresql://u@/db?host=/a,b&port=5,6", ["postgresql://u@/db?host=%2Fa&port=5", "postgresql://u@/db?host=b&port=6"]),
+        ("postgresql://u@/db?host=a,b&port=5", ["postgresql://u@/db?host=a&port=5", "postgresql://u@/db?host=b&port=5"]),
+        ("postgresql://u@/db?host=a,b", ["postgresql://u@/db?host=a", "postgresql://u@/db?host=b"]),
+    ],
+)
+def test_an_address_of_several_hosts_is_one_for_each(dsn: str, hosts: list[str]) -> None:
+    assert each_host(dsn) == hosts

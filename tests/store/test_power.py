@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from random import Random  # noqa: TID251 - repeatable: the seed is in the test
 from typing import Literal, TypeAlias
@@ -10,7 +11,7 @@ from typing import Literal, TypeAlias
 import apsw
 import pytest
 
-from calling_card.ports import StoreUnavailable
+from calling_card.ports import Registration, StoreUnavailable
 from calling_card.protocol.clients import Client
 from calling_card.protocol.persons.grants import Stage
 from calling_card.store.sqlite import SqliteStore
@@ -145,5 +146,36 @@ async def test_a_disk_that_refuses_is_survived_without_restart(tmp_path: Path, m
         assert await store.client(a_client("x").key) == a_client("x")
         assert (await kinds(store))[-1] == "client_registered"
         assert len(await the_events(store)) == before[2] + 1
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        await store.close()
+
+
+@meets("R-94")
+async def test_wherever_the_disk_fills_up_what_was_taken_is_there_and_the_rest_is_refused_as_a_whole(tmp_path: Path) -> None:
+    """At the 1st, 2nd ... 500th write of a life that goes on: reads go on too, and room is enough to heal (RELIABILITY F5)."""
+    with on_a_disk(tmp_path / "store.db", "FULL") as (db, disk):
+        store = SqliteStore.on(db, lambda: db, chain_key=CHAIN_KEY, writer=b"writer-1", now=Clock())
+        taken: list[str] = []
+        for number in range(1, 501):
+            disk.refuses, disk.where, disk.first = "write", "-wal", number
+            refused: list[str] = []
+            for part in count():
+                names = [f"{number}/{part}/{place}" for place in range(8)]
+                ends = await asyncio.gather(*(store.register(a_client(name), an_event(), None) for name in names), return_exceptions=True)
+                assert {type(end) for end in ends} <= {StoreUnavailable, Registration}
+                taken += [name for name, end in zip(names, ends, strict=True) if end is Registration.DONE]
+                if refused := [name for name, end in zip(names, ends, strict=True) if end is not Registration.DONE]:
+                    break
+            assert [await store.client(a_client(name).key) for name in refused] == [None] * len(refused)
+            if taken:
+                assert await store.client(a_client(taken[-1]).key) == a_client(taken[-1])
+
+            disk.refuses = ""
+            taken.append(f"{number}/x")
+            assert await store.register(a_client(taken[-1]), an_event(), None) is Registration.DONE
+
+        assert sorted(client.client_id for client in await store.clients("", 100_000)) == sorted(taken)
+        [(events, _)] = (await store.heads()).values()
+        assert events == len(taken)
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         await store.close()

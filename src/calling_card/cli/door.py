@@ -1,4 +1,4 @@
-"""Where callers come in: the more at a time the longer others wait (docs/decisions/0018)."""
+"""Where callers come in: the more at a time the longer others wait (docs/decisions/0017)."""
 
 import asyncio
 import socket

@@ -19,8 +19,8 @@ from calling_card.store.steps import Unit
 MOST = 64
 """Units in one transaction at most: what waits behind a group stays short."""
 
-LONGEST = 2 * MOST
-"""Units that may wait: whoever would wait for more than two groups is told to come again (docs/decisions/0018)."""
+LONGEST = 4 * MOST
+"""Units that may wait: whoever would wait for more than four groups is told to come again (docs/decisions/0017)."""
 
 PATIENCE = 5_000
 """Milliseconds to wait for another process that holds the write lock."""

@@ -304,8 +304,6 @@ def _secret(ports: Ports, client: Client, card: Card, *, named: bool) -> tuple[G
         return (None if row is None else withdraw(row)), 0
     if row is None:
         return first(clock), ends
-    if client.imported is not None and not has_secret(client):
-        return row, shorter(client.secret_expires_at, ends)
     if not has_secret(client):
         return renew(row, clock), ends
     if 0 < client.secret_expires_at <= now:

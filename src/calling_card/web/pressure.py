@@ -1,4 +1,4 @@
-"""How much may begin at once, so that nobody waits long behind the others (docs/decisions/0018)."""
+"""How much may begin at once, so that nobody waits long behind the others (docs/decisions/0017)."""
 
 import logging
 from asyncio import AbstractEventLoop

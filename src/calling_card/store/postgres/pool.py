@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal, cast
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import asyncpg
 
@@ -59,11 +60,27 @@ class Address:
         }
 
 
+def each_host(dsn: str) -> Sequence[str]:
+    """The same address once for each host that it names, before the path or in the query."""
+    parts = urlsplit(dsn)
+    who, at, where = parts.netloc.rpartition("@")
+    if where:
+        return [parts._replace(netloc=f"{who}{at}{host}").geturl() for host in where.split(",")]
+    said = dict(parse_qsl(parts.query))
+    hosts, ports = said.get("host", "").split(","), said.get("port", "").split(",")
+    if len(hosts) == 1:
+        return [dsn]
+    pairs = zip(hosts, ports if len(ports) == len(hosts) else ports * len(hosts), strict=False)
+    one = [{**said, "host": host} | ({"port": port} if port else {}) for host, port in pairs]
+    return [parts._replace(query=urlencode(each)).geturl() for each in one]
+
+
 class Pool:
     """Makes connections for all, and lends some of them to readers."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
+        self._hosts = each_host(address.dsn)
         self._idle: list[tuple[Connection, int]] = []
         self._room = asyncio.Semaphore(address.readers)
         self._generation = 0
@@ -109,8 +126,29 @@ class Pool:
             raise as_said(error) from error
 
     async def _connect(self, kind: Literal["read-write", "any"]) -> Connection:
+        """To the first host that fits; all are asked at once, for a silent one must not use up the time of the others."""
+        tries = [asyncio.create_task(self._connect_to(dsn, kind)) for dsn in self._hosts]
+        made, failed = None, list[Exception]()
+        try:
+            for answered in asyncio.as_completed(tries):
+                try:
+                    made = await answered
+                    break
+                except FAILURES as error:
+                    failed.append(error)
+        finally:
+            for one in tries:
+                one.cancel()
+            for other in await asyncio.gather(*tries, return_exceptions=True):
+                if not isinstance(other, BaseException) and other is not made:
+                    other.terminate()
+        if made is None:
+            raise min(failed, key=lambda error: isinstance(error, TimeoutError))
+        return made
+
+    async def _connect_to(self, dsn: str, kind: Literal["read-write", "any"]) -> Connection:
         made = await asyncpg.connect(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - it names no types
-            self.address.dsn,
+            dsn,
             timeout=self.address.connect_timeout / 1000,  # pyright: ignore[reportArgumentType] - a float will do
             command_timeout=self.address.patience,
             statement_cache_size=0 if self.address.pgbouncer else 200,
