@@ -317,7 +317,7 @@ class Settings:
     head_timeout: int = _row(10, "Seconds a caller has for the head of a request, and after connecting for its first byte.")
     body_timeout: int = _row(20, "Seconds a caller has for the body of a request, and for taking an answer it does not read.")
     connections: int = _row(900, "Connections at once; a request on a further one is answered 503.")
-    pass_limit: int = _row(50, "Milliseconds that the requests which are begun together may take; those beyond are answered 503.")
+    pass_limit: int = _row(100, "Milliseconds that the requests which are begun together may take; those beyond are answered 503.")
     metadata_max_age: int = _row(300, "Seconds the metadata documents and keys may be cached.")
     log_repeats: int = _row(
         60, "Log lines a minute that say the same failure; further ones are summed into one line a minute; 0: every line is written."
