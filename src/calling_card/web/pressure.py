@@ -3,8 +3,8 @@
 import logging
 from asyncio import AbstractEventLoop
 
-_FIRST = 256
-"""Requests that may begin in one pass when nothing is known about what they cost."""
+_A_SECOND = 4096
+"""Requests that a second is thought to hold while nothing is known about what they cost."""
 _FEW = 16
 """So many may always."""
 _log = logging.getLogger(__name__)
@@ -19,7 +19,8 @@ class Pressure:
     def __init__(self, limit: float) -> None:
         """``limit`` is how many seconds a pass may last."""
         self._limit = limit
-        self._room = _FIRST
+        self._first = max(_FEW, int(limit * _A_SECOND))
+        self._room = self._first
         self._came = 0
         """Requests that wanted to begin in this pass."""
         self._since: float | None = None
@@ -40,7 +41,7 @@ class Pressure:
         """Too long: fewer next time. Short, and some were turned away: a few more. Nobody came: as in the beginning."""
         took = loop.time() - since
         if not self._came:
-            self._since, self._room = None, _FIRST
+            self._since, self._room = None, self._first
             return
         if self._came > self._room:
             _log.warning("requests were turned away: too many at once")
