@@ -21,6 +21,7 @@ from pathlib import Path
 import uvloop
 from uvicorn.server import ServerState
 
+from benches.bodies import MCP_BODY
 from benches.load import request
 from calling_card.logs import Log
 from calling_card.ports import Ports
@@ -33,14 +34,6 @@ CONNECTIONS = 16
 API = "https://api.example"
 JSON = ("Content-Type", "application/json")
 FORM = ("Content-Type", "application/x-www-form-urlencoded")
-CARD = {
-    "client_name": "py-sdk",
-    "redirect_uris": ["http://localhost:3030/callback"],
-    "grant_types": ["authorization_code", "refresh_token"],
-    "response_types": ["code"],
-    "scope": "openid",
-    "application_type": "native",
-}
 
 
 class Pipe(asyncio.Transport):
@@ -129,7 +122,7 @@ class Server:
 
 async def asks(server: Server) -> Mapping[str, bytes]:
     """The requests by name, and what they need to be there."""
-    ports, body = server.ports, json.dumps(CARD).encode()
+    ports, body = server.ports, json.dumps(MCP_BODY).encode()
     api = await add_resource(ports, API, "jobs", "opaque", "")
     invited = await invite(ports, Wanted(1, 3600, "jobs", ("client_credentials",), None, "bench", "bench"))
     wanted = json.dumps({"grant_types": ["client_credentials"], "scope": "jobs"}).encode()

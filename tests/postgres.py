@@ -6,12 +6,13 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import asyncpg
+import pytest
 
 PATIENCE = 60
 """Seconds that a command of PostgreSQL may take; none of them needs more than a few."""
@@ -148,3 +149,12 @@ def runner_group() -> int | None:
     """The group of `runner`."""
     user = runner()
     return None if user is None else pwd.getpwnam(user).pw_gid
+
+
+def lent() -> Iterator[Cluster]:
+    """What a fixture yields where nobody crashes the server; skips the tests where PostgreSQL is missing."""
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed; script/setup brings it")
+    cluster = Cluster.made(*FAST)
+    yield cluster
+    cluster.remove()

@@ -48,13 +48,13 @@ async def back_up(settings: Settings, target: Path, passphrase: str) -> Saved:
     data = Path(settings.data)
     keyring = FileKeyring(data / KEYRING)
     wrapped = wrap((data / KEYRING).read_bytes(), passphrase, entropy) if passphrase else b""
-    sqlite_backup.back_up(data / DATABASE, target, keyring.issuer, int(time.time()), wrapped)
+    manifest = sqlite_backup.back_up(data / DATABASE, target, keyring.issuer, int(time.time()), wrapped)
     try:
         events = await _verified(settings, target)
     except BaseException:
         _drop(target)
         raise
-    return _saved(target, events)
+    return _saved(target, events, manifest)
 
 
 def _embedded(settings: Settings) -> None:
@@ -64,8 +64,7 @@ def _embedded(settings: Settings) -> None:
         raise BadSettings(f"database: this copies the embedded database only; {way}")
 
 
-def _saved(target: Path, events: int) -> Saved:
-    manifest = sqlite_backup.look(target)
+def _saved(target: Path, events: int, manifest: Manifest) -> Saved:
     return Saved(target.stat().st_size, events, manifest.schema, bool(manifest.wrapped))
 
 
@@ -171,11 +170,7 @@ def _move(stage: Path, data: Path) -> None:
     for name in (HEADS, CHECKPOINT):
         if (stage / name).exists():
             _swap(stage / name, data / name)
-    descriptor = os.open(data, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sqlite_backup.sync(data)
 
 
 def _swap(source: Path, target: Path) -> None:

@@ -29,6 +29,7 @@ from calling_card.protocol.answers import Desk
 from calling_card.protocol.card.ground import GRANT_TYPES, Ground
 from calling_card.protocol.handles.idtokens import ALGS
 from calling_card.protocol.life.budgets import CAUSES, Cause
+from calling_card.protocol.life.recovering import behind
 from calling_card.protocol.policy import Policy, uninvited
 from calling_card.protocol.policy.written import BadPolicy
 from calling_card.protocol.trust.issuers import BadIssuer, Issuer, issuers_of
@@ -63,6 +64,12 @@ class RolledBack(Exception):
 entropy = secrets.token_bytes
 """Where whatever must not be guessed comes from."""
 
+
+def _now() -> int:
+    """Seconds since 1970."""
+    return int(time.time())
+
+
 UNREACHABLE = (KeyringError, SchemaTooNew, ForeignFile, StoreUnavailable, RolledBack)
 """What is raised when a data folder cannot be used."""
 
@@ -94,7 +101,7 @@ def assemble(
     store: Store,
     keyring: FileKeyring,
     *,
-    now: Callable[[], int] = lambda: int(time.time()),
+    now: Callable[[], int] = _now,
     entropy: Callable[[int], bytes] = entropy,
     log: Callable[..., None] | None = None,
     passwords: Passwords | None = None,
@@ -258,7 +265,7 @@ def unlock(settings: Settings, path: Path) -> FileKeyring:
         if needed:
             raise KeyringError(f"{file} is missing and {DATABASE} needs it; put it back, a new one would end every credential")
         with contextlib.suppress(KeyringExists):  # another process starts for the first time too and was faster
-            return FileKeyring.create(file, settings.issuer, entropy, int(time.time()))
+            return FileKeyring.create(file, settings.issuer, entropy, _now())
     keyring = FileKeyring(file)
     if keyring.issuer != settings.issuer:
         raise KeyringError(
@@ -351,11 +358,6 @@ async def migrated(settings: Settings, *, dry: bool = False) -> Climb:
     return SqliteStore.migrate(path, dry=dry)
 
 
-def _now() -> int:
-    """Seconds since 1970."""
-    return int(time.time())
-
-
 async def _check_new(path: Path, store: Store) -> None:
     """A keyring that was made just now fits no database that is older. Raises `KeyringError`."""
     if await store.signing_keys():
@@ -367,7 +369,7 @@ async def _check_mark(path: Path, store: Store) -> None:
     """A store that is older than its mark would honour again what was ended since (CREDENTIALS §5). Raises `RolledBack`."""
     try:
         noted = heads.read(path / HEADS)  # before the store is asked: other processes go on, and note what they did after that
-        lost = heads.behind(noted, await store.heads())
+        lost = behind(noted, await store.heads())
     except ValueError:
         return  # what is written down cannot be read: calling-card audit verify says so
     if lost:
@@ -397,8 +399,8 @@ async def note_heads(ports: Ports) -> None:
     """Write the heads of the audit chains down beside the keyring, and signed; a failure is logged and undoes nothing."""
     data = Path(ports.settings.data)
     try:
-        heads.write(data / HEADS, await ports.store.heads())
-        heads.write_text(data / CHECKPOINT, await checkpoint(ports, heads.read(data / HEADS)))
+        noted = heads.write(data / HEADS, await ports.store.heads())
+        heads.write_text(data / CHECKPOINT, await checkpoint(ports, noted))
     except (OSError, ValueError, LookupError, StoreUnavailable) as error:
         ports.log("heads_not_written", level="error", cause=str(error))
 

@@ -16,7 +16,7 @@ from calling_card.settings import BadSettings, load, shown
 from calling_card.store import files
 from calling_card.store.migrations import migrate, steps
 from calling_card.wiring import opened
-from tests.postgres import FAST, Cluster, programs
+from tests.postgres import Cluster, lent
 
 LATEST = len(steps())
 
@@ -78,11 +78,7 @@ def test_a_folder_without_a_database_is_named(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    if programs() is None:
-        pytest.skip("PostgreSQL is not installed; script/setup brings it")
-    cluster = Cluster.made(*FAST)
-    yield cluster
-    cluster.remove()
+    yield from lent()
 
 
 @pytest.fixture

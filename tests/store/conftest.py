@@ -13,7 +13,7 @@ from calling_card.ports import Store
 from calling_card.store.memory import MemoryStore
 from calling_card.store.postgres.migrations import LEDGER, steps
 from calling_card.store.sqlite import SqliteStore
-from tests.postgres import FAST, Cluster, programs
+from tests.postgres import Cluster, lent
 from tests.store.examples import CHAIN_KEY, Clock
 
 if TYPE_CHECKING:
@@ -36,11 +36,7 @@ def clock() -> Clock:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A server that nobody crashes, for all tests of a worker."""
-    if programs() is None:
-        pytest.skip("PostgreSQL is not installed; script/setup brings it")
-    cluster = Cluster.made(*FAST)
-    yield cluster
-    cluster.remove()
+    yield from lent()
 
 
 TABLES = re.findall(r"CREATE TABLE (\w+)", "".join(step.statements for step in steps()))

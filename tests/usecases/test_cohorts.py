@@ -11,7 +11,7 @@ from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.life.cohorts import Act
 from calling_card.store.memory import MemoryStore
-from calling_card.usecases import cohorts
+from calling_card.usecases import cohorts, everyone
 from calling_card.usecases.cohorts import Tally, end, survey
 from calling_card.usecases.operate import resume
 from calling_card.usecases.provide import invitation, revoke
@@ -114,7 +114,7 @@ async def test_who_is_not_named_is_not_ended(server: World, where: dict[str, str
 
 
 async def test_a_url_that_is_two_clients_is_found_twice_wherever_a_page_ends(server: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cohorts, "PAGE", 4)
+    monkeypatch.setattr(everyone, "PAGE", 4)
     twins = [a_client("https://t.example", route=route) for route in (Route.CIMD, Route.LOOKER)]
     await put(server, *twins)
 
@@ -236,7 +236,7 @@ async def test_an_act_on_nobody_is_no_event(server: World) -> None:
 async def test_an_act_goes_batch_by_batch_and_tells_how_far_it_is(
     server: World, monkeypatch: pytest.MonkeyPatch, number: int, progress: list[int]
 ) -> None:
-    monkeypatch.setattr(cohorts, "PAGE", 4)
+    monkeypatch.setattr(everyone, "PAGE", 4)
     monkeypatch.setattr(cohorts, "BATCH", 3)
     await put(server, *(a_client(f"c{one}") for one in range(number)))
 

@@ -20,19 +20,18 @@ def read(path: Path) -> Mapping[bytes, tuple[int, bytes]]:
         raise ValueError(f"{path.name} is damaged: {error}") from None
 
 
-def write(path: Path, heads: Mapping[bytes, tuple[int, bytes]]) -> None:
-    """Replace the file, but for heads that are as far in it already: processes undo nothing of each other, and what was altered shows."""
+def write(path: Path, heads: Mapping[bytes, tuple[int, bytes]]) -> Mapping[bytes, tuple[int, bytes]]:
+    """Replace the file, but for heads that are as far in it already: processes undo nothing of each other, and what was altered shows.
+
+    Returns what is in it now.
+    """
     with alone(path.parent):
         kept = dict(read(path))
         for writer, head in heads.items():
             if head[0] > kept.get(writer, (0, b""))[0]:
                 kept[writer] = head
         _replace(path, kept)
-
-
-def behind(known: Mapping[bytes, tuple[int, bytes]], found: Mapping[bytes, tuple[int, bytes]]) -> int:
-    """How many events were written down that are not found."""
-    return sum(max(number - found.get(writer, (0, b""))[0], 0) for writer, (number, _) in known.items())
+    return kept
 
 
 def begin_again(path: Path, heads: Mapping[bytes, tuple[int, bytes]]) -> None:

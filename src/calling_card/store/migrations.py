@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 
 from calling_card.faults import point
@@ -29,9 +30,10 @@ class Step:
     statements: str
 
 
-def steps() -> Sequence[Step]:
-    """All steps in their order; a gap or a number used twice is a mistake in the tree."""
-    folder = files("calling_card.store") / "migrations"
+@cache
+def steps(*room: str) -> Sequence[Step]:
+    """All steps in their order, of SQLite or of the database whose room is named; a gap or a number used twice is a mistake in the tree."""
+    folder = files("calling_card.store").joinpath("migrations", *room)
     found = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
     ladder = [Step(int(entry.name[:4]), entry.read_text("utf-8")) for entry in found]
     if [step.version for step in ladder] != list(range(1, len(ladder) + 1)):
@@ -106,10 +108,15 @@ def check(db: Database, known: int) -> None:
     if application != APPLICATION and not (application == 0 and empty):
         raise ForeignFile("the file is a database of another program; name another file or folder")
     if version > known:
-        raise SchemaTooNew(
-            f"the database has schema {version}, this version knows schemas up to {known}: "
-            "start the version that wrote it or a newer one, or restore the backup made before the upgrade"
-        )
+        raise too_new(version, known)
+
+
+def too_new(version: int, known: int) -> SchemaTooNew:
+    """The database is ahead of us."""
+    return SchemaTooNew(
+        f"the database has schema {version}, this version knows schemas up to {known}: "
+        "start the version that wrote it or a newer one, or restore the backup made before the upgrade"
+    )
 
 
 def version_of(db: Database) -> int:

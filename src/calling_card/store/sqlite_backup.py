@@ -39,10 +39,11 @@ class Manifest:
     """The keyring under a passphrase; empty: it is not in it."""
 
 
-def back_up(database: Path, target: Path, issuer: str, made_at: int, wrapped: bytes) -> None:
-    """One moment of the database as a file of its own, readable by its owner alone. Raises `BadBackup` where there is a file already.
+def back_up(database: Path, target: Path, issuer: str, made_at: int, wrapped: bytes) -> Manifest:
+    """One moment of the database as a file of its own, readable by its owner alone; returns what it says of itself.
 
-    A reader sees one moment (SQLite's snapshot), so nobody has to wait, and nothing is half in it.
+    A reader sees one moment (SQLite's snapshot), so nobody has to wait, and nothing is half in it. Raises `BadBackup` where there is a
+    file already.
     """
     try:
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
@@ -53,11 +54,12 @@ def back_up(database: Path, target: Path, issuer: str, made_at: int, wrapped: by
     try:
         _copy(database, target)
         _label(target, issuer, made_at, wrapped)
-        look(target)
+        manifest = look(target)
         _to_disk(target)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
+    return manifest
 
 
 def look(file: Path) -> Manifest:
@@ -133,8 +135,13 @@ def _label(target: Path, issuer: str, made_at: int, wrapped: bytes) -> None:
 
 def _to_disk(file: Path) -> None:
     for path in (file, file.parent):
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync(path)
+
+
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, outlive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

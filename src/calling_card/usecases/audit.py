@@ -38,6 +38,11 @@ def new_writer(number: int, entropy: bytes) -> bytes:
     return number.to_bytes(2, "big") + entropy
 
 
+def chain_key(ports: Ports, writer: bytes) -> bytes | None:
+    """The key of a writer's chain; None: the keyring does not have it (any more)."""
+    return ports.keyring.mac(int.from_bytes(writer[:2], "big"), CHAIN, writer)
+
+
 class _Checkpoint(msgspec.Struct):
     """The claims of a checkpoint: at this time the chains of this server stood there."""
 
@@ -94,7 +99,7 @@ async def verify(ports: Ports, *known: Heads) -> Verdict:
 
 async def _follow(ports: Ports, writer: bytes, heads: Sequence[Head]) -> tuple[int, str]:
     """How many events of this writer hold, and what is wrong with the next."""
-    key = ports.keyring.mac(int.from_bytes(writer[:2], "big"), CHAIN, writer)
+    key = chain_key(ports, writer)
     if key is None:
         return 0, f"writer {writer.hex()}: its key is not in the keyring"
     previous, number = b"", 0

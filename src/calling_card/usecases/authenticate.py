@@ -179,8 +179,8 @@ async def _imported(ports: Ports, presented: Presented, client: Client) -> bool:
     step = None if 0 < client.secret_expires_at <= ports.now() else await imported.step(ports, client, spellings)
     if step is not None and client.secret is not None:
         return await _taken(ports, presented, client, client.secret, step)
-    if client.imported is not None and (wait := ports.secrets.take(f"{presented.source}|{client.client_id}")):
-        raise Refusal(No.TOO_MANY_REQUESTS, "too many tries with this client's secret; try again later", retry_after=wait)
+    if client.imported is not None:
+        imported.draw(ports, f"{presented.source}|{client.client_id}")
     raise refused(ports, presented, "the secret is none of this client")
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from calling_card.ports import Invitation, Ports
+from calling_card.ports import Ports
 from calling_card.protocol.answers import card_of
 from calling_card.protocol.clients import JSON, Card, Client, State, created_by, words
 from calling_card.protocol.errors import No, Refusal
@@ -18,9 +18,9 @@ from calling_card.protocol.handles.sealed import mark_until
 from calling_card.protocol.life.cohorts import EVENTS, ID, Act, Candidate, Cohort, cohort, ended
 from calling_card.protocol.life.pruning import Pruned
 from calling_card.protocol.syntax import echo
+from calling_card.usecases import everyone
 from calling_card.usecases.clients import ATTEMPTS
 
-PAGE = 200
 """So many clients are read at once."""
 BATCH = 25
 """So many are ended at once, each in a transaction of its own."""
@@ -69,18 +69,10 @@ async def gather(ports: Ports, where: Mapping[str, str]) -> Cohort:
     named = where.get("invitation")
     if not named or ID.fullmatch(named):
         return cohort(where)
-    ids = [invitation.id.hex() async for invitation in _invitations(ports) if invitation.label == named]
+    ids = [invitation.id.hex() async for invitation in everyone.invitations(ports) if invitation.label == named]
     if not ids:
         raise Refusal(No.NOT_FOUND, f"invitation: there is no initial access token with the id or label {echo(named)}")
     return cohort({**where, "invitation": ",".join(ids)})
-
-
-async def _invitations(ports: Ports) -> AsyncIterator[Invitation]:
-    after = b""
-    while page := await ports.store.invitations(after, PAGE):
-        for invitation in page:
-            yield invitation
-        after = page[-1].id
 
 
 async def survey(ports: Ports, where: Mapping[str, str]) -> Survey:
@@ -197,25 +189,14 @@ async def _those(ports: Ports, meant: Cohort, act: Act) -> AsyncIterator[Client 
 
 
 async def _aside(ports: Ports, meant: Cohort) -> AsyncIterator[Pruned]:
-    after = ""
-    while page := await ports.store.pruned(after, PAGE):
-        for pruned in page:
-            if meant.has(Candidate(pruned.client, card_of(pruned.client))):
-                yield pruned
-        after = page[-1].client.client_id
+    async for pruned in everyone.pruned(ports):
+        if meant.has(Candidate(pruned.client, card_of(pruned.client))):
+            yield pruned
 
 
 async def _members(ports: Ports, meant: Cohort) -> AsyncIterator[Candidate]:
-    """The cohort in the order of client_id.
-
-    One URL may be two clients, on two routes. The last name of a full page waits for the next one, so that no namesake falls between.
-    """
-    after = ""
-    while page := await ports.store.clients(after, PAGE):
-        whole = page if len(page) < PAGE else [client for client in page if client.client_id != page[-1].client_id]
-        for client in whole:
-            one = Candidate(client, card_of(client))
-            if meant.has(one):
-                yield one
-        after = whole[-1].client_id
-        await asyncio.sleep(0)
+    """The cohort in the order of client_id."""
+    async for client in everyone.clients(ports):
+        one = Candidate(client, card_of(client))
+        if meant.has(one):
+            yield one

@@ -35,9 +35,7 @@ async def _one_fits(ports: Ports, client: Client, secret: str) -> bool:
         return imported.fits(ports.keyring, ports.settings.issuer, client, secret)
     if len(secret) > imported.LONGEST:
         return False
-    wait = ports.secrets.take(client.client_id)
-    if wait:
-        raise Refusal(No.TOO_MANY_REQUESTS, "too many tries with this client's secret; try again later", retry_after=wait)
+    draw(ports, client.client_id)
     try:
         found = await ports.slow_secrets.fits((client.imported or b"").decode(), secret)
     except Busy:
@@ -45,6 +43,12 @@ async def _one_fits(ports: Ports, client: Client, secret: str) -> bool:
     if found:
         await _hasten(ports, client, secret)
     return found
+
+
+def draw(ports: Ports, cause: str) -> None:
+    """Use up one try with a secret from another server. Raises `Refusal` (429) when there is none left."""
+    if wait := ports.secrets.take(cause):
+        raise Refusal(No.TOO_MANY_REQUESTS, "too many tries with this client's secret; try again later", retry_after=wait)
 
 
 async def _hasten(ports: Ports, client: Client, secret: str) -> None:

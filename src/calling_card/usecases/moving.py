@@ -17,10 +17,11 @@ from calling_card.protocol.life.approval import told as waiting
 from calling_card.protocol.life.webhooks import HERE, Webhook
 from calling_card.protocol.moving import lines
 from calling_card.protocol.moving.arrivals import Arrival, Said, Unmovable
-from calling_card.protocol.persons.people import Passkey, Person
+from calling_card.protocol.persons.people import Passkey
 from calling_card.protocol.persons.resources import Resource
 from calling_card.protocol.policy import Rules, operator
 from calling_card.protocol.trust.statements import MEMBER
+from calling_card.usecases import everyone
 from calling_card.usecases.clients import governed, guest, known_scopes, rules_of
 
 _BATCH = 500
@@ -73,11 +74,8 @@ async def export(ports: Ports, what: Collection[str], version: str, *, passwords
 
 async def _invitations(ports: Ports, passwords: bool) -> AsyncIterator[bytes]:
     del passwords
-    after = b""
-    while found := await ports.store.invitations(after, _BATCH):
-        for one in found:
-            yield lines.line("invitation", one)
-        after = found[-1].id
+    async for one in everyone.invitations(ports):
+        yield lines.line("invitation", one)
 
 
 async def _people(ports: Ports, passwords: bool) -> AsyncIterator[bytes]:
@@ -102,12 +100,9 @@ async def _resources(ports: Ports, passwords: bool) -> AsyncIterator[bytes]:
 async def _clients(ports: Ports, passwords: bool) -> AsyncIterator[bytes]:
     del passwords
     servers = {one.client_key for one in await ports.store.resources()}
-    after = ""
-    while found := await ports.store.clients(after, _BATCH):
-        for one in found:
-            if one.key not in servers:  # it stands in the line of its resource
-                yield lines.client_line(one)
-        after = found[-1].client_id
+    async for one in everyone.clients(ports):
+        if one.key not in servers:  # it stands in the line of its resource
+            yield lines.client_line(one)
 
 
 async def _webhooks(ports: Ports, passwords: bool) -> AsyncIterator[bytes]:
@@ -261,14 +256,10 @@ async def _person(ports: Ports, said: Said, way: Way) -> Outcome:
     coming = lines.person_of(said)
     there = await ports.store.person(coming.id)
     if there is not None:
-        return _beside("person", coming.name, same=replace(there, password=coming.password or there.password) == _with_hash(coming, there))
+        return _beside("person", coming.name, same=replace(there, password="") == replace(coming, password=""))
     if await ports.store.person_named(coming.name) is not None:
         return Outcome("person", coming.name, "refused", ("somebody else has this name here",))
     return await _recorded(ports, "person", coming.name, way, lambda event: ports.store.add_person(coming, event))
-
-
-def _with_hash(coming: Person, there: Person) -> Person:
-    return coming if coming.password else replace(coming, password=there.password)
 
 
 async def _passkey(ports: Ports, said: Said, way: Way) -> Outcome:

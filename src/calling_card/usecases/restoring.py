@@ -7,18 +7,17 @@ import msgspec
 
 from calling_card.ports import Ports
 from calling_card.protocol import base64url
-from calling_card.protocol.clients import JSON, Card, Client, State
+from calling_card.protocol.clients import JSON, Card, State
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event, Recorded, link
 from calling_card.protocol.handles.sealed import mark_until
-from calling_card.protocol.life.approval import suspended
-from calling_card.protocol.life.recovering import Happened, Recovering, Replay, replay
-from calling_card.usecases.audit import CHAIN, verify
+from calling_card.protocol.life.cohorts import Act, ended
+from calling_card.protocol.life.recovering import Happened, Recovering, Replay, behind, replay
+from calling_card.usecases import everyone
+from calling_card.usecases.audit import chain_key, verify
 from calling_card.usecases.clients import by_card
 from calling_card.usecases.provide import revoke
 from calling_card.usecases.renew import first_signing_keys
-
-_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ async def restore(ports: Ports, wanted: Wanted) -> Restored:
         raise Refusal(No.INVALID_REQUEST, f"the audit trail of the backup does not hold: {verdict.broken[0]}")
     heads = await ports.store.heads()
     stream = None if wanted.stream is None else await _checked(ports, wanted.stream, heads)
-    lost = sum(max(number - heads.get(writer, (0, b""))[0], 0) for writer, (number, _) in wanted.known.items())
+    lost = behind(wanted.known, heads)
     covered = lost == 0 if stream is None else _reaches(stream, heads, wanted.known)
     recovering = Recovering(ports.now() + ports.settings.recovering_days * 86400, covered=covered)
     ports.keyring.recover(ports.entropy, ports.now(), recovering)
@@ -82,7 +81,7 @@ async def _checked(ports: Ports, stream: Iterable[Recorded], heads: Mapping[byte
     behind: list[Recorded] = []
     for event in sorted(stream, key=lambda one: (one.writer, one.number)):
         number, before = ends.get(event.writer) or await _predecessor(ports, event, heads)
-        key = ports.keyring.mac(int.from_bytes(event.writer[:2], "big"), CHAIN, event.writer)
+        key = chain_key(ports, event.writer)
         if key is None or event.number != number + 1 or link(key, before, event) != event.mac:
             raise Refusal(No.INVALID_REQUEST, f"events: event {event.number} of writer {event.writer.hex()} was altered, or one is missing")
         ends[event.writer] = (event.number, event.mac)
@@ -123,8 +122,8 @@ async def _new_signing_keys(ports: Ports, by: str) -> None:
 
 async def _again(ports: Ports, found: Replay, wanted: Wanted) -> tuple[Card, list[str]]:
     """Everything that ended since, ended again; and what an operator has to look at."""
-    ended = [await _end(ports, key, state, found.names.get(key, ""), wanted.by) for key, state in found.clients.items() if state]
-    done: Card = {state: ended.count(state) for state in ("deleted", "suspended")}
+    did = [await _end(ports, key, state, found.names.get(key, ""), wanted.by) for key, state in found.clients.items() if state]
+    done: Card = {state: did.count(state) for state in ("deleted", "suspended")}
     done["revoked"] = sum([await _revoked(ports, key, wanted.by) for key in found.revoked])
     done["withdrawn"] = sum([await _withdrawn(ports, person, key) for person, key in found.withdrawn])
     done["people"] = sum([await _standing(ports, person, wanted.by, active=active) for person, active in found.people.items()])
@@ -160,18 +159,14 @@ async def _end(ports: Ports, key: bytes, state: str, client_id: str, by: str) ->
     if client.state is State.SUSPENDED:
         return ""
     event = Event("client_suspended", now, key, "operator", body={"by": by, "reason": "restore"})
-    await ports.store.end_all(client, suspended(client), event)
+    await ports.store.end_all(client, ended(client, Act.SUSPEND), event)
     return state
 
 
 async def _revoked(ports: Ports, key: bytes, by: str) -> bool:
     client = await ports.store.client(key)
     event = Event("client_revoked", ports.now(), key, "operator", body={"by": by})
-    return client is not None and await ports.store.end_all(client, _aged(client), event)
-
-
-def _aged(client: Client) -> Client:
-    return replace(client, epoch=client.epoch + 1)
+    return client is not None and await ports.store.end_all(client, ended(client, Act.REVOKE), event)
 
 
 async def _withdrawn(ports: Ports, person: str, key: bytes) -> bool:
@@ -195,11 +190,9 @@ async def _unhook(ports: Ports, id: str, by: str) -> bool:
 
 async def _revoke_all(ports: Ports, by: str) -> int:
     """Nobody knows how many uses were left; whoever still needs to come in gets another invitation."""
-    after, ended = b"", 0
-    while found := await ports.store.invitations(after, _BATCH):
-        for one in found:
-            if one.uses_left and not one.revoked_at:
-                await revoke(ports, one.id.hex(), by)
-                ended += 1
-        after = found[-1].id
-    return ended
+    count = 0
+    async for one in everyone.invitations(ports):
+        if one.uses_left and not one.revoked_at:
+            await revoke(ports, one.id.hex(), by)
+            count += 1
+    return count

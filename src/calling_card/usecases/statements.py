@@ -31,9 +31,8 @@ from calling_card.protocol.trust.statements import (
     read,
     unapproved,
 )
+from calling_card.usecases import everyone
 from calling_card.usecases.keysets import Away, KeySet, signer
-
-_PAGE = 500
 
 
 async def weigh(ports: Ports, said: Card, brought: Brought, request_id: str) -> Vouched:
@@ -133,22 +132,16 @@ async def succeed(ports: Ports, client: Client, before: Iterable[Client | Pruned
 
 async def _siblings(ports: Ports, vouched: Vouched) -> AsyncIterator[Client]:
     """The clients that came with a statement of the same issuer about the same software; walks over all clients."""
-    after = ""
-    while page := await ports.store.clients(after, _PAGE):
-        for client in page:
-            if _alike(ports, client, vouched):
-                yield client
-        after = page[-1].client_id
+    async for client in everyone.clients(ports):
+        if _alike(ports, client, vouched):
+            yield client
 
 
 async def _aside(ports: Ports, vouched: Vouched) -> AsyncIterator[Pruned]:
     """Those of them that were pruned and could be brought back."""
-    after = ""
-    while page := await ports.store.pruned(after, _PAGE):
-        for pruned in page:
-            if _alike(ports, pruned.client, vouched):
-                yield pruned
-        after = page[-1].client.client_id
+    async for pruned in everyone.pruned(ports):
+        if _alike(ports, pruned.client, vouched):
+            yield pruned
 
 
 def _alike(ports: Ports, client: Client, vouched: Vouched) -> bool:

@@ -31,6 +31,11 @@ class Recovering:
         return now < self.until
 
 
+def behind(known: Mapping[bytes, tuple[int, bytes]], found: Mapping[bytes, tuple[int, bytes]]) -> int:
+    """How many events were written down that are not found; both by writer, as number and MAC of the newest."""
+    return sum(max(number - found.get(writer, (0, b""))[0], 0) for writer, (number, _) in known.items())
+
+
 def is_suspect(recovering: Recovering, client: Client) -> bool:
     """Whether a client that shows a lost credential changed itself in a way that nobody knows: an operator looks at it first."""
     return not recovering.covered and client.tier < Tier.ADMIN

@@ -57,6 +57,19 @@ def spoken(payload: Said, told: Iterable[str] = ()) -> tuple[Card, list[str]]:
     return card, [f"{name}: has no counterpart here" for name in said if name not in card]
 
 
+def in_our_words(payload: Said, told: Iterable[str]) -> Arrival:
+    """A client that is kept in the words of RFC 7591; ``told`` as `spoken` has it. Raises `Unmovable`."""
+    client_id = checked_id(payload.get("client_id"))
+    card, notes = spoken(payload, told)
+    return Arrival(
+        client_id,
+        card,
+        secret=text(payload.get("client_secret")),
+        secret_expires_at=number(payload.get("client_secret_expires_at")),
+        notes=tuple(notes),
+    )
+
+
 def number(value: JSON) -> int:
     """A time as seconds since 1970; what is none is 0."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

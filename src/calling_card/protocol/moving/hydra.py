@@ -7,7 +7,7 @@ is kept as ``$pbkdf2-sha256$…`` or, by older versions, as bcrypt.
 from collections.abc import Iterator
 
 from calling_card.protocol.clients import JSON
-from calling_card.protocol.moving.arrivals import Arrival, Said, Unmovable, checked_id, each, number, objects, spoken, text
+from calling_card.protocol.moving.arrivals import Arrival, Said, Unmovable, each, in_our_words, objects
 
 _DEALT_WITH = ("created_at", "updated_at", "registration_access_token", "registration_client_uri", "owner", "pk", "nid")
 
@@ -19,14 +19,6 @@ def arrivals(file: JSON) -> Iterator[Arrival | Unmovable]:
 
 
 def _arrival(payload: Said) -> Arrival:
-    client_id = checked_id(payload.get("client_id"))
-    card, notes = spoken(payload, _DEALT_WITH)
-    if card.get("userinfo_signed_response_alg") == "none":  # Hydra's word for plain JSON
-        del card["userinfo_signed_response_alg"]
-    return Arrival(
-        client_id,
-        card,
-        secret=text(payload.get("client_secret")),
-        secret_expires_at=number(payload.get("client_secret_expires_at")),
-        notes=tuple(notes),
-    )
+    """``none`` is Hydra's word for answers of userinfo in plain JSON."""
+    plain = payload.get("userinfo_signed_response_alg") == "none"
+    return in_our_words(payload, (*_DEALT_WITH, "userinfo_signed_response_alg") if plain else _DEALT_WITH)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from calling_card.protocol.clients import JSON
-from calling_card.protocol.moving.arrivals import Arrival, Said, Unmovable, checked_id, each, number, objects, spoken, text
+from calling_card.protocol.moving.arrivals import Arrival, Said, Unmovable, each, in_our_words, objects
 
 _MODEL = ("Client", 7)
 """By name, and by its number in the tables of SQL adapters."""
@@ -42,13 +42,4 @@ def _payload(value: JSON) -> Said:
 
 
 def _arrival(row: Said) -> Arrival:
-    payload = _payload(row["payload"])
-    client_id = checked_id(payload.get("client_id"))
-    card, notes = spoken(payload, _DEALT_WITH)
-    return Arrival(
-        client_id,
-        card,
-        secret=text(payload.get("client_secret")),
-        secret_expires_at=number(payload.get("client_secret_expires_at")),
-        notes=tuple(notes),
-    )
+    return in_our_words(_payload(row["payload"]), _DEALT_WITH)

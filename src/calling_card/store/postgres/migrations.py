@@ -4,13 +4,13 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import cast
 
 import asyncpg
 
 from calling_card.ports import StoreUnavailable
-from calling_card.store.migrations import ForeignFile, SchemaTooNew, Step
+from calling_card.store.migrations import ForeignFile, Step, too_new
+from calling_card.store.migrations import steps as of_room
 from calling_card.store.postgres.connection import Connection, changes
 
 LEASE = 60
@@ -37,14 +37,11 @@ ON CONFLICT (version) DO UPDATE SET applied_at = excluded.applied_at, holder = e
 """
 RELEASE = "DELETE FROM schema_migrations WHERE version = 0 AND holder = $1"
 TAKEN = "INSERT INTO schema_migrations (version, sha256, applied_at, holder) VALUES ($1, $2, $3, $4)"
-SUMS = "SELECT version, sha256 FROM schema_migrations WHERE version > 0 ORDER BY version"
 
 
 def steps() -> Sequence[Step]:
     """All steps in their order."""
-    folder = files("calling_card.store") / "migrations" / "postgres"
-    found = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
-    return [Step(int(entry.name[:4]), entry.read_text("utf-8")) for entry in found]
+    return of_room("postgres")
 
 
 def digest(step: Step) -> bytes:
@@ -79,10 +76,7 @@ async def migrate(connection: Connection, holder: bytes, ladder: Sequence[Step] 
         else:
             await asyncio.sleep(LOOK)
     if version > len(ladder):
-        raise SchemaTooNew(
-            f"the database has schema {version}, this version knows schemas up to {len(ladder)}: "
-            "start the version that wrote it or a newer one, or restore the backup made before the upgrade"
-        )
+        raise too_new(version, len(ladder))
     return version
 
 
@@ -92,11 +86,7 @@ async def lease(connection: Connection, holder: bytes) -> bool:
     try:
         await connection.execute(LEDGER)
         return changes(await connection.execute(TAKE, now, holder, now - LEASE)) > 0
-    except (
-        asyncpg.UniqueViolationError,
-        asyncpg.DuplicateTableError,
-        asyncpg.DuplicateObjectError,
-    ):  # another node makes the table at this moment
+    except AT_THIS_MOMENT:
         return False
 
 
