@@ -14,17 +14,17 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
 
 import msgspec
+from msgspec import structs
 
 from calling_card.ports import Ports
 from calling_card.protocol import base64url
 from calling_card.protocol.clients import Card
 from calling_card.protocol.events import Event
-from calling_card.protocol.persons.people import Person, Role, Session
+from calling_card.protocol.persons.people import Role, Session
 from calling_card.settings import Settings, complete
 from calling_card.store.memory import MemoryStore
 from calling_card.usecases import authorize, discover, introspect, issue, manage, register
@@ -94,19 +94,11 @@ class Bench:
         invitation = await invite(ports, Invited(1, 3600, "openid orders:read", ("client_credentials",), None, "bench", "bench"))
         body = msgspec.json.encode({"redirect_uris": [], "grant_types": ["client_credentials"], "scope": "openid orders:read"})
         self.machine = await register.register(ports, register.Asked(body, invitation.initial_access_token))
-        person = (await add(ports, Wanted("alice", "correct horse battery", {}, Role.NONE, "bench"))).person
-        self.visit = await self._signed_in(person)
+        self.visit = await signed_in(ports)
         for scope in ("profile", "openid profile"):
             asked = await authorize.begin(ports, self.request("v" * 43, scope))
             if isinstance(asked, authorize.Question):
                 await authorize.decide(ports, self.visit, asked.transaction, allow=True, remember=True)
-
-    async def _signed_in(self, person: Person) -> Visit:
-        ports, now = self.ports, self.ports.now()
-        session = Session(person.id, secrets.token_bytes(16), person.epoch, ports.keyring.minting, now, "pwd", "", now, now + 86400)
-        event = Event("signed_in", now, b"", "person", body={"person": person.subject})
-        await ports.store.begin_session(session, None, event)
-        return Visit(secrets.token_bytes(16), cookie(ports, session))
 
     async def registered(self, card: Card) -> Card:
         """A client that came in."""
@@ -151,6 +143,16 @@ class Bench:
         return (await issue.issue(self.ports, asked)).refresh_token
 
 
+async def signed_in(ports: Ports) -> Visit:
+    """Alice, in a browser of hers."""
+    person = (await add(ports, Wanted("alice", "correct horse battery", {}, Role.NONE, "bench"))).person
+    now = ports.now()
+    session = Session(person.id, secrets.token_bytes(16), person.epoch, ports.keyring.minting, now, "pwd", "", now, now + 86400)
+    event = Event("signed_in", now, b"", "person", body={"person": person.subject})
+    await ports.store.begin_session(session, None, event)
+    return Visit(secrets.token_bytes(16), cookie(ports, session))
+
+
 async def registers(bench: Bench, body: bytes) -> Sequence[Call]:
     """POST of this body by a stranger."""
     return [lambda: register.register(bench.ports, register.Asked(body, None, source="198.51.100.0/24"))] * bench.rounds
@@ -181,7 +183,7 @@ async def tokens(bench: Bench, resource: str = "") -> Sequence[Call]:
 async def questions(bench: Bench) -> Sequence[Call]:
     """Introspection by the token's own client."""
     token = (await issue.issue(bench.ports, Asked(bench.secret(), "client_credentials", "openid"))).access_token
-    asked = introspect.Asked(replace(bench.secret(), endpoint="introspection"), token)
+    asked = introspect.Asked(structs.replace(bench.secret(), endpoint="introspection"), token)
     return [lambda: introspect.introspect(bench.ports, asked)] * bench.rounds
 
 

@@ -16,8 +16,9 @@ from random import Random  # noqa: TID251 - the order of the pairs, the same in 
 
 import uvloop
 
+from benches.bodies import MCP_BODY
 from benches.load import request
-from benches.onwire import CARD, FORM, JSON, Pipe, Server, basic
+from benches.onwire import FORM, JSON, Pipe, Server, again, basic
 from calling_card.logs import Log
 from calling_card.ports import Ports
 from calling_card.protocol.errors import Refusal
@@ -115,13 +116,13 @@ async def pairs(server: Server) -> Sequence[Pair]:
 
 
 def _body() -> bytes:
-    members = {**CARD, "token_endpoint_auth_method": "client_secret_basic"}
+    members = {**MCP_BODY, "token_endpoint_auth_method": "client_secret_basic"}
     return repr(members).replace("'", '"').encode()
 
 
 def _sent(server: Server, asked: bytes) -> Act:
     async def act() -> None:
-        await Pipe(server, asked, 1).over
+        await Pipe(server, again(asked), 1).over
 
     return act
 

@@ -1,6 +1,8 @@
 """What every test shares: the event loop, and a loud list of what was left out."""
 
+import os
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -28,6 +30,13 @@ def reason_of(report: pytest.TestReport | pytest.CollectReport) -> str:
     return words.removeprefix("Skipped: ")
 
 
+def told(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """One line: which test failed, and at what."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    said = f"{Path(crash.path).name}:{crash.lineno}: {crash.message}" if crash else report.longreprtext
+    return f"{report.nodeid}: {' '.join(said.split())[:400]}"
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Name what did not run, and why, where nobody can miss it."""
     left_out = Counter(reason_of(report) for report in terminalreporter.stats.get("skipped", []))
@@ -35,3 +44,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("LEFT OUT", sep="!", red=True, bold=True)
     for reason, count in left_out.most_common():
         terminalreporter.line(f"{count} × {reason}", red=True)
+    if keep := os.environ.get("TESTS_THAT_FAILED"):
+        failed = [*terminalreporter.stats.get("failed", []), *terminalreporter.stats.get("error", [])]
+        Path(keep).write_text("".join(f"{told(report)}\n" for report in failed), encoding="utf-8")

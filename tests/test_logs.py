@@ -1,5 +1,6 @@
 """Log lines: one JSON object each, whatever is in the values, and never a credential, however often (X-39, X-56, X-57)."""
 
+import asyncio
 import base64
 import io
 import json
@@ -7,6 +8,7 @@ import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from select import PIPE_BUF
 from typing import Any, TextIO
 
 import pytest
@@ -136,6 +138,21 @@ def test_no_credential_stays_in_a_traceback(credentials: list[str]) -> None:
 
     assert all("ValueError: invalid literal" in str(line["exception"]) for line in lines(stream))
     assert not any(credential[-12:] in stream.getvalue() for credential in credentials)
+
+
+@meets("X-39")
+def test_of_a_long_traceback_the_end_is_kept_and_no_credential_where_it_is_cut(credentials: list[str]) -> None:
+    for credential in credentials:
+        stream = io.StringIO()
+        Log("info", stream)("failed", level="error", exc_info=ValueError(f"of old: {f'{credential} ' * 300}what went wrong"))
+
+        (line,) = lines(stream)
+        said = str(line["exception"])
+        assert said.startswith("ValueError: of old: ")
+        assert said.endswith("what went wrong")
+        assert "\n[...]\n" in said
+        assert len(said) == 2000
+        assert credential[-12:] not in said
 
 
 @given(st.text())
@@ -386,3 +403,102 @@ def test_what_is_too_light_to_be_written_is_not_counted_either() -> None:
     log.sum_up(rest=True)
 
     assert stream.getvalue() == ""
+
+
+# ── Lines in groups ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Pieces(io.StringIO):
+    """A stream that tells how often it was written to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.pieces.append(text)
+        return super().write(text)
+
+
+async def test_lines_of_one_pass_of_the_loop_leave_together_and_in_their_order() -> None:
+    stream = Pieces()
+    log = Log("info", stream, grouped=True)
+
+    for number in range(5):
+        log("request", number=number)
+    before = len(stream.pieces)
+    await asyncio.sleep(0)
+
+    assert (before, len(stream.pieces)) == (0, 1)
+    assert [line["number"] for line in lines(stream)] == [0, 1, 2, 3, 4]
+
+
+async def test_a_line_that_something_is_wrong_leaves_at_once_with_all_before_it() -> None:
+    stream = Pieces()
+    log = Log("info", stream, grouped=True)
+
+    log("request", number=1)
+    log("failed", level="error", number=2)
+
+    assert [line["number"] for line in lines(stream)] == [1, 2]
+    await asyncio.sleep(0)
+    assert len(stream.pieces) == 1
+
+
+async def test_not_too_many_lines_wait() -> None:
+    stream = Pieces()
+    log = Log("info", stream, grouped=True)
+
+    for number in range(100):
+        log("request", number=number)
+
+    assert 80 < len(lines(stream)) <= 100
+    await asyncio.sleep(0)
+    assert [line["number"] for line in lines(stream)] == list(range(100))
+
+
+async def test_at_the_end_nothing_is_left_to_be_written() -> None:
+    stream = Pieces()
+    log = Log("info", stream, grouped=True)
+
+    log("request", number=1)
+    log.sum_up(rest=True)
+
+    assert [line["number"] for line in lines(stream)] == [1]
+
+
+def test_without_a_loop_every_line_leaves_at_once() -> None:
+    stream = Pieces()
+
+    Log("info", stream, grouped=True)("request", number=1)
+
+    assert len(lines(stream)) == 1
+
+
+@meets("X-39", "X-56")
+async def test_one_line_with_something_to_hide_or_to_cut_changes_no_other() -> None:
+    stream = Pieces()
+    log = Log("info", stream, grouped=True)
+
+    log("first", said="plain")
+    log("second", said="cc_rat_AbC-_123")
+    log("third", said="x" * 5000)
+    log("fourth", said="\x7f\ud800é")
+    log("fifth", said=["a"])
+    await asyncio.sleep(0)
+
+    assert [line["said"] for line in lines(stream)] == ["plain", "cc_rat_...", "x" * 2000, "\x7f\ud800é", ["a"]]
+    assert [piece.count("\n") for piece in stream.pieces] == [1] * 5
+    assert {str(line["timestamp"])[-1] for line in lines(stream)} == {"Z"}
+
+
+async def test_no_piece_is_so_long_that_another_process_could_write_into_the_middle_of_a_line() -> None:
+    stream = Pieces()
+    log = Log("info", stream, grouped=True)
+
+    for _ in range(8):
+        log("request", said="x" * 1900)
+    await asyncio.sleep(0)
+
+    assert len(lines(stream)) == 8
+    assert all(len(piece) <= PIPE_BUF for piece in stream.pieces)

@@ -26,7 +26,7 @@ POINTS: tuple[Point, ...] = (
     Point("store.version_put", "a version of a document is in, what the client becomes by it is not yet"),
     Point("store.client_stopped", "a client's row is changed, its grants and the remembered yeses are still there"),
     Point("store.session_begun", "a new session is in the transaction, the one it replaces is still there"),
-    Point("store.unit.done", "all statements of one unit ran, its savepoint is open"),
+    Point("store.unit.done", "all statements of one unit ran, its transaction is open"),
     Point("store.before_commit", "a whole group is written, not committed"),
     Point("store.after_commit", "a group is durable, nobody was told"),
     Point("store.closed", "the last group is durable, the write-ahead log not yet folded in"),

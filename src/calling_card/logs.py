@@ -1,14 +1,18 @@
 """Structured log lines as JSON, without credentials, and failures that repeat themselves summed up (X-39, X-56, X-57)."""
 
+import asyncio
 import json
 import logging
 import re
 import sys
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from datetime import UTC, datetime
+from itertools import chain, islice
+from select import PIPE_BUF
 from threading import Lock
 from types import NoneType
 from typing import TextIO, TypeAlias, cast
@@ -19,6 +23,8 @@ _CREDENTIAL = re.compile(r"cc_([a-z]+)_[A-Za-z0-9_.-]+|eyJ[A-Za-z0-9_-]*\.[A-Za-
 _MOVING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 """Control characters and line ends that JSON need not escape, and turns of direction."""
 _LONGEST = 2000
+_BEGINNING = 500
+"""Characters of a long traceback that are kept besides its end."""
 _MOST = 50
 _DEEPEST = 4
 _WEIGHTS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -31,9 +37,12 @@ _CROWDS = frozenset({"client_sealed"})
 _MINUTE = 60
 _KINDS = 1024
 """Kinds of failures told apart within a minute; beyond, what is summed is known by its event alone."""
-_SIMPLE = frozenset({str, int, float, bool, NoneType})
-"""Types whose values JSON holds as they are."""
+_SIMPLE = frozenset({str, int, float, bool, NoneType, datetime})
+"""Types whose values JSON holds as they are, or in one way."""
+_GROUP = 16
+"""Lines that may wait for each other."""
 _encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 Kind: TypeAlias = tuple[tuple[str, object], ...]
 """Event, level and codes of a failure."""
@@ -50,16 +59,21 @@ def _hidden(text: str) -> str:
     return text
 
 
-def _text(line: Mapping[str, object]) -> str:
-    """The line as JSON. Most are short, simple and without anything to hide, which is seen in the whole text at once."""
-    if _SIMPLE.issuperset(map(type, line.values())):
+def _texts(lines: Sequence[Mapping[str, object]]) -> Sequence[str]:
+    """The lines as JSON. Most are short, simple and without anything to hide, which is seen in the whole text at once."""
+    if _SIMPLE.issuperset(map(type, chain.from_iterable([line.values() for line in lines]))):
         try:
-            text = _encode(line).decode()
+            text = _encode_lines(lines).decode()
         except UnicodeEncodeError:  # half of a surrogate pair
-            return _to_json(_clean(line))
-        if len(text) <= _LONGEST and text.isascii() and "\x7f" not in text and "cc_" not in text and "eyJ" not in text:
-            return text
-    return _to_json(_clean(line))
+            text = "\x7f"
+        if text.isascii() and len(text) <= PIPE_BUF and "\x7f" not in text and "cc_" not in text and "eyJ" not in text and _short(text):
+            return [text]
+    return [_to_json(_clean(line)) + "\n" for line in lines]
+
+
+def _short(text: str) -> bool:
+    """Whether no value in it can be too long."""
+    return len(text) <= _LONGEST or max(map(len, text.split("\n"))) <= _LONGEST
 
 
 def _clean(line: Mapping[str, object]) -> Mapping[str, object]:
@@ -70,6 +84,8 @@ def _plain(value: object, depth: int) -> object:
     """The value as JSON can hold it, its texts redacted and its lists cut; what is too deep or no JSON is shown as Python shows it."""
     if value is None or isinstance(value, int | float):
         return value
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, Mapping) and depth:
         pairs = cast(Mapping[object, object], value).items()
         return {redact(str(name)): _plain(inner, depth - 1) for name, inner in islice(pairs, _MOST)}
@@ -154,13 +170,24 @@ class Log:
     """Writes one line per call, but of failures that repeat themselves; a line that cannot be written never fails a request."""
 
     def __init__(
-        self, level: str = "info", stream: TextIO | None = None, *, repeats: int = 0, clock: Callable[[], float] = time.monotonic
+        self,
+        level: str = "info",
+        stream: TextIO | None = None,
+        *,
+        repeats: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+        grouped: bool = False,
     ) -> None:
-        """``level`` is the least weight that is written, ``repeats`` how many lines a minute one kind of failure has; 0: all."""
+        """``level`` is the least weight that is written, ``repeats`` how many lines a minute one kind of failure has; 0: all.
+
+        ``grouped``: the lines of one pass of the loop leave together, unless one of them says that something is wrong.
+        """
         self._weight = _WEIGHTS[level]
         self._repeats = Repeats(repeats, clock)
         self._stream = stream or sys.stderr
-        self._second = 0, ""
+        self._grouped = grouped
+        self._lines: deque[Mapping[str, object]] = deque()
+        self._lock = Lock()
 
     def __call__(self, event: str, *, level: str = "info", **values: object) -> None:
         """One line: what happened, and what goes with it. Before it come the sums of failures whose minute is over."""
@@ -168,7 +195,8 @@ class Log:
             return
         if self._repeats.counting:
             self.sum_up()
-        if self._repeats.passes(kind_of(event, level, values)):
+        kind = kind_of(event, level, values)
+        if kind is None or self._repeats.passes(kind):
             self._write(event, level, values)
 
     def sum_up(self, *, rest: bool = False) -> None:
@@ -176,32 +204,49 @@ class Log:
         for kind, count in self._repeats.sums(rest=rest):
             codes = dict(kind)
             self._write(str(codes.pop("event")), str(codes.pop("level")), {**codes, "count": count})
+        if rest:
+            self.flush()
 
     def _write(self, event: str, level: str, values: Mapping[str, object]) -> None:
-        line = {"level": level, **values, "event": event, "timestamp": self._time()}
+        line = {"level": level, **values, "event": event, "timestamp": datetime.now(UTC)}
         if "exc_info" in line:
             line |= _told(line.pop("exc_info"))
+        self._lines.append(line)
+        waiting = len(self._lines)
+        if not self._grouped or waiting >= _GROUP or _WEIGHTS[level] > _WEIGHTS["info"]:
+            self.flush()
+        elif waiting == 1:
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        """At the end of this pass of the loop; where there is none, now."""
         try:
-            self._stream.write(_text(line) + "\n")
-            self._stream.flush()
+            asyncio.get_running_loop().call_soon(self.flush)
+        except RuntimeError:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits, in pieces that no other process can come into the middle of, on a pipe that they share (POSIX, write)."""
+        with self._lock:
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+        try:
+            for text in _texts(lines) if lines else ():
+                self._stream.write(text)
+                self._stream.flush()
         except (OSError, ValueError):
             return
-
-    def _time(self) -> str:
-        """Now in UTC; the part that is the same for a second is made once in it."""
-        now = time.time()
-        second, text = self._second
-        if int(now) != second:
-            second = int(now)
-            text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
-            self._second = second, text
-        return f"{text}{int((now - second) * 1_000_000):06d}Z"
 
 
 def _told(failure: object) -> Mapping[str, object]:
     """What a traceback says; ``failure`` is an exception, or true for the one that is being handled."""
     error = failure if isinstance(failure, BaseException) else sys.exception() if failure else None
-    return {"exception": "".join(traceback.format_exception(error)).rstrip("\n")} if error is not None else {}
+    return {"exception": _ends("".join(traceback.format_exception(error)).rstrip("\n"))} if error is not None else {}
+
+
+def _ends(text: str) -> str:
+    """A traceback as long as a line can carry: its end says what went wrong, so what is left out is its middle."""
+    text = _hidden(text)  # first: the rest of a credential that was cut could not be told from any text
+    return text if len(text) <= _LONGEST else f"{text[:_BEGINNING]}\n[...]\n{text[_BEGINNING + 7 - _LONGEST :]}"
 
 
 class Relay(logging.Handler):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 from calling_card.protocol.abroad.clientids import Customs
 from calling_card.protocol.abroad.documents import Version
 from calling_card.protocol.abroad.fetching import Fetched, Posted, Purpose
@@ -90,8 +92,7 @@ class HostedDocument:
     """Seconds since 1970; from then on it is as if it were not there."""
 
 
-@dataclass(frozen=True, slots=True)
-class SigningKey:
+class SigningKey(msgspec.Struct, frozen=True):
     """A signing key as the store sees it: sealed."""
 
     kid: str
@@ -108,8 +109,7 @@ class SigningKey:
         return 0 < self.until < now
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(msgspec.Struct, frozen=True):
     """Every row that a token names, as one read found them; None: there is no such row."""
 
     client: Client | None

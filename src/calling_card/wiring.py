@@ -141,7 +141,7 @@ def assemble(
         pictures=PillowPictures(),
         verifier=JoseVerifier(),
         fetches=budget(settings.fetch_rate),
-        log=log or Log(settings.log_level, repeats=settings.log_repeats),
+        log=log or Log(settings.log_level, repeats=settings.log_repeats, grouped=True),
     )
 
 

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from calling_card.ports import Ports
 from calling_card.protocol.clients import Route, State, client_key
@@ -41,7 +41,7 @@ def make_wait(house: House, client: Client, tester: Somebody) -> None:
     async def work(ports: Ports) -> None:
         row = await ports.store.client(client_key(Route.REGISTERED, client.id))
         assert row is not None
-        assert await ports.store.replace(row, replace(row, state=State.HELD), None)
+        assert await ports.store.replace(row, structs.replace(row, state=State.HELD), None)
         await add_test_person(ports, Named(client.id, tester.name, "tester"))
 
     at(house, work)

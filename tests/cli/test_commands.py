@@ -3,12 +3,12 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+from msgspec import structs
 
 from calling_card import __version__
 from calling_card.cli import commands
@@ -224,7 +224,7 @@ def test_a_name_can_neither_move_the_cursor_nor_begin_a_line_nor_hide(operator: 
         metadata = row.metadata.replace(
             b'"redirect_uris"', '"client_name":"a\\u001b[2J\\nb\u009b\u202ec\U000e0041","redirect_uris"'.encode()
         )
-        assert await server.ports.store.replace(row, replace(row, metadata=metadata, epoch=row.epoch + 1), None)
+        assert await server.ports.store.replace(row, structs.replace(row, metadata=metadata, epoch=row.epoch + 1), None)
         return str(card["client_id"])
 
     name = operator.inside(write)

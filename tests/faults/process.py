@@ -22,7 +22,7 @@ KILLED = -signal.SIGKILL
 def environment(fault: str = "", **settings: str) -> dict[str, str]:
     """Ours, with budgets off, without settings of whoever runs the tests."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CALLING_CARD_")}
-    named = {"REGISTRATION_RATE": "0", "FAILURE_RATE": "0", "LOG_LEVEL": "error", **settings}
+    named = {"REGISTRATION_RATE": "0", "INVITATION_RATE": "0", "FAILURE_RATE": "0", "LOG_LEVEL": "error", **settings}
     ours = {f"CALLING_CARD_{name}": value for name, value in named.items()}
     armed = {"CALLING_CARD_FAULT": fault} if fault else {}
     return {**kept, **ours, **armed, "PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"}

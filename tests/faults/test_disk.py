@@ -81,12 +81,64 @@ class Small:
         (self.place / "ballast").unlink()
 
 
+@dataclass
+class Frozen:
+    """The database and its log are read-only, also for those who have them open; the memory that processes share about them is not."""
+
+    data: Path
+
+    def fill(self) -> None:
+        """Nobody may change them, not even root."""
+        self._say("+i")
+
+    def free(self) -> None:
+        """As before."""
+        self._say("-i")
+
+    def _say(self, flag: str) -> None:
+        files = [str(self.data / name) for name in ("calling-card.sqlite3", "calling-card.sqlite3-wal") if (self.data / name).exists()]
+        subprocess.run(["chattr", flag, *files], timeout=PATIENCE, check=True)
+
+
+def enlarge(place: Path) -> None:
+    """Give a file system in memory more of it."""
+    subprocess.run(["mount", "-o", "remount,size=24m", str(place)], timeout=PATIENCE, check=True)
+
+
+def may_freeze(place: Path) -> bool:
+    """Whether files here can be made read-only for those who have them open: by root, where the file system knows how."""
+    probe = place / "probe"
+    with probe.open("wb", buffering=0) as written:
+        try:
+            if subprocess.run(["chattr", "+i", str(probe)], capture_output=True, timeout=PATIENCE, check=False).returncode:
+                return False
+            written.write(b"x")
+        except FileNotFoundError:
+            return False
+        except PermissionError:
+            return True
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                subprocess.run(["chattr", "-i", str(probe)], capture_output=True, timeout=PATIENCE, check=False)
+    return False
+
+
 @pytest.fixture
 def mounted(tmp_path: Path) -> Iterator[Path]:
     """A file system of 24 MB in memory."""
-    place = tmp_path / "small"
+    yield from mount(tmp_path / "small", "24m")
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MB in memory."""
+    yield from mount(tmp_path / "tiny", "2m")
+
+
+def mount(place: Path, size: str) -> Iterator[Path]:
+    """A file system in memory at this place; the tests that need it are skipped where nobody may mount."""
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=24m,mode=700", "tmpfs", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(place)]
     try:
         done = subprocess.run(mount, capture_output=True, timeout=PATIENCE, check=False)
     except FileNotFoundError:
@@ -99,14 +151,19 @@ def mounted(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(place)], capture_output=True, timeout=PATIENCE, check=True)
 
 
-@pytest.fixture(params=["file limit", "full file system"])
+@pytest.fixture(params=["file limit", "full file system", "read-only files"])
 def crowded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Server, Room]]:
-    """A server whose room can be taken, in two ways."""
+    """A server whose room can be taken, in three ways."""
     if request.param == "file limit":
         if not hasattr(resource, "prlimit"):
             pytest.skip("only Linux lets one process limit another")
         server = Server(tmp_path / "data")
         room: Room = Limit(server)
+    elif request.param == "read-only files":
+        if not may_freeze(tmp_path):
+            pytest.skip("read-only files need chattr, the right to use it, and a file system that heeds it")
+        server = Server(tmp_path / "data")
+        room = Frozen(server.data)
     else:
         place: Path = request.getfixturevalue("mounted")
         server, room = Server(place / "data"), Small(place)
@@ -115,6 +172,8 @@ def crowded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Se
     if server.process is not None:
         server.kill()
         server.ended()
+    if isinstance(room, Frozen):
+        room.free()
 
 
 async def test_without_room_changes_are_refused_reads_go_on_and_room_is_enough_to_heal(crowded: tuple[Server, Room]) -> None:
@@ -195,9 +254,37 @@ async def full_and_free(scene: Scene, room: Room, chance: Random) -> None:
     assert scene.server.ended() == KILLED
     _, stuck = await asyncio.wait(work, timeout=PATIENCE)
     assert not stuck
-    if not healed and isinstance(room, Small):
+    if not healed and not isinstance(room, Limit):
         room.free()
     scene.book.figures.kills += 1
+
+
+async def test_a_file_system_of_two_megabytes_is_filled_to_the_brim_and_read_until_it_is_larger(
+    tiny: Path, tmp_path: Path, tell: Told
+) -> None:
+    server, made = Server(tiny / "data"), list[Reply]()
+    server.log = tmp_path / "server.log"
+    server.start()
+    async with lines(server.port) as (line,):
+        while (reply := await line.ask(Ask("POST", "/register", Body(f"c{len(made)}", "none", 1).written()))).status == 201:
+            made.append(reply)
+
+        for _ in range(3):
+            assert_refused(await line.ask(Ask("POST", "/register", Body("refused", "none", 1).written())))
+            for one in (made[0], made[-1]):
+                read = await line.ask(Ask("GET", f"/register/{one.text('client_id')}", token=one.text("registration_access_token")))
+                assert (read.status, read.json) == (200, one.json)
+            assert (await line.ask(Ask("GET", "/jwks"))).status == 200
+
+        await asyncio.to_thread(enlarge, tiny)
+        assert (await line.ask(Ask("POST", "/register", Body("again", "none", 1).written()))).status == 201
+        await ready_again(line)
+    picture = Watch(server.data).look()
+    assert picture.flaws == []
+    assert len(picture.rows) == len(made) + 1
+    assert server.stop() == 0
+    assert command(server.data, "audit", "verify").returncode == 0
+    tell(f"2 MB: full after {len(made)} clients")
 
 
 def assert_refused(reply: Reply) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from calling_card.keys.passkeys import LONGEST, WebPasskeys
 from calling_card.protocol.persons.people import Passkey, Person, Role
@@ -57,7 +58,7 @@ def test_a_new_passkey_is_wanted_that_the_device_finds_by_itself_and_that_checks
 
 
 def test_a_person_without_a_claim_name_is_shown_by_the_sign_in_name() -> None:
-    asked = json.loads(PASSKEYS.wanted(replace(PERSON, claims={}), CHALLENGE, []))
+    asked = json.loads(PASSKEYS.wanted(structs.replace(PERSON, claims={}), CHALLENGE, []))
 
     assert asked["user"]["displayName"] == "ana"
 

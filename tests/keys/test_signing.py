@@ -4,7 +4,6 @@ import base64
 import hmac
 import json
 import secrets
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from joserfc.jwk import ECKey, import_key
+from msgspec import structs
 
 from calling_card.keys.keyring import FileKeyring
 from calling_card.keys.signing import MAKERS, SEAL, JoseSigner
@@ -411,7 +411,7 @@ def test_after_a_rotation_the_new_key_signs_and_the_old_one_still_verifies(signe
     before = signer.sign(CLAIMS, TYP)
     new = signer.make("ES256", secrets.token_bytes, NOW + 1)
 
-    signer.know([replace(key, state="verifying"), new])
+    signer.know([structs.replace(key, state="verifying"), new])
 
     after = signer.sign(CLAIMS, TYP)
     assert header_of(after)["kid"] == new.kid != key.kid
@@ -424,7 +424,7 @@ def test_each_algorithm_rotates_by_itself(signer: JoseSigner, both: dict[str, Si
     before = {alg: signer.sign(CLAIMS, TYP, alg) for alg in both}
     new = signer.make("RS256", secrets.token_bytes, NOW + 1)
 
-    signer.know([both["ES256"], replace(both["RS256"], state="verifying"), new])
+    signer.know([both["ES256"], structs.replace(both["RS256"], state="verifying"), new])
 
     after = {alg: header_of(signer.sign(CLAIMS, TYP, alg))["kid"] for alg in both}
     assert after == {"ES256": both["ES256"].kid, "RS256": new.kid}
@@ -433,7 +433,7 @@ def test_each_algorithm_rotates_by_itself(signer: JoseSigner, both: dict[str, Si
 
 
 def test_a_key_that_will_mint_later_is_published_and_signs_nothing_yet(signer: JoseSigner, key: SigningKey) -> None:
-    next_one = replace(signer.make("ES256", secrets.token_bytes, NOW + 1), state="known")
+    next_one = structs.replace(signer.make("ES256", secrets.token_bytes, NOW + 1), state="known")
 
     signer.know([key, next_one])
 
@@ -445,7 +445,7 @@ def test_a_key_that_is_gone_verifies_nothing_and_is_not_published(signer: JoseSi
     before = signer.sign(CLAIMS, TYP)
     new = signer.make("ES256", secrets.token_bytes, NOW + 1)
 
-    signer.know([replace(key, state="gone"), new])
+    signer.know([structs.replace(key, state="gone"), new])
 
     assert signer.verify(before, TYP) is None
     assert public(signer)["kid"] == new.kid
@@ -460,7 +460,7 @@ def test_of_two_keys_that_mint_the_newest_signs(signer: JoseSigner, key: Signing
 
 
 def test_keys_that_did_not_change_are_not_opened_again(keyring: FileKeyring, signer: JoseSigner, key: SigningKey) -> None:
-    signer.know([replace(key, sealed=b"\x00\x01" + b"damaged but never looked at")])
+    signer.know([structs.replace(key, sealed=b"\x00\x01" + b"damaged but never looked at")])
 
     assert signer.verify(signer.sign(CLAIMS, TYP), TYP) == CLAIMS
 
@@ -469,7 +469,7 @@ def test_a_change_opens_the_new_keys_only(keyring: FileKeyring, signer: JoseSign
     before = signer.sign(CLAIMS, TYP)
     new = signer.make("ES256", secrets.token_bytes, NOW + 1)
 
-    signer.know([replace(key, state="verifying", sealed=b"\x00\x01" + b"damaged but never looked at"), new])
+    signer.know([structs.replace(key, state="verifying", sealed=b"\x00\x01" + b"damaged but never looked at"), new])
 
     assert signer.verify(before, TYP) == signer.verify(signer.sign(CLAIMS, TYP), TYP) == CLAIMS
 

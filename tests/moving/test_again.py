@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from calling_card.ports import Busy, Ports
 from calling_card.protocol import base64url
@@ -182,19 +183,33 @@ async def test_a_line_of_another_sort_is_passed_over(server: World, line: bytes,
 
 async def test_what_is_here_otherwise_stays(server: World) -> None:
     made = (await operate.add(server.ports, operate.Wanted("maria", "correct horse battery", {}, Role.NONE, "olga"))).person
-    other = lines.line("person", replace(made, id=b"o" * 16))
-    changed = lines.line("person", replace(made, claims={"name": "Maria"}, password=""))
+    other = lines.line("person", structs.replace(made, id=b"o" * 16))
+    changed = lines.line("person", structs.replace(made, claims={"name": "Maria"}, password=""))
 
     outcomes = [await take(server.ports, line, WAY) for line in (other, changed)]
 
     assert [outcome.notes[0] for outcome in outcomes] == ["somebody else has this name here", "it is here and differs; change it here"]
 
 
+async def test_somebody_with_another_password_differs_and_somebody_without_one_in_the_file_does_not(server: World) -> None:
+    made = (await operate.add(server.ports, operate.Wanted("maria", "correct horse battery", {}, Role.NONE, "olga"))).person
+    other = structs.replace(made, password=await server.ports.passwords.hash("another horse battery"))
+
+    outcomes = [
+        await take(server.ports, lines.line("person", structs.replace(made, password=one)), WAY)
+        for one in (other.password, "", made.password)
+    ]
+
+    assert [outcome.did for outcome in outcomes] == ["refused", "same", "same"]
+    assert outcomes[0].notes == ("it is here and differs; change it here",)
+    assert await server.ports.store.person(made.id) == made
+
+
 async def test_a_client_of_another_life_or_route_does_not_come_in(server: World) -> None:
     row = await server.row(await server.register())
-    url = replace(row, route=type(row.route).CIMD, client_id="https://app.example/client.json")
+    url = structs.replace(row, route=type(row.route).CIMD, client_id="https://app.example/client.json")
 
-    outcomes = [await take(server.ports, lines.client_line(one), WAY) for one in (replace(row, incarnation=b"z" * 8), url)]
+    outcomes = [await take(server.ports, lines.client_line(one), WAY) for one in (structs.replace(row, incarnation=b"z" * 8), url)]
 
     assert [one.did for one in outcomes] == ["refused", "skipped"]
     assert outcomes[0].row()["kind"] == "client"
@@ -212,7 +227,7 @@ async def test_a_name_that_was_deleted_is_never_given_twice(server: World) -> No
 
 async def test_others_may_be_faster(server: World, monkeypatch: pytest.MonkeyPatch) -> None:
     row = await server.row(await server.register())
-    other = replace(row, metadata=msgspec.json.encode({**msgspec.json.decode(row.metadata), "client_name": "Other"}))
+    other = structs.replace(row, metadata=msgspec.json.encode({**msgspec.json.decode(row.metadata), "client_name": "Other"}))
 
     async def never(*_: object) -> bool:
         return False
@@ -289,6 +304,6 @@ async def test_a_name_that_was_taken_this_moment_is_not_taken_twice(server: Worl
         return False
 
     monkeypatch.setattr(server.ports.store, "add_person", taken)
-    outcome = await take(server.ports, lines.line("person", replace(made, id=b"o" * 16, name="mario")), WAY)
+    outcome = await take(server.ports, lines.line("person", structs.replace(made, id=b"o" * 16, name="mario")), WAY)
 
     assert outcome.notes == ("something else has its name here",)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from calling_card.protocol.answers import Desk, card_of, information, to_bytes
 from calling_card.protocol.clients import JSON, Card, Generations
@@ -20,7 +21,7 @@ CARD: Card = {"client_name": "Notes", "redirect_uris": ["https://app.example/cb"
 
 @meets("S0-28", "H-01")
 def test_a_client_with_a_secret_is_told_everything_that_is_registered() -> None:
-    client = replace(a_client("c1"), secret_expires_at=NOW + 60)
+    client = structs.replace(a_client("c1"), secret_expires_at=NOW + 60)
 
     answer = information(DESK, MACS, client, CARD)
 
@@ -95,7 +96,7 @@ VALUES: st.SearchStrategy[JSON] = st.recursive(
 
 @given(st.dictionaries(st.text(min_size=1), VALUES, max_size=6))
 def test_a_card_is_kept_as_it_is_in_value_and_in_order(card: Card) -> None:
-    kept = card_of(replace(a_client(), metadata=to_bytes(card)))
+    kept = card_of(structs.replace(a_client(), metadata=to_bytes(card)))
 
     assert kept == card
     assert list(kept) == list(card)

@@ -1,8 +1,7 @@
 """What becomes of a client that waits for approval."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.clients import Client, State, Tier
 from calling_card.protocol.life.approval import (
@@ -21,7 +20,7 @@ from tests.ledger import meets
 from tests.store.examples import a_client
 
 ACTIVE = a_client()
-HELD = replace(ACTIVE, state=State.HELD)
+HELD = structs.replace(ACTIVE, state=State.HELD)
 OTHER = b'{"client_name":"Another"}'
 
 
@@ -53,8 +52,8 @@ def test_a_suspension_and_its_end_leave_a_client_as_it_was(before: Client, state
         (HELD, False, State.HELD),
         (HELD, True, State.HELD),
         (approved(HELD), True, State.ACTIVE),
-        (replace(approved(HELD), metadata=OTHER), True, State.HELD),
-        (replace(approved(HELD), metadata=OTHER), False, State.ACTIVE),
+        (structs.replace(approved(HELD), metadata=OTHER), True, State.HELD),
+        (structs.replace(approved(HELD), metadata=OTHER), False, State.ACTIVE),
     ],
 )
 def test_approval_is_of_one_card_and_nothing_else_ends_the_waiting(client: Client, held: bool, state: State) -> None:
@@ -82,8 +81,8 @@ def test_a_client_is_told_where_it_stands(client: Client, expected: dict[str, st
 
 @meets("A-88")
 def test_the_owner_of_an_invitation_registered_nothing() -> None:
-    assert registrant(replace(ACTIVE, owner="alice")) == "alice"
-    assert registrant(replace(ACTIVE, owner="alice", invitation=b"i" * 16)) == ""
+    assert registrant(structs.replace(ACTIVE, owner="alice")) == "alice"
+    assert registrant(structs.replace(ACTIVE, owner="alice", invitation=b"i" * 16)) == ""
 
 
 @meets("A-88")

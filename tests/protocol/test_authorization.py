@@ -5,13 +5,13 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TypeVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from calling_card.protocol.clients import JSON, Card
 from calling_card.protocol.errors import No, Refusal
@@ -453,7 +453,7 @@ def test_a_response_type_must_be_sent_and_registered() -> None:
     "member, value", [("response_types", ["token"]), ("response_types", []), ("response_types", "code"), ("grant_types", ["refresh_token"])]
 )
 def test_a_client_that_is_not_registered_for_codes_gets_none(member: str, value: JSON) -> None:
-    assert refused(replace(BOUNDS, card=card(**{member: value}))) == (
+    assert refused(structs.replace(BOUNDS, card=card(**{member: value}))) == (
         No.UNAUTHORIZED_CLIENT,
         "response_type: the client is not registered for code (RFC 6749 section 4.1.2.1)",
     )
@@ -498,11 +498,11 @@ def test_only_a_challenge_by_s256_is_taken(changed: Mapping[str, str], why: str)
 def test_who_must_send_a_challenge_is_a_setting_but_never_a_client_without_a_secret() -> None:
     confidential = card(token_endpoint_auth_method="client_secret_basic")
     left_out = {"code_challenge": "", "code_challenge_method": ""}
-    relaxed = replace(BOUNDS, card=confidential, pkce="public")
+    relaxed = structs.replace(BOUNDS, card=confidential, pkce="public")
 
     assert wish(said(**left_out), relaxed).challenge == ""
-    assert refused(replace(BOUNDS, card=confidential), **left_out)[0] is No.INVALID_REQUEST
-    assert refused(replace(BOUNDS, pkce="public"), **left_out)[0] is No.INVALID_REQUEST
+    assert refused(structs.replace(BOUNDS, card=confidential), **left_out)[0] is No.INVALID_REQUEST
+    assert refused(structs.replace(BOUNDS, pkce="public"), **left_out)[0] is No.INVALID_REQUEST
     assert refused(relaxed, code_challenge_method="plain")[0] is No.INVALID_REQUEST
 
 
@@ -522,7 +522,7 @@ def test_prompts_are_a_set_of_known_words_and_none_stands_alone() -> None:
 
 @meets("A-23")
 def test_the_age_of_a_sign_in_is_a_number_of_seconds_or_the_default_of_the_client() -> None:
-    patient = replace(BOUNDS, card=card(default_max_age=600))
+    patient = structs.replace(BOUNDS, card=card(default_max_age=600))
 
     assert asked().max_age is None
     assert asked(max_age="0").max_age == 0
@@ -530,7 +530,7 @@ def test_the_age_of_a_sign_in_is_a_number_of_seconds_or_the_default_of_the_clien
     assert asked(patient).max_age == 600
     assert asked(patient, max_age="5").max_age == 5
     for odd in (True, "600", None, 1.5):
-        assert asked(replace(BOUNDS, card=card(default_max_age=odd))).max_age is None
+        assert asked(structs.replace(BOUNDS, card=card(default_max_age=odd))).max_age is None
     for bad in ("-1", "1.5", "1e3", "x", "٣", "99999999999", "+1", " 1", "²"):
         assert refused(max_age=bad) == (No.INVALID_REQUEST, "max_age: must be a number of seconds (OIDC Core section 3.1.2.1)")
 
@@ -607,7 +607,7 @@ def test_scopes_are_split_on_any_run_of_spaces_and_unknown_ones_are_dropped(sent
 
 @meets("A-17")
 def test_the_strict_profile_does_not_fall_back_to_the_registered_scope() -> None:
-    strict = replace(BOUNDS, strict=True)
+    strict = structs.replace(BOUNDS, strict=True)
 
     assert asked(strict, scope="").scope == "openid profile"
     assert asked(strict, scope="openid nope").scope == "openid"
@@ -619,23 +619,23 @@ def test_the_strict_profile_does_not_fall_back_to_the_registered_scope() -> None
 
 @meets("A-17", "H-03")
 def test_nothing_beyond_the_ceiling_is_given_and_nothing_at_all_is_a_refusal() -> None:
-    narrow = replace(BOUNDS, ceiling=("openid",))
-    closed = replace(BOUNDS, ceiling=())
+    narrow = structs.replace(BOUNDS, ceiling=("openid",))
+    closed = structs.replace(BOUNDS, ceiling=())
 
     assert scope_of("openid email", narrow) == "openid"
     assert scope_of("email", narrow) == "openid"
     assert refused(closed, scope="openid") == (No.INVALID_SCOPE, "scope: this client may ask for none (RFC 6749 section 3.3)")
-    assert refused(replace(narrow, card=card(scope="email")), scope="email") == (
+    assert refused(structs.replace(narrow, card=card(scope="email")), scope="email") == (
         No.INVALID_SCOPE,
         "scope: this client may ask for openid (RFC 6749 section 3.3)",
     )
     scopeless = {name: value for name, value in card().items() if name != "scope"}
-    assert refused(replace(BOUNDS, card=scopeless), scope="")[0] is No.INVALID_SCOPE
+    assert refused(structs.replace(BOUNDS, card=scopeless), scope="")[0] is No.INVALID_SCOPE
 
 
 @given(st.text(max_size=60), st.sets(st.sampled_from(KNOWN)), st.booleans())
 def test_no_scope_is_given_that_is_unknown_or_beyond_the_ceiling(sent: str, ceiling: set[str], strict: bool) -> None:
-    bounds = replace(BOUNDS, ceiling=ceiling, strict=strict)
+    bounds = structs.replace(BOUNDS, ceiling=ceiling, strict=strict)
 
     found = outcome(lambda: scope_of(sent, bounds))
 
@@ -662,7 +662,7 @@ def test_with_several_mistakes_the_first_in_one_order_is_told() -> None:
         "nonce": "n" * 600,
         "scope": "nope",
     }
-    strict = replace(BOUNDS, strict=True)
+    strict = structs.replace(BOUNDS, strict=True)
     told: list[str] = []
     while wrong:
         _, why = refused(strict, **wrong)
@@ -694,8 +694,8 @@ def test_the_answer_is_added_to_what_the_redirect_uri_holds(uri: str, mode: str,
 @meets("A-15", "X-10")
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, max_size=80), st.sampled_from(["query", "fragment"]))
 def test_a_state_comes_back_as_it_was_sent_and_cannot_leave_its_place(state: str, mode: str) -> None:
-    back = where(replace(said(), values={**said().values, "state": state}), card())
-    url = answer_url(replace(back, mode=mode), {"state": state, "iss": "x"})
+    back = where(structs.replace(said(), values={**said().values, "state": state}), card())
+    url = answer_url(structs.replace(back, mode=mode), {"state": state, "iss": "x"})
     parts = urlsplit(url)
 
     assert url.isascii()

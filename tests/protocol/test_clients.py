@@ -1,8 +1,7 @@
 """What a client is, apart from what it says (CREDENTIALS §4)."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.clients import Door, Route, Tier, client_key, created_by
 from tests.ledger import meets
@@ -43,4 +42,4 @@ def test_the_place_of_a_client_never_changes() -> None:
     ],
 )
 def test_how_a_client_came_to_be_is_told_in_one_word(door: Door, tier: Tier, word: str) -> None:
-    assert created_by(replace(a_client(), door=door, tier=tier)) == word
+    assert created_by(structs.replace(a_client(), door=door, tier=tier)) == word

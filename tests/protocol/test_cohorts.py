@@ -1,9 +1,9 @@
 """Which clients are meant when an operator names many at once."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from calling_card.protocol import base64url
 from calling_card.protocol.answers import card_of
@@ -18,7 +18,7 @@ ONE, OTHER = b"1" * 16, b"2" * 16
 
 def saying(client: Client | None = None, **members: object) -> Client:
     """A client whose card says this."""
-    return replace(client or a_client(), metadata=json.dumps(members).encode())
+    return structs.replace(client or a_client(), metadata=json.dumps(members).encode())
 
 
 def meant(client: Client, **where: str) -> bool:
@@ -31,7 +31,7 @@ def test_software_is_named_by_its_exact_id(software: str, said: str | None, foun
 
 
 def test_an_invitation_is_named_by_its_id_or_several() -> None:
-    client = replace(a_client(), invitation=ONE)
+    client = structs.replace(a_client(), invitation=ONE)
 
     assert meant(client, invitation=ONE.hex())
     assert meant(client, invitation=f"{OTHER.hex()},{ONE.hex()}")
@@ -100,14 +100,14 @@ def jws(**claims: object) -> str:
     ],
 )
 def test_a_statement_counts_where_it_was_believed(tier: Tier, statement: str | None, issuer: bool, jti: bool) -> None:
-    client = replace(saying(software_statement=statement), tier=tier)
+    client = structs.replace(saying(software_statement=statement), tier=tier)
 
     assert meant(client, statement_issuer="https://bank.example") is issuer
     assert meant(client, statement="1") is jti
 
 
 def test_doors_routes_and_states_are_named_by_their_words() -> None:
-    client = replace(a_client(), door=Door.MASTODON, state=State.HELD)
+    client = structs.replace(a_client(), door=Door.MASTODON, state=State.HELD)
 
     assert meant(client, door="mastodon", route="registered", state="held")
     assert not meant(client, door="rfc7591")
@@ -129,7 +129,7 @@ def test_every_criterion_that_is_named_must_be_met() -> None:
 
 
 def test_what_the_operator_made_is_meant_only_by_its_own_door() -> None:
-    server = replace(a_client(), door=Door.ADMIN, tier=Tier.ADMIN)
+    server = structs.replace(a_client(), door=Door.ADMIN, tier=Tier.ADMIN)
 
     assert not meant(server, issued_after="0")
     assert meant(server, issued_after="0", door="admin")
@@ -179,7 +179,7 @@ def test_each_criterion_and_each_act_is_described_once() -> None:
 
 
 def test_who_is_suspended_or_revoked_has_dead_tokens_and_who_is_revoked_goes_on() -> None:
-    client = replace(a_client(), state=State.HELD)
+    client = structs.replace(a_client(), state=State.HELD)
 
-    assert ended(client, Act.SUSPEND) == replace(client, epoch=client.epoch + 1, state=State.SUSPENDED, waits=True)
-    assert ended(client, Act.REVOKE) == replace(client, epoch=client.epoch + 1)
+    assert ended(client, Act.SUSPEND) == structs.replace(client, epoch=client.epoch + 1, state=State.SUSPENDED, waits=True)
+    assert ended(client, Act.REVOKE) == structs.replace(client, epoch=client.epoch + 1)

@@ -3,11 +3,11 @@
 import base64
 import re
 import string
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from calling_card.protocol.clients import Generations
 from calling_card.protocol.handles.credentials import (
@@ -248,16 +248,16 @@ def test_the_newest_credential_of_a_client_names_its_place_its_incarnation_and_t
 )
 def test_an_old_key_cannot_speak_for_the_generation_of_a_newer_one(generation: int, key: int, speaks: bool) -> None:
     """Generations that do not live pass: the rotation table refuses them, with the event that fits."""
-    handle = replace(a_handle(REGISTRATION_ACCESS_TOKEN), key=key, generation=generation)
+    handle = structs.replace(a_handle(REGISTRATION_ACCESS_TOKEN), key=key, generation=generation)
 
     assert speaks_for(handle, Generations(3, 5, 1, 2)) is speaks
 
 
 def test_when_the_confirmed_generation_is_the_newest_its_key_counts_once() -> None:
-    handle = replace(a_handle(REGISTRATION_ACCESS_TOKEN), key=2, generation=5)
+    handle = structs.replace(a_handle(REGISTRATION_ACCESS_TOKEN), key=2, generation=5)
 
     assert speaks_for(handle, Generations(5, 5, 2, 2))
-    assert not speaks_for(replace(handle, key=1), Generations(5, 5, 2, 2))
+    assert not speaks_for(structs.replace(handle, key=1), Generations(5, 5, 2, 2))
 
 
 def test_a_client_has_a_secret_only_between_its_birth_and_its_withdrawal() -> None:

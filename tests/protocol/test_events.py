@@ -3,12 +3,12 @@
 import ast
 import itertools
 from collections.abc import Iterator
-from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 import calling_card
 from calling_card.protocol.events import KINDS, NAMES, Recorded, link
@@ -54,25 +54,25 @@ def test_a_link_changes_with_every_field_with_its_predecessor_and_with_the_key()
         link(b"K" * 32, b"p" * 16, EVENT),
         link(KEY, b"P" * 16, EVENT),
         link(KEY, b"", EVENT),
-        link(KEY, b"p" * 16, replace(EVENT, writer=b"writer-2")),
-        link(KEY, b"p" * 16, replace(EVENT, number=8)),
-        link(KEY, b"p" * 16, replace(EVENT, at=EVENT.at + 1)),
-        link(KEY, b"p" * 16, replace(EVENT, kind="client_deleted")),
-        link(KEY, b"p" * 16, replace(EVENT, client_key=b"d" * 16)),
-        link(KEY, b"p" * 16, replace(EVENT, content=b"{}")),
+        link(KEY, b"p" * 16, structs.replace(EVENT, writer=b"writer-2")),
+        link(KEY, b"p" * 16, structs.replace(EVENT, number=8)),
+        link(KEY, b"p" * 16, structs.replace(EVENT, at=EVENT.at + 1)),
+        link(KEY, b"p" * 16, structs.replace(EVENT, kind="client_deleted")),
+        link(KEY, b"p" * 16, structs.replace(EVENT, client_key=b"d" * 16)),
+        link(KEY, b"p" * 16, structs.replace(EVENT, content=b"{}")),
     ]
 
     assert len(right) == 16
     assert len({right, *others}) == 1 + len(others)
-    assert len(others) == len(fields(Recorded)) - 1 + 3, "a field of an event that no link holds could be altered unseen"
+    assert len(others) == len(Recorded.__struct_fields__) - 1 + 3, "a field of an event that no link holds could be altered unseen"
 
 
 @meets("X-58")
 @given(st.binary(max_size=8), st.binary(max_size=8), st.integers(0, 8))
 def test_no_byte_can_be_moved_from_one_field_to_the_next(first: bytes, second: bytes, cut: int) -> None:
     whole = first + second
-    here = replace(EVENT, client_key=first, content=second)
-    there = replace(EVENT, client_key=whole[:cut], content=whole[cut:])
+    here = structs.replace(EVENT, client_key=first, content=second)
+    there = structs.replace(EVENT, client_key=whole[:cut], content=whole[cut:])
 
     assert (link(KEY, b"", here) == link(KEY, b"", there)) == (here == there)
 
@@ -80,7 +80,7 @@ def test_no_byte_can_be_moved_from_one_field_to_the_next(first: bytes, second: b
 @meets("X-58")
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3)))[1:])
 def test_a_chain_in_another_order_has_other_links(order: tuple[int, ...]) -> None:
-    events = [replace(EVENT, number=number) for number in range(1, 4)]
+    events = [structs.replace(EVENT, number=number) for number in range(1, 4)]
 
     assert chain(events) != chain([events[place] for place in order])
 

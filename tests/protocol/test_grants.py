@@ -1,8 +1,7 @@
 """What a person allowed, and what a remembered yes is about (CREDENTIALS §8)."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.clients import JSON, Card, Generations
 from calling_card.protocol.persons.grants import SEEN, Grant, Stage, ended, in_order, may_be_remembered, of_client, seen
@@ -39,7 +38,7 @@ def test_a_set_of_words_has_one_spelling() -> None:
 
 
 def test_an_ended_grant_is_revoked_and_its_tokens_are_of_an_earlier_epoch() -> None:
-    assert ended(GRANT) == replace(GRANT, stage=Stage.REVOKED, epoch=4)
+    assert ended(GRANT) == structs.replace(GRANT, stage=Stage.REVOKED, epoch=4)
 
 
 def test_a_grant_belongs_to_one_client_and_not_to_a_namesake_born_later() -> None:

@@ -2,12 +2,12 @@
 
 import json
 import unicodedata
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from calling_card.protocol.abroad import lookalikes
 from calling_card.protocol.abroad.addresses import host_of, host_problem
@@ -134,7 +134,7 @@ def test_no_client_that_is_really_out_there_is_doubted(file: Path) -> None:
     ],
 )
 def test_no_address_that_is_really_out_there_is_doubted(client_id: str, name: str) -> None:
-    client = replace(a_client(client_id), route=Route.CIMD)
+    client = structs.replace(a_client(client_id), route=Route.CIMD)
 
     assert portrait(client, {"client_name": name}, "http://127.0.0.1:1234/callback", ()).doubts == ()
     assert namesake(name, "app.example") == namesake(name.upper(), "app.example") == namesake(name, "") != ""

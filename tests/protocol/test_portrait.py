@@ -1,8 +1,7 @@
 """How a client is shown: in the reader's language, as self-asserted, with where it leads (R-53, R-85, D-41)."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.abroad.documents import Version
 from calling_card.protocol.clients import Card, Client, Route, Tier
@@ -73,7 +72,7 @@ def test_links_are_those_a_person_may_read_each_in_their_language() -> None:
     [(Tier.ANONYMOUS, ""), (Tier.URL, ""), (Tier.TOKEN, "invitation"), (Tier.VOUCHED, ""), (Tier.ADMIN, "operator")],
 )
 def test_nobody_vouches_for_a_client_that_introduced_itself(tier: Tier, vouched: str) -> None:
-    shown = portrait(replace(a_client(), tier=tier), CARD, CALLBACK, ())
+    shown = portrait(structs.replace(a_client(), tier=tier), CARD, CALLBACK, ())
 
     assert (shown.vouched, shown.introduced_at) == (vouched, NOW)
 
@@ -116,7 +115,7 @@ ADDRESS = "https://app.example/client.json"
 
 
 def published(client_id: str = ADDRESS, route: Route = Route.CIMD) -> Client:
-    return replace(a_client(client_id), route=route, tier=Tier.URL)
+    return structs.replace(a_client(client_id), route=route, tier=Tier.URL)
 
 
 def version_of(client: Client, number: int = 1, url: str = ADDRESS, seen_at: int = NOW) -> Version:
@@ -232,7 +231,7 @@ def test_whoever_poses_as_somebody_is_doubted_and_gets_no_picture(
 
 @meets("X-46")
 def test_what_the_operator_set_up_is_not_doubted() -> None:
-    known = replace(a_client(), tier=Tier.ADMIN)
+    known = structs.replace(a_client(), tier=Tier.ADMIN)
 
     assert portrait(known, {**CARD, "client_name": "Claude"}, CALLBACK, ()).doubts == ()
 

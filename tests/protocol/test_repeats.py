@@ -1,11 +1,11 @@
 """Where a registration that may be sent again is born."""
 
 import hashlib
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from calling_card.protocol.clients import Generations, State
 from calling_card.protocol.errors import No, Refusal
@@ -34,7 +34,7 @@ def place(token: Handle = TOKEN, key: str = "k", body: bytes = b"{}", now: int =
 
 @meets("R-96")
 def test_the_same_request_has_the_same_place_and_any_other_has_another() -> None:
-    others = [place(replace(TOKEN, owner=b"u" * 16)), place(key="l"), place(body=b"{ }"), place(now=NOW + WINDOW)]
+    others = [place(structs.replace(TOKEN, owner=b"u" * 16)), place(key="l"), place(body=b"{ }"), place(now=NOW + WINDOW)]
 
     assert place() == place()
     assert len({one.births[0] for one in (place(), *others)}) == 5
@@ -55,7 +55,7 @@ def test_a_place_has_the_form_of_every_client() -> None:
 
 
 def test_a_key_of_the_ring_that_is_not_honoured_gives_no_place() -> None:
-    assert repeat(Ring(), replace(TOKEN, key=2), "k", b"{}", NOW) is None
+    assert repeat(Ring(), structs.replace(TOKEN, key=2), "k", b"{}", NOW) is None
 
 
 def test_a_key_that_is_too_long_is_refused() -> None:
@@ -77,7 +77,7 @@ def test_a_client_is_touched_once_it_has_other_credentials_or_may_not_act() -> N
 
     assert untouched(client)
     assert untouched(a_client())
-    assert untouched(replace(client, state=State.HELD))
-    assert not untouched(replace(client, state=State.SUSPENDED))
-    assert not untouched(replace(client, rat=Generations(issued=2)))
-    assert not untouched(replace(client, secret=Generations(issued=2)))
+    assert untouched(structs.replace(client, state=State.HELD))
+    assert not untouched(structs.replace(client, state=State.SUSPENDED))
+    assert not untouched(structs.replace(client, rat=Generations(issued=2)))
+    assert not untouched(structs.replace(client, secret=Generations(issued=2)))

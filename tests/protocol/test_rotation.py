@@ -1,10 +1,9 @@
 """The rotation tables, cell by cell (CREDENTIALS §9.1, §9.2)."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from calling_card.protocol.clients import Generations
 from calling_card.protocol.handles.rotation import (
@@ -35,9 +34,9 @@ LAST = Generations(4, 4, 3, 3, NOW - 9)
 """The newest token was used, nothing else lives."""
 WAITING = Generations(4, 6, 3, 5, NOW - 9, NOW - 30, b"put")
 """Generation 6 waits for its first use, 5 was superseded before it had one."""
-LATE = replace(WAITING, rotated_at=NOW - RETRY - 1, overlap_since=NOW - RETRY - 20)
+LATE = structs.replace(WAITING, rotated_at=NOW - RETRY - 1, overlap_since=NOW - RETRY - 20)
 """The same, later than the window."""
-EXPIRED = replace(WAITING, overlap_since=NOW - OVERLAP - 1)
+EXPIRED = structs.replace(WAITING, overlap_since=NOW - OVERLAP - 1)
 CONFIRMED = Generations(6, 6, 5, 5, NOW - 9)
 """What `WAITING` is once generation 6 was used."""
 EITHER = [Policy.ON_UPDATE, Policy.EVERY_USE]
@@ -93,7 +92,7 @@ def test_every_living_token_deletes_and_brings_no_other(policy: Policy, row: Gen
 def test_the_first_use_of_the_newest_token_ends_the_one_before_it(row: Generations) -> None:
     step = present(6, row, Use.READ)
 
-    assert step == Step(True, replace(CONFIRMED, rotated_at=row.rotated_at))
+    assert step == Step(True, structs.replace(CONFIRMED, rotated_at=row.rotated_at))
     assert present(4, step.after, Use.READ) == refused(step.after, "rat_two_holders")
 
 
@@ -110,7 +109,7 @@ def test_a_replacement_with_the_newest_token_confirms_it_and_brings_the_next() -
 @pytest.mark.parametrize("policy", EITHER)
 @pytest.mark.parametrize("use", [Use.READ, Use.REPLACE])
 def test_a_repeated_request_gets_the_same_token_within_the_window(policy: Policy, use: Use) -> None:
-    row = replace(WAITING, rotated_at=NOW - RETRY)
+    row = structs.replace(WAITING, rotated_at=NOW - RETRY)
 
     assert present(4, row, use, policy, b"put") == Step(True, row)
 
@@ -134,17 +133,17 @@ def test_a_request_repeated_after_the_window_gets_a_newer_token_and_changes_noth
 
 @meets("H-02")
 def test_the_last_used_token_ends_a_day_after_it_was_first_superseded() -> None:
-    lives = present(4, replace(EXPIRED, overlap_since=NOW - OVERLAP), Use.READ)
+    lives = present(4, structs.replace(EXPIRED, overlap_since=NOW - OVERLAP), Use.READ)
     ends = present(4, EXPIRED, Use.READ)
 
     assert lives.accepted
-    assert ends == refused(replace(CONFIRMED, rotated_at=EXPIRED.rotated_at), "rat_expired_previous")
+    assert ends == refused(structs.replace(CONFIRMED, rotated_at=EXPIRED.rotated_at), "rat_expired_previous")
 
 
 @meets("H-02")
 @pytest.mark.parametrize("use", list(Use))
 def test_no_use_of_the_last_used_token_lengthens_its_day(use: Use) -> None:
-    row = replace(LATE, overlap_since=NOW - OVERLAP)
+    row = structs.replace(LATE, overlap_since=NOW - OVERLAP)
 
     step = present(4, row, use)
 
@@ -152,7 +151,7 @@ def test_no_use_of_the_last_used_token_lengthens_its_day(use: Use) -> None:
 
 
 def test_a_confirmed_row_without_the_time_of_its_supersession_is_taken_as_fresh() -> None:
-    assert present(4, replace(WAITING, overlap_since=None), Use.READ).accepted
+    assert present(4, structs.replace(WAITING, overlap_since=None), Use.READ).accepted
 
 
 # ── Registration access tokens: the dead and the impossible ──────────────────────────────────────────────────────────
@@ -162,8 +161,8 @@ def test_a_confirmed_row_without_the_time_of_its_supersession_is_taken_as_fresh(
 @pytest.mark.parametrize("use", list(Use))
 @pytest.mark.parametrize("policy", list(Policy))
 def test_every_other_token_is_refused_reported_and_changes_nothing(use: Use, policy: Policy) -> None:
-    long_ago = replace(WAITING, rotated_at=NOW - SUSPICIOUS - 1)
-    not_so_long_ago = replace(WAITING, rotated_at=NOW - SUSPICIOUS)
+    long_ago = structs.replace(WAITING, rotated_at=NOW - SUSPICIOUS - 1)
+    not_so_long_ago = structs.replace(WAITING, rotated_at=NOW - SUSPICIOUS)
 
     assert present(5, WAITING, use, policy) == refused(WAITING, "rat_two_holders")
     assert present(3, WAITING, use, policy) == refused(WAITING, "rat_two_holders")
@@ -227,20 +226,20 @@ def test_using_the_only_secret_writes_nothing() -> None:
 @meets("H-02")
 @pytest.mark.parametrize("generation", [3, 5])
 def test_a_spent_or_superseded_secret_is_refused_reported_and_changes_nothing(generation: int) -> None:
-    row = replace(WAITING, rotated_at=NOW - SUSPICIOUS)
+    row = structs.replace(WAITING, rotated_at=NOW - SUSPICIOUS)
 
     assert present_secret(generation, row, NOW, overlap=OVERLAP) == refused(row, "secret_two_holders")
 
 
 @meets("H-02")
 def test_a_secret_used_long_after_it_was_replaced_is_told_apart_from_two_holders() -> None:
-    row = replace(WAITING, rotated_at=NOW - SUSPICIOUS - 1)
+    row = structs.replace(WAITING, rotated_at=NOW - SUSPICIOUS - 1)
 
     assert present_secret(3, row, NOW, overlap=OVERLAP) == refused(row, "secret_spent")
 
 
 def test_a_confirmed_secret_whose_supersession_has_no_time_is_refused() -> None:
-    row = replace(WAITING, overlap_since=None)
+    row = structs.replace(WAITING, overlap_since=None)
 
     assert present_secret(4, row, NOW, overlap=OVERLAP) == refused(CONFIRMED, "secret_expired_previous")
 
@@ -268,7 +267,7 @@ def test_the_overlap_of_two_secrets_has_an_end() -> None:
     assert overlap_until(LAST, NOW, overlap=30) == 0
     assert overlap_until(WAITING, NOW, overlap=30) == NOW
     assert overlap_until(WAITING, NOW, overlap=29) == 0
-    assert overlap_until(replace(WAITING, overlap_since=None), NOW, overlap=30) == 0
+    assert overlap_until(structs.replace(WAITING, overlap_since=None), NOW, overlap=30) == 0
 
 
 # ── Refresh tokens ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -282,7 +281,7 @@ def test_any_use_of_the_newest_refresh_token_brings_the_next(bound: bool) -> Non
 
 @pytest.mark.parametrize("bound", [True, False])
 def test_a_refresh_repeated_within_the_window_gets_the_same_token(bound: bool) -> None:
-    row = replace(WAITING, rotated_at=NOW - RETRY)
+    row = structs.replace(WAITING, rotated_at=NOW - RETRY)
 
     assert present_refresh(4, row, CLOCK, bound=bound) == Step(True, row)
 
@@ -330,7 +329,7 @@ def test_within_a_day_only_the_side_of_the_window_counts(
 ) -> None:
     row, age, _ = aged
     clamped_age = 0 if age <= RETRY else RETRY + 1
-    clamped = replace(row, rotated_at=NOW - clamped_age, overlap_since=None if row.overlap_since is None else NOW - clamped_age)
+    clamped = structs.replace(row, rotated_at=NOW - clamped_age, overlap_since=None if row.overlap_since is None else NOW - clamped_age)
 
     real = [
         present(generation, row, use, policy, digest),
@@ -348,4 +347,4 @@ def timeless(step: Step, before: Generations) -> tuple[object, ...]:
     """A step without absolute times: whether the times were kept, cleared or set to now."""
     after = step.after
     moved = (after.rotated_at == NOW and after.issued != before.issued, after.overlap_since is None)
-    return (step.accepted, step.apply, step.event, replace(after, rotated_at=0, overlap_since=None), moved)
+    return (step.accepted, step.apply, step.event, structs.replace(after, rotated_at=0, overlap_since=None), moved)

@@ -10,11 +10,12 @@ to the request: what is older than the window is as old as the window and a seco
 import sys
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import NamedTuple, TypeVar
 
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.clients import Generations
 from calling_card.protocol.handles.rotation import (
@@ -223,7 +224,7 @@ def held(holds: int) -> Iterator[int]:
 def aged(row: Generations) -> Generations:
     """The row when more than the window has gone by."""
     since = None if row.overlap_since is None else NOW - RETRY - 1
-    return replace(row, rotated_at=NOW - RETRY - 1, overlap_since=since)
+    return structs.replace(row, rotated_at=NOW - RETRY - 1, overlap_since=since)
 
 
 def show(name: str, report: Report) -> None:
@@ -328,7 +329,7 @@ class Shelf:
         self.store = MemoryStore(chain_key=b"k" * 32, writer=b"writer-1", now=lambda: NOW)
         self.table = table
         self.writes = 0
-        client = replace(a_client(), rat=BORN)
+        client = structs.replace(a_client(), rat=BORN)
         self.key = client.key
         done(self.store.register(client, an_event(), None))
 
@@ -338,17 +339,19 @@ class Shelf:
         assert read is not None
         step = self.table(generation, read.rat, request)
         if step.after != read.rat:
-            assert done(self.store.replace(read, replace(read, rat=step.after), None))
-            assert not done(self.store.replace(read, replace(read, rat=issue(read.rat, CLOCK)), None)), "a rival that read the same row"
+            assert done(self.store.replace(read, structs.replace(read, rat=step.after), None))
+            assert not done(self.store.replace(read, structs.replace(read, rat=issue(read.rat, CLOCK)), None)), (
+                "a rival that read the same row"
+            )
             self.writes += 1
         kept = done(self.store.client(self.key))
         assert kept is not None
-        return replace(step, after=kept.rat)
+        return structs.replace(step, after=kept.rat)
 
     def put(self, row: Generations) -> None:
         there = done(self.store.client(self.key))
         assert there is not None
-        assert done(self.store.replace(there, replace(there, rat=row), None))
+        assert done(self.store.replace(there, structs.replace(there, rat=row), None))
 
 
 @pytest.mark.parametrize("policy", [Policy.ON_UPDATE, Policy.EVERY_USE])
@@ -379,8 +382,8 @@ def test_of_two_that_read_one_row_and_would_change_it_one_must_look_again() -> N
         shelf.put(row)
         read = done(shelf.store.client(shelf.key))
         assert read is not None
-        assert done(shelf.store.replace(read, replace(read, rat=first.after), None))
-        assert not done(shelf.store.replace(read, replace(read, rat=second.after), None))
+        assert done(shelf.store.replace(read, structs.replace(read, rat=first.after), None))
+        assert not done(shelf.store.replace(read, structs.replace(read, rat=second.after), None))
 
     assert races >= 300
 
@@ -463,7 +466,7 @@ def previous_is_one_less(generation: int, row: Generations, request: Request) ->
     repeated = request.use is Use.READ or (generation < row.issued and request.digest == row.put_digest)
     if repeated:
         return Step(True, row)
-    return Step(True, replace(issue(row, CLOCK, request.digest), confirmed=row.issued), apply=True)
+    return Step(True, structs.replace(issue(row, CLOCK, request.digest), confirmed=row.issued), apply=True)
 
 
 def superseded_lives(generation: int, row: Generations, request: Request) -> Step:
@@ -474,7 +477,7 @@ def superseded_lives(generation: int, row: Generations, request: Request) -> Ste
 
 def lost_is_lost(generation: int, row: Generations, request: Request) -> Step:
     """Only the newest token lives."""
-    return present_refresh(generation, replace(row, confirmed=row.issued), CLOCK, bound=True)
+    return present_refresh(generation, structs.replace(row, confirmed=row.issued), CLOCK, bound=True)
 
 
 @pytest.mark.parametrize(

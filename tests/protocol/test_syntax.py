@@ -1,6 +1,7 @@
 """Strict JSON: what is taken, and that everything else is `invalid_request` and nothing worse."""
 
 import json
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from calling_card.protocol.clients import JSON
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.syntax import ECHOED, echo, read_object
+from calling_card.protocol.syntax import ECHOED, echo, read_form, read_object
 from tests.ledger import meets
 
 
@@ -198,3 +199,15 @@ def test_any_bytes_get_an_object_or_invalid_request(body: bytes) -> None:
         assert found.description.isascii()
     else:
         assert json.loads(json.dumps(found)) == found
+
+
+@given(st.text(st.sampled_from("a=&+%41C3BCé \0"), max_size=30))
+def test_a_form_is_read_as_the_standard_library_reads_it(text: str) -> None:
+    try:
+        expected = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=5)
+    except ValueError:
+        with pytest.raises(ValueError, match=r"fields|utf-8"):
+            read_form(text, 5)
+        return
+
+    assert read_form(text, 5) == expected

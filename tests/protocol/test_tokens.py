@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from calling_card.keys.keyring import FileKeyring
 from calling_card.protocol import base64url
+from calling_card.protocol.clients import Route
 from calling_card.protocol.handles.seals import ACCESS_TOKEN, read, write
 from calling_card.protocol.handles.tokens import AccessToken, from_bytes, from_claims, to_bytes, to_claims
 from tests.ledger import meets
@@ -20,7 +21,7 @@ NONCE = bytes(range(12))
 OWN = AccessToken(
     jti=b"j" * 16,
     client_id="c1",
-    route="registered",
+    route=Route.REGISTERED,
     incarnation=b"i" * 8,
     epoch=3,
     subject="c1",
@@ -48,7 +49,7 @@ def own_tokens(draw: st.DrawFn) -> AccessToken:
     return AccessToken(
         jti=draw(st.binary(min_size=16, max_size=16)),
         client_id=draw(st.text(max_size=40)),
-        route="registered",
+        route=Route.REGISTERED,
         incarnation=draw(st.binary(min_size=8, max_size=8)),
         epoch=draw(WHOLE),
         subject=draw(st.text(max_size=40)),
@@ -69,7 +70,7 @@ def allowed_tokens(draw: st.DrawFn) -> AccessToken:
 @st.composite
 def bound_tokens(draw: st.DrawFn) -> AccessToken:
     return msgspec.structs.replace(
-        draw(own_tokens() | allowed_tokens()), route=draw(st.sampled_from(["registered", "url"])), cnf=draw(st.text(max_size=20))
+        draw(own_tokens() | allowed_tokens()), route=draw(st.sampled_from(Route)), cnf=draw(st.text(max_size=20))
     )
 
 

@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.clients import JSON
 from calling_card.protocol.events import KINDS, Recorded
@@ -108,7 +109,7 @@ def test_the_id_of_a_message_is_made_of_its_event_and_its_type_and_has_no_dot() 
 
 def test_a_message_says_what_its_row_names_and_no_more() -> None:
     card: dict[str, JSON] = {"client_name": "Notes", "contacts": ["ann@example.org"], "jwks": {"keys": []}, "scope": "openid"}
-    client = replace(a_client("c1"), metadata=json.dumps(card).encode())
+    client = structs.replace(a_client("c1"), metadata=json.dumps(card).encode())
     (letter,) = letters(an_event("client_registered", door="rfc7591", tier=0, owner="x", decision=["y"]), ())
 
     said = json.loads(written(letter, WHEN, client))
@@ -130,7 +131,7 @@ def test_a_message_says_what_its_row_names_and_no_more() -> None:
 
 
 def test_a_warning_says_whom_to_write_to_and_how_the_client_is_kept() -> None:
-    client = replace(a_client("c1"), metadata=b'{"client_name":"Notes","contacts":["ann@example.org"],"scope":"openid"}')
+    client = structs.replace(a_client("c1"), metadata=b'{"client_name":"Notes","contacts":["ann@example.org"],"scope":"openid"}')
     (letter,) = letters(an_event("prune_warned", client_id="c1", reason="idle", due_at=NOW + 9), ())
 
     data = json.loads(written(letter, WHEN, client))["data"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from calling_card.fetch.answer import posted
 from calling_card.keys.keyring import FileKeyring
@@ -589,7 +590,7 @@ async def test_a_token_that_was_given_back_stays_dead_when_its_client_comes_back
 async def test_who_waited_for_approval_waits_again_when_brought_back(server: World) -> None:
     card = await server.register()
     row = await server.row(card)
-    held = replace(row, state=State.HELD)
+    held = structs.replace(row, state=State.HELD)
     await server.ports.store.replace(row, held, None)
     with changed(server, prune_idle_days=1):
         server.clock.forward(5 * DAY)

@@ -2,8 +2,9 @@
 
 import asyncio
 import sys
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec import structs
 
 from calling_card.protocol.clients import Client, Route, State
 from calling_card.protocol.life.pruning import Pruned, Suspect, horizon
@@ -44,7 +45,7 @@ async def one(store: SqliteStore, name: str) -> None:
     say(f"{name} signed in")
     await store.begin_session(a_session(ANN, second_session(name)), first_session(name), an_event("signed_in"))
     say(f"{name} signed in anew")
-    after = replace(client, metadata=b'{"client_name":"new"}', rat=replace(client.rat, issued=2))
+    after = structs.replace(client, metadata=b'{"client_name":"new"}', rat=structs.replace(client.rat, issued=2))
     await store.replace(client, after, an_event("client_replaced", client))
     say(f"{name} replaced")
     if name.endswith(("0", "3", "6", "9")):
@@ -64,12 +65,12 @@ async def one_address(store: SqliteStore, name: str) -> None:
     say(f"{name} met")
     await store.give(client, a_grant(client, ANN), a_consent(client, ANN), an_event("code_given", client))
     say(f"{name} given")
-    became = replace(client, metadata=b'{"client_name":"new"}')
+    became = structs.replace(client, metadata=b'{"client_name":"new"}')
     await store.read_again(first, second, became, an_event("document_changed", client), end=True)
     say(f"{name} read")
     await store.give(became, a_grant(client, ANN, b"h" * 16), a_consent(client, ANN), an_event("code_given", client))
     say(f"{name} given again")
-    await store.end_all(became, replace(became, state=State.SUSPENDED), an_event("client_suspended", client))
+    await store.end_all(became, structs.replace(became, state=State.SUSPENDED), an_event("client_suspended", client))
     say(f"{name} stopped")
 
 

@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from calling_card.ports import KeyCollision, Registration, Rows, Store, StoreUnavailable
 from calling_card.protocol.clients import Client, Generations, Route, State, Tier
@@ -40,7 +41,7 @@ async def test_a_registered_client_is_read_back_as_it_was_said(store: Store) -> 
 async def test_every_field_of_a_client_survives(store: Store) -> None:
     full = a_client("ü" * 512, secret=True, route=Route.CIMD)
     assert full.secret is not None
-    full = replace(
+    full = structs.replace(
         full,
         epoch=7,
         tier=Tier.VOUCHED,
@@ -48,8 +49,8 @@ async def test_every_field_of_a_client_survives(store: Store) -> None:
         owner="operator",
         invitation=b"v" * 16,
         decision='[{"narrowed":"scöpe"}]'.encode(),
-        rat=replace(full.rat, confirmed=3, issued=9, confirmed_key=4, issued_key=5, overlap_since=NOW - 1, put_digest=b"d" * 32),
-        secret=replace(full.secret, confirmed=2, issued=4, overlap_since=NOW - 2),
+        rat=structs.replace(full.rat, confirmed=3, issued=9, confirmed_key=4, issued_key=5, overlap_since=NOW - 1, put_digest=b"d" * 32),
+        secret=structs.replace(full.secret, confirmed=2, issued=4, overlap_since=NOW - 2),
         secret_expires_at=NOW + 5,
     )
 
@@ -66,7 +67,7 @@ async def test_an_unknown_key_has_no_client(store: Store) -> None:
 async def test_a_client_key_of_another_name_is_refused_and_nothing_is_kept(store: Store) -> None:
     first = a_client("first")
     await store.register(first, an_event(client=first), None)
-    second = replace(a_client("second"), key=first.key)
+    second = structs.replace(a_client("second"), key=first.key)
 
     with pytest.raises(KeyCollision, match="another name"):
         await store.register(second, an_event(client=second), None)
@@ -80,7 +81,7 @@ async def test_a_client_key_of_another_route_is_refused(store: Store) -> None:
     await store.register(first, an_event(client=first), None)
 
     with pytest.raises(KeyCollision, match="another name"):
-        await store.register(replace(first, route=Route.CIMD), an_event(client=first), None)
+        await store.register(structs.replace(first, route=Route.CIMD), an_event(client=first), None)
 
 
 async def test_a_client_cannot_be_born_twice(store: Store) -> None:
@@ -88,7 +89,7 @@ async def test_a_client_cannot_be_born_twice(store: Store) -> None:
     await store.register(first, an_event(client=first), None)
 
     with pytest.raises(KeyCollision, match="registered already"):
-        await store.register(replace(first, incarnation=b"j" * 8), an_event(client=first), None)
+        await store.register(structs.replace(first, incarnation=b"j" * 8), an_event(client=first), None)
 
     assert await store.client(first.key) == first
 
@@ -157,7 +158,7 @@ async def test_a_collision_gives_the_use_back(store: Store) -> None:
     await store.invite(an_invitation(1), an_event("initial_access_token_created"))
 
     with pytest.raises(KeyCollision):
-        await store.register(replace(a_client("second"), key=first.key), an_event(), b"t" * 16)
+        await store.register(structs.replace(a_client("second"), key=first.key), an_event(), b"t" * 16)
 
     assert await store.invitation(b"t" * 16) == an_invitation(1)
 
@@ -219,21 +220,21 @@ async def test_whoever_takes_an_invitation_back_meets_those_who_come_by_it_one_a
 
 def rotated(client: Client) -> Client:
     """The client after a replacement that issued a new registration access token."""
-    rat = replace(client.rat, issued=client.rat.issued + 1, rotated_at=NOW + 1, overlap_since=NOW + 1, put_digest=b"p" * 32)
-    return replace(client, metadata=b'{"client_name":"B"}', rat=rat)
+    rat = structs.replace(client.rat, issued=client.rat.issued + 1, rotated_at=NOW + 1, overlap_since=NOW + 1, put_digest=b"p" * 32)
+    return structs.replace(client, metadata=b'{"client_name":"B"}', rat=rat)
 
 
 async def test_a_replacement_puts_everything_that_may_change(store: Store) -> None:
     before = a_client(secret=True)
     assert before.secret is not None
     await store.register(before, an_event(client=before), None)
-    after = replace(
+    after = structs.replace(
         rotated(before),
         epoch=2,
         state=State.SUSPENDED,
         owner="operator",
         decision=b'["narrowed"]',
-        secret=replace(before.secret, issued=2, overlap_since=NOW),
+        secret=structs.replace(before.secret, issued=2, overlap_since=NOW),
         secret_expires_at=NOW + 9,
         last_used_day=before.last_used_day + 1,
     )
@@ -247,7 +248,7 @@ async def test_a_replacement_puts_everything_that_may_change(store: Store) -> No
 async def test_a_secret_may_come_and_go(store: Store) -> None:
     without = a_client()
     await store.register(without, an_event(client=without), None)
-    with_secret = replace(without, secret=without.rat)
+    with_secret = structs.replace(without, secret=without.rat)
 
     assert await store.replace(without, with_secret, None)
     assert await store.client(without.key) == with_secret
@@ -258,7 +259,7 @@ async def test_a_secret_may_come_and_go(store: Store) -> None:
 async def test_a_change_of_generations_alone_leaves_the_card(store: Store) -> None:
     before = a_client()
     await store.register(before, an_event(client=before), None)
-    after = replace(before, rat=replace(before.rat, issued=2))
+    after = structs.replace(before, rat=structs.replace(before.rat, issued=2))
 
     assert await store.replace(before, after, None)
 
@@ -271,16 +272,16 @@ async def test_a_replacement_of_what_is_no_longer_there_changes_nothing(store: S
     there = a_client(secret=True)
     await store.register(there, an_event(client=there), None)
     others: dict[str, Client] = {
-        "incarnation": replace(there, incarnation=b"j" * 8),
-        "epoch": replace(there, epoch=2),
-        "state": replace(there, state=State.HELD),
-        "secret": replace(there, secret=None),
+        "incarnation": structs.replace(there, incarnation=b"j" * 8),
+        "epoch": structs.replace(there, epoch=2),
+        "state": structs.replace(there, state=State.HELD),
+        "secret": structs.replace(there, secret=None),
     }
     others |= {
-        "confirmed": replace(there, rat=replace(there.rat, confirmed=5)),
-        "issued": replace(there, rat=replace(there.rat, issued=5)),
-        "confirmed_key": replace(there, rat=replace(there.rat, confirmed_key=5)),
-        "issued_key": replace(there, rat=replace(there.rat, issued_key=5)),
+        "confirmed": structs.replace(there, rat=structs.replace(there.rat, confirmed=5)),
+        "issued": structs.replace(there, rat=structs.replace(there.rat, issued=5)),
+        "confirmed_key": structs.replace(there, rat=structs.replace(there.rat, confirmed_key=5)),
+        "issued_key": structs.replace(there, rat=structs.replace(there.rat, issued_key=5)),
     }
     before = others[field]
 
@@ -300,7 +301,11 @@ async def test_what_a_client_has_for_life_cannot_be_replaced(store: Store) -> No
     before = a_client()
     await store.register(before, an_event(client=before), None)
 
-    for after in (replace(before, tier=Tier.ADMIN), replace(before, client_id="c2"), replace(before, incarnation=b"j" * 8)):
+    for after in (
+        structs.replace(before, tier=Tier.ADMIN),
+        structs.replace(before, client_id="c2"),
+        structs.replace(before, incarnation=b"j" * 8),
+    ):
         with pytest.raises(ValueError, match="cannot change"):
             await store.replace(before, after, None)
 
@@ -393,7 +398,7 @@ async def test_a_dead_token_or_client_needs_no_mark(store: Store) -> None:
     await store.register(client, an_event(client=client), None)
 
     await store.revoke(client, b"n" * 16, NOW, an_event("token_revoked", client))
-    await store.revoke(replace(client, incarnation=b"j" * 8), b"o" * 16, NOW + 60, an_event("token_revoked", client))
+    await store.revoke(structs.replace(client, incarnation=b"j" * 8), b"o" * 16, NOW + 60, an_event("token_revoked", client))
 
     assert [(await store.living(client.key, letter * 16)).marked for letter in (b"m", b"n", b"o")] == [False, False, False]
     assert await kinds(store) == ["client_registered"]
@@ -412,7 +417,7 @@ async def test_the_thirty_third_living_mark_ends_all_tokens_of_the_client(store:
 
     await store.revoke(client, jti(32), NOW + 60, an_event("token_revoked", client))
 
-    assert await store.living(client.key, jti(0)) == Rows(replace(client, epoch=2), False)
+    assert await store.living(client.key, jti(0)) == Rows(structs.replace(client, epoch=2), False)
     assert (await kinds(store)).count("token_revoked") == 33
 
 
@@ -438,7 +443,7 @@ async def test_a_tombstone_is_no_mark_of_a_token(store: Store) -> None:
     for number in range(33):
         await store.revoke(reborn, jti(number), NOW + 60, an_event("token_revoked", client))
 
-    assert await store.living(client.key, client.incarnation) == Rows(replace(reborn, epoch=2), True)
+    assert await store.living(client.key, client.incarnation) == Rows(structs.replace(reborn, epoch=2), True)
 
 
 # Days of use ----------------------------------------------------------------------------------------------------------------------
@@ -452,7 +457,7 @@ async def test_a_day_of_use_is_written_with_a_later_write(store: Store) -> None:
     store.used(client, client.last_used_day - 1)
     await store.record(an_event("key_rotated"))
 
-    assert await store.client(client.key) == replace(client, last_used_day=client.last_used_day + 2)
+    assert await store.client(client.key) == structs.replace(client, last_used_day=client.last_used_day + 2)
 
 
 async def test_a_day_of_use_does_not_reach_a_namesake_born_later(store: Store) -> None:
@@ -573,10 +578,10 @@ async def test_signing_keys_are_put_together_and_come_oldest_first(store: Store)
 
 async def test_living_generations_are_counted_by_key_number(store: Store) -> None:
     plain, both = a_client("plain"), a_client("both", secret=True)
-    overlapping = replace(both, rat=replace(both.rat, issued=2, issued_key=4))
+    overlapping = structs.replace(both, rat=structs.replace(both.rat, issued=2, issued_key=4))
     await store.register(plain, an_event(), None)
     await store.register(overlapping, an_event(), None)
-    await store.register(replace(a_client("without"), rat=Generations(confirmed_key=0, issued_key=0)), an_event(), None)
+    await store.register(structs.replace(a_client("without"), rat=Generations(confirmed_key=0, issued_key=0)), an_event(), None)
     await store.invite(an_invitation(1), an_event("initial_access_token_created"))
     await store.invite(an_invitation(0, id=b"0" * 16), an_event("initial_access_token_created"))
     await store.invite(an_invitation(1, id=b"1" * 16, expires_at=NOW), an_event("initial_access_token_created"))
@@ -653,7 +658,7 @@ async def test_sixteen_racers_for_the_last_use_of_an_invitation_have_one_winner(
 async def test_sixteen_racers_with_the_same_registration_before_them_have_one_winner(pair: Pair) -> None:
     before = a_client()
     await pair.here.register(before, an_event(client=before), None)
-    wishes = [replace(rotated(before), metadata=f'{{"client_name":"{number}"}}'.encode()) for number in range(16)]
+    wishes = [structs.replace(rotated(before), metadata=f'{{"client_name":"{number}"}}'.encode()) for number in range(16)]
 
     ends = await asyncio.gather(
         *(

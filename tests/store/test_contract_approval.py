@@ -1,8 +1,7 @@
 """What every store promises about clients that wait for approval and who may try them."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec import structs
 
 from calling_card.ports import Store
 from calling_card.protocol.clients import Client, Route, State
@@ -15,7 +14,7 @@ ANN, BEN = a_person("ann"), a_person("ben")
 
 
 def held(name: str = "c1", *, route: Route = Route.REGISTERED) -> Client:
-    return replace(a_client(name, route=route), state=State.HELD)
+    return structs.replace(a_client(name, route=route), state=State.HELD)
 
 
 async def registered(store: Store, *clients: Client) -> None:
@@ -34,7 +33,7 @@ async def test_what_approval_made_of_a_client_is_kept(pair: Pair) -> None:
     assert await pair.there.client(one.key) == approved(one)
     assert await pair.there.client(two.key) == refused(two, "not yours")
     assert await pair.here.replace(refused(two, "not yours"), resumed(refused(two, "not yours")), None)
-    assert await pair.there.client(two.key) == replace(two, epoch=two.epoch + 1)
+    assert await pair.there.client(two.key) == structs.replace(two, epoch=two.epoch + 1)
 
 
 @meets("A-88")
@@ -67,7 +66,7 @@ async def test_test_persons_go_with_their_client(pair: Pair) -> None:
     await pair.here.meet(client, a_version(client), an_event("client_met", client))
     await pair.here.add_test_person(client, ANN.id, an_event("test_person_added", client))
     await pair.here.remove(client, an_event("client_deleted", client), NOW + 60)
-    namesake = replace(client, incarnation=b"j" * 8)
+    namesake = structs.replace(client, incarnation=b"j" * 8)
     await pair.here.meet(namesake, a_version(namesake), an_event("client_met", namesake))
 
     assert list(await pair.there.test_persons(client)) == []
@@ -79,7 +78,7 @@ async def test_test_persons_go_with_their_client(pair: Pair) -> None:
 @meets("A-88", "H-31")
 @pytest.mark.parametrize("was,now,given", [("held", "held", True), ("active", "held", False), ("held", "active", False)])
 async def test_a_grant_is_given_to_the_client_in_the_state_in_which_it_was_seen(store: Store, was: str, now: str, given: bool) -> None:
-    seen, there = replace(a_client(), state=State(was)), replace(a_client(), state=State(now))
+    seen, there = structs.replace(a_client(), state=State(was)), structs.replace(a_client(), state=State(now))
     await store.add_person(ANN, an_event("person_added"))
     await registered(store, there)
 
@@ -103,7 +102,7 @@ async def test_a_document_can_make_its_client_wait_and_ends_what_it_had(pair: Pa
     await pair.here.meet(client, a_version(client), an_event("client_met", client))
     await pair.here.add_person(ANN, an_event("person_added"))
     await pair.here.give(client, a_grant(client, ANN), a_consent(client, ANN), an_event("grant_given", client))
-    became = replace(client, metadata=b'{"client_name":"B"}', state=State.HELD, epoch=client.epoch + 1)
+    became = structs.replace(client, metadata=b'{"client_name":"B"}', state=State.HELD, epoch=client.epoch + 1)
     event = an_event("document_changed", client)
 
     stale = await pair.here.read_again(a_version(client), a_version(client, 2), became, event, end=True, was=State.SUSPENDED)

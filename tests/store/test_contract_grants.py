@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import fields, replace
 
 import pytest
+from msgspec import structs
 
 from calling_card.ports import Rows, Store
 from calling_card.protocol.clients import Client, Generations, State
@@ -31,7 +31,7 @@ async def given(store: Store, client: Client = CLIENT, person: Person = ANN, id:
     """A grant whose code was redeemed."""
     pending = a_grant(client, person, id, at=at)
     assert await store.give(client, pending, None, an_event("grant_given", client))
-    live = replace(pending, stage=Stage.LIVE)
+    live = structs.replace(pending, stage=Stage.LIVE)
     assert await store.change_grant(pending, live, an_event("grant_redeemed", client))
     return live
 
@@ -42,7 +42,7 @@ async def as_kept(store: Store, grant: Grant) -> Grant | None:
 
 
 async def epoch_raised(store: Store, person: Person) -> Person:
-    after = replace(person, epoch=person.epoch + 1)
+    after = structs.replace(person, epoch=person.epoch + 1)
     assert await store.change_person(person, after, an_event("password_changed"))
     return after
 
@@ -61,8 +61,8 @@ async def test_a_grant_is_read_back_as_it_was_given_with_the_standing_of_its_per
 
 
 async def test_every_field_of_a_grant_survives(store: Store) -> None:
-    full = replace(a_grant(CLIENT, ANN), document_version=3, cnf=b"j" * 32, refresh=Generations(7, 8, 9, 10, NOW - 11))
-    bare = replace(a_grant(CLIENT, ANN, b"h" * 16), code_challenge="", nonce="", sid=b"", redirect_uri="", resource="", amr="")
+    full = structs.replace(a_grant(CLIENT, ANN), document_version=3, cnf=b"j" * 32, refresh=Generations(7, 8, 9, 10, NOW - 11))
+    bare = structs.replace(a_grant(CLIENT, ANN, b"h" * 16), code_challenge="", nonce="", sid=b"", redirect_uri="", resource="", amr="")
 
     for grant in (full, bare):
         await store.give(CLIENT, grant, None, an_event("grant_given", CLIENT))
@@ -79,12 +79,16 @@ async def test_an_unknown_grant_is_none(store: Store) -> None:
 
 GONE_OR_OTHER: dict[str, tuple[Callable[[Store], Awaitable[object]], Client, Person]] = {
     "a client that is gone": (lambda store: store.remove(CLIENT, an_event("client_deleted"), NOW + 1), CLIENT, ANN),
-    "a namesake born earlier": (lambda store: store.ready(), replace(CLIENT, incarnation=b"j" * 8), ANN),
-    "a suspended client": (lambda store: store.replace(CLIENT, replace(CLIENT, state=State.SUSPENDED), None), CLIENT, ANN),
-    "a held client": (lambda store: store.replace(CLIENT, replace(CLIENT, state=State.HELD), None), CLIENT, ANN),
+    "a namesake born earlier": (lambda store: store.ready(), structs.replace(CLIENT, incarnation=b"j" * 8), ANN),
+    "a suspended client": (lambda store: store.replace(CLIENT, structs.replace(CLIENT, state=State.SUSPENDED), None), CLIENT, ANN),
+    "a held client": (lambda store: store.replace(CLIENT, structs.replace(CLIENT, state=State.HELD), None), CLIENT, ANN),
     "an unknown person": (lambda store: store.ready(), CLIENT, a_person("eve")),
     "a person with another epoch": (lambda store: epoch_raised(store, ANN), CLIENT, ANN),
-    "a disabled person": (lambda store: store.change_person(ANN, replace(ANN, active=False), an_event("person_changed")), CLIENT, ANN),
+    "a disabled person": (
+        lambda store: store.change_person(ANN, structs.replace(ANN, active=False), an_event("person_changed")),
+        CLIENT,
+        ANN,
+    ),
 }
 
 
@@ -131,7 +135,7 @@ async def test_a_grant_is_given_once(store: Store) -> None:
 
 async def test_a_yes_is_remembered_with_the_grant_and_an_equal_one_takes_its_place(store: Store) -> None:
     first, other = a_consent(CLIENT, ANN), a_consent(CLIENT, ANN, "notes.write", NOW + 1)
-    again = replace(first, card=b"d" * 16, given_at=NOW + 2)
+    again = structs.replace(first, card=b"d" * 16, given_at=NOW + 2)
 
     for number, consent in enumerate((first, other, again)):
         assert await store.give(CLIENT, a_grant(CLIENT, ANN, bytes([number]) * 16), consent, an_event("grant_given"))
@@ -142,7 +146,7 @@ async def test_a_yes_is_remembered_with_the_grant_and_an_equal_one_takes_its_pla
 @pytest.mark.parametrize("field", ["redirect_uri", "resource", "scope"])
 async def test_a_yes_to_something_else_is_another_yes(store: Store, field: str) -> None:
     first = a_consent(CLIENT, ANN)
-    second = replace(first, given_at=NOW + 1, **{field: "https://other.example"})  # type: ignore[arg-type] # all three are text
+    second = structs.replace(first, given_at=NOW + 1, **{field: "https://other.example"})
 
     for number, consent in enumerate((first, second)):
         await store.give(CLIENT, a_grant(CLIENT, ANN, bytes([number]) * 16), consent, an_event("grant_given"))
@@ -159,7 +163,7 @@ async def test_a_yes_counts_for_its_person_and_this_very_client_only(store: Stor
 
     assert await store.consents(a_person("eve").id, CLIENT) == []
     assert await store.consents(ANN.id, other) == []
-    assert await store.consents(ANN.id, replace(CLIENT, incarnation=b"j" * 8)) == []
+    assert await store.consents(ANN.id, structs.replace(CLIENT, incarnation=b"j" * 8)) == []
 
 
 # Changing -------------------------------------------------------------------------------------------------------------------------
@@ -167,7 +171,7 @@ async def test_a_yes_counts_for_its_person_and_this_very_client_only(store: Stor
 
 async def test_a_change_puts_everything_that_may_change(store: Store) -> None:
     before = await given(store)
-    after = replace(
+    after = structs.replace(
         before,
         stage=Stage.REVOKED,
         epoch=2,
@@ -187,26 +191,26 @@ async def test_a_change_puts_everything_that_may_change(store: Store) -> None:
 
 async def test_a_refresh_token_keeps_neither_overlap_nor_digest(store: Store) -> None:
     before = await given(store)
-    after = replace(before, refresh=replace(before.refresh, issued=2, overlap_since=NOW, put_digest=b"d"))
+    after = structs.replace(before, refresh=structs.replace(before.refresh, issued=2, overlap_since=NOW, put_digest=b"d"))
 
     assert await store.change_grant(before, after, an_event("grant_refreshed"))
 
-    kept = replace(before, refresh=replace(before.refresh, issued=2))
+    kept = structs.replace(before, refresh=structs.replace(before.refresh, issued=2))
     assert await as_kept(store, before) == kept
-    assert await store.change_grant(after, replace(kept, last_used_at=NOW + 1), an_event("grant_refreshed"))
+    assert await store.change_grant(after, structs.replace(kept, last_used_at=NOW + 1), an_event("grant_refreshed"))
 
 
 CHANGES: dict[str, Callable[[Grant], Grant]] = {
-    "stage": lambda grant: replace(grant, stage=Stage.REVOKED),
-    "epoch": lambda grant: replace(grant, epoch=2),
-    "confirmed": lambda grant: replace(grant, refresh=replace(grant.refresh, confirmed=0)),
-    "issued": lambda grant: replace(grant, refresh=replace(grant.refresh, issued=2)),
-    "confirmed_key": lambda grant: replace(grant, refresh=replace(grant.refresh, confirmed_key=9)),
-    "issued_key": lambda grant: replace(grant, refresh=replace(grant.refresh, issued_key=9)),
-    "rotated_at": lambda grant: replace(grant, refresh=replace(grant.refresh, rotated_at=NOW + 1)),
-    "incarnation": lambda grant: replace(grant, incarnation=b"j" * 8),
-    "id": lambda grant: replace(grant, id=b"x" * 16),
-    "client": lambda grant: replace(grant, client_key=b"x" * 16),
+    "stage": lambda grant: structs.replace(grant, stage=Stage.REVOKED),
+    "epoch": lambda grant: structs.replace(grant, epoch=2),
+    "confirmed": lambda grant: structs.replace(grant, refresh=structs.replace(grant.refresh, confirmed=0)),
+    "issued": lambda grant: structs.replace(grant, refresh=structs.replace(grant.refresh, issued=2)),
+    "confirmed_key": lambda grant: structs.replace(grant, refresh=structs.replace(grant.refresh, confirmed_key=9)),
+    "issued_key": lambda grant: structs.replace(grant, refresh=structs.replace(grant.refresh, issued_key=9)),
+    "rotated_at": lambda grant: structs.replace(grant, refresh=structs.replace(grant.refresh, rotated_at=NOW + 1)),
+    "incarnation": lambda grant: structs.replace(grant, incarnation=b"j" * 8),
+    "id": lambda grant: structs.replace(grant, id=b"x" * 16),
+    "client": lambda grant: structs.replace(grant, client_key=b"x" * 16),
 }
 
 
@@ -215,7 +219,7 @@ async def test_a_change_of_what_is_no_longer_there_changes_nothing(store: Store,
     there = await given(store)
     before = CHANGES[field](there)
 
-    assert not await store.change_grant(before, replace(before, last_used_at=NOW + 9), an_event("grant_refreshed"))
+    assert not await store.change_grant(before, structs.replace(before, last_used_at=NOW + 9), an_event("grant_refreshed"))
 
     assert await as_kept(store, there) == there
     assert "grant_refreshed" not in await kinds(store)
@@ -224,11 +228,11 @@ async def test_a_change_of_what_is_no_longer_there_changes_nothing(store: Store,
 MAY_CHANGE = {"stage", "epoch", "scope", "resource", "refresh", "last_used_at", "document_version", "cnf"}
 
 
-@pytest.mark.parametrize("field", [field.name for field in fields(Grant) if field.name not in MAY_CHANGE])
+@pytest.mark.parametrize("field", [field.name for field in structs.fields(Grant) if field.name not in MAY_CHANGE])
 async def test_what_a_grant_has_for_life_cannot_be_changed(store: Store, field: str) -> None:
     before = await given(store)
     other: dict[type, object] = {str: "other", bytes: b"other", int: 99}
-    after = replace(before, **{field: other[type(getattr(before, field))]})  # type: ignore[arg-type] # of the type that is there
+    after = structs.replace(before, **{field: other[type(getattr(before, field))]})
 
     with pytest.raises(ValueError, match="a grant changes in"):
         await store.change_grant(before, after, an_event("grant_refreshed"))
@@ -242,11 +246,11 @@ async def test_a_grant_ends_with_its_client_and_no_namesake_inherits_it(store: S
     await store.give(CLIENT, pending, a_consent(CLIENT, ANN), an_event("grant_given"))
     await store.remove(CLIENT, an_event("client_deleted"), NOW + 1)
 
-    assert not await store.change_grant(pending, replace(pending, stage=Stage.LIVE), an_event("grant_redeemed"))
+    assert not await store.change_grant(pending, structs.replace(pending, stage=Stage.LIVE), an_event("grant_redeemed"))
     reborn = a_client(incarnation=b"j" * 8)
     await store.meet(reborn, a_version(reborn), an_event(client=reborn))
 
-    assert not await store.change_grant(pending, replace(pending, stage=Stage.LIVE), an_event("grant_redeemed"))
+    assert not await store.change_grant(pending, structs.replace(pending, stage=Stage.LIVE), an_event("grant_redeemed"))
     assert await store.grant(CLIENT.key, ID) is None
     assert await store.living(CLIENT.key, MARK, ID) == Rows(reborn, False)
     assert await store.consents(ANN.id, reborn) == []
@@ -273,7 +277,7 @@ async def test_one_read_finds_client_mark_grant_and_standing(store: Store) -> No
 async def test_a_change_of_standing_shows_at_once(store: Store) -> None:
     live = await given(store)
 
-    await store.change_person(ANN, replace(ANN, epoch=5, active=False), an_event("person_changed"))
+    await store.change_person(ANN, structs.replace(ANN, epoch=5, active=False), an_event("person_changed"))
 
     assert (await store.living(CLIENT.key, MARK, ID)).person == Standing(5, active=False)
     assert await store.grant(CLIENT.key, ID) == (live, Standing(5, active=False))
@@ -294,7 +298,7 @@ async def test_the_thirty_third_living_mark_of_a_grant_ends_the_tokens_of_this_g
         assert (await as_kept(store, live)) == live
         await store.revoke(CLIENT, jti(number), NOW + 60, an_event("token_revoked"), live.id)
 
-    assert await as_kept(store, live) == replace(live, epoch=2)
+    assert await as_kept(store, live) == structs.replace(live, epoch=2)
     assert await as_kept(store, other) == other
     assert await store.living(CLIENT.key, jti(0)) == Rows(CLIENT, False)
     assert await store.living(CLIENT.key, jti(100)) == Rows(CLIENT, True)
@@ -363,7 +367,7 @@ async def test_what_a_person_allowed_is_grouped_by_client_newest_first(store: St
 
 async def test_a_suspended_client_is_still_shown_and_one_that_is_gone_is_not(store: Store) -> None:
     await given(store)
-    suspended = replace(CLIENT, state=State.SUSPENDED)
+    suspended = structs.replace(CLIENT, state=State.SUSPENDED)
 
     await store.replace(CLIENT, suspended, None)
     assert await ids(store, ANN) == [("c1", [b"g"])]
@@ -388,10 +392,10 @@ async def test_a_client_is_approved_when_a_grant_of_it_was_redeemed(store: Store
     await store.give(CLIENT, pending, None, an_event("grant_given"))
     assert not await store.approved(CLIENT)
 
-    live = replace(pending, stage=Stage.LIVE)
+    live = structs.replace(pending, stage=Stage.LIVE)
     await store.change_grant(pending, live, an_event("grant_redeemed"))
     assert await store.approved(CLIENT)
-    assert not await store.approved(replace(CLIENT, incarnation=b"j" * 8))
+    assert not await store.approved(structs.replace(CLIENT, incarnation=b"j" * 8))
     assert not await store.approved(a_client("other"))
 
     await store.change_grant(live, ended(live), an_event("grant_ended"))
@@ -449,7 +453,9 @@ async def test_where_nothing_was_allowed_nothing_is_withdrawn(store: Store) -> N
 async def test_refresh_tokens_of_living_grants_and_sessions_count_for_their_keys(store: Store, clock: Clock) -> None:
     overlapping = await given(store)
     await store.change_grant(
-        overlapping, replace(overlapping, refresh=replace(overlapping.refresh, issued=2, issued_key=8)), an_event("grant_refreshed")
+        overlapping,
+        structs.replace(overlapping, refresh=structs.replace(overlapping.refresh, issued=2, issued_key=8)),
+        an_event("grant_refreshed"),
     )
     revoked = await given(store, id=b"r" * 16)
     await store.change_grant(revoked, ended(revoked), an_event("grant_ended"))
@@ -472,7 +478,7 @@ async def test_refresh_tokens_of_living_grants_and_sessions_count_for_their_keys
 async def test_sixteen_racers_with_one_code_have_one_winner(pair: Pair) -> None:
     pending = a_grant(CLIENT, ANN)
     await pair.here.give(CLIENT, pending, None, an_event("grant_given"))
-    wishes = [replace(pending, stage=Stage.LIVE, last_used_at=NOW + number) for number in range(16)]
+    wishes = [structs.replace(pending, stage=Stage.LIVE, last_used_at=NOW + number) for number in range(16)]
 
     ends = await asyncio.gather(
         *((pair.here, pair.there)[number % 2].change_grant(pending, wish, an_event("grant_redeemed")) for number, wish in enumerate(wishes))
@@ -486,7 +492,7 @@ async def test_sixteen_racers_with_one_code_have_one_winner(pair: Pair) -> None:
 @meets("A-53", "X-37")
 async def test_sixteen_racers_with_one_refresh_token_have_one_winner(pair: Pair) -> None:
     live = await given(pair.here)
-    wishes = [replace(live, refresh=replace(live.refresh, issued=2, rotated_at=NOW + number)) for number in range(16)]
+    wishes = [structs.replace(live, refresh=structs.replace(live.refresh, issued=2, rotated_at=NOW + number)) for number in range(16)]
 
     ends = await asyncio.gather(
         *((pair.here, pair.there)[number % 2].change_grant(live, wish, an_event("grant_refreshed")) for number, wish in enumerate(wishes))
@@ -517,7 +523,7 @@ async def test_a_removal_is_not_overtaken_by_grants_under_way(pair: Pair, remova
 
 async def test_a_withdrawal_and_a_refresh_under_way_never_leave_a_living_grant(pair: Pair) -> None:
     live = await given(pair.here)
-    refreshed = replace(live, refresh=replace(live.refresh, issued=2))
+    refreshed = structs.replace(live, refresh=structs.replace(live.refresh, issued=2))
 
     withdrawn, rotated = await asyncio.gather(
         pair.there.withdraw(ANN.id, CLIENT.key, an_event("grants_withdrawn")),
@@ -533,7 +539,7 @@ async def test_a_change_of_password_and_a_grant_under_way_never_leave_a_grant_of
 
     await asyncio.gather(
         pair.here.give(CLIENT, grant, None, an_event("grant_given")),
-        pair.there.change_person(ANN, replace(ANN, epoch=2, password="$new"), an_event("password_changed")),
+        pair.there.change_person(ANN, structs.replace(ANN, epoch=2, password="$new"), an_event("password_changed")),
     )
 
     found = await pair.here.living(CLIENT.key, MARK, ID)

@@ -1,10 +1,10 @@
 """What every store promises of once-only facts, in the words of `Store.once` (CREDENTIALS §3, X-44)."""
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from calling_card.ports import Rows, Store, StoreUnavailable
 from calling_card.protocol.clients import Client
@@ -90,12 +90,12 @@ async def test_a_full_client_stands_in_nobodys_way(store: Store) -> None:
 async def test_of_a_client_that_is_gone_or_of_an_earlier_life_nothing_is_kept(store: Store) -> None:
     client = await registered(store)
     assert not await store.once(a_client("nobody"), fact(1), NOW + 60)
-    assert not await store.once(replace(client, incarnation=b"j" * 8), fact(1), NOW + 60)
+    assert not await store.once(structs.replace(client, incarnation=b"j" * 8), fact(1), NOW + 60)
 
     await store.once(client, fact(9), NOW + 60)
     await store.remove(client, an_event("client_deleted", client), NOW + 60)
     gone = await store.once(client, fact(2), NOW + 60)
-    again = replace(client, incarnation=b"k" * 8)
+    again = structs.replace(client, incarnation=b"k" * 8)
     await store.meet(again, a_version(again), an_event(client=again))
 
     assert not gone
@@ -112,7 +112,7 @@ async def test_facts_are_apart_from_marked_tokens(store: Store) -> None:
     for number in range(40):
         await store.revoke(client, bytes([number]) * 16, NOW + 60, an_event("token_revoked", client))
 
-    assert await store.living(client.key, b"t" * 16) == Rows(replace(client, epoch=client.epoch + 1), False)
+    assert await store.living(client.key, b"t" * 16) == Rows(structs.replace(client, epoch=client.epoch + 1), False)
     assert not await store.once(client, fact(1), NOW + 60)
 
 

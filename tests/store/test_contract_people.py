@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from calling_card.ports import Store
 from calling_card.protocol.persons.people import Person, Role
@@ -26,7 +27,7 @@ async def add(store: Store, *people: Person) -> None:
 
 @meets("H-29")
 async def test_a_person_is_read_back_as_added(store: Store) -> None:
-    plain = replace(EVE, password="", claims={}, role=Role.OWNER, active=False, epoch=0)
+    plain = structs.replace(EVE, password="", claims={}, role=Role.OWNER, active=False, epoch=0)
 
     await add(store, ANN, plain)
 
@@ -56,7 +57,7 @@ async def test_only_the_case_of_a_name_is_free(store: Store, typed: str) -> None
 @pytest.mark.parametrize("name", ["ann", "ANN", "Ann"])
 async def test_a_name_that_is_taken_in_any_case_adds_nobody(store: Store, name: str) -> None:
     await add(store, ANN)
-    second = replace(EVE, name=name)
+    second = structs.replace(EVE, name=name)
 
     assert not await store.add_person(second, an_event("person_added"))
 
@@ -80,7 +81,7 @@ async def test_people_are_listed_by_name_in_portions_whatever_the_case(store: St
 
 async def test_a_change_puts_everything_that_may_change(store: Store) -> None:
     await add(store, ANN, EVE)
-    after = replace(ANN, role=Role.OPERATOR, password="", claims={"name": "Änn", "updated_at": NOW}, epoch=4, active=False)
+    after = structs.replace(ANN, role=Role.OPERATOR, password="", claims={"name": "Änn", "updated_at": NOW}, epoch=4, active=False)
 
     assert await store.change_person(ANN, after, an_event("person_changed"))
 
@@ -90,12 +91,12 @@ async def test_a_change_puts_everything_that_may_change(store: Store) -> None:
 
 
 CHANGES: dict[str, Callable[[Person], Person]] = {
-    "epoch": lambda person: replace(person, epoch=7),
-    "active": lambda person: replace(person, active=False),
-    "password": lambda person: replace(person, password="$other"),
-    "no password": lambda person: replace(person, password=""),
-    "role": lambda person: replace(person, role=Role.OWNER),
-    "person": lambda person: replace(person, id=b"x" * 16),
+    "epoch": lambda person: structs.replace(person, epoch=7),
+    "active": lambda person: structs.replace(person, active=False),
+    "password": lambda person: structs.replace(person, password="$other"),
+    "no password": lambda person: structs.replace(person, password=""),
+    "role": lambda person: structs.replace(person, role=Role.OWNER),
+    "person": lambda person: structs.replace(person, id=b"x" * 16),
 }
 
 
@@ -105,7 +106,7 @@ async def test_a_change_of_what_is_no_longer_there_changes_nothing(store: Store,
     await store.begin_session(a_session(ANN), None, an_event("signed_in"))
     before = CHANGES[field](ANN)
 
-    assert not await store.change_person(before, replace(before, epoch=9, claims={}), an_event("person_changed"))
+    assert not await store.change_person(before, structs.replace(before, epoch=9, claims={}), an_event("person_changed"))
 
     assert await store.person(ANN.id) == ANN
     assert await store.sessions(ANN.id) == [a_session(ANN)]
@@ -115,7 +116,12 @@ async def test_a_change_of_what_is_no_longer_there_changes_nothing(store: Store,
 async def test_who_somebody_is_cannot_be_changed_and_no_epoch_comes_again(store: Store) -> None:
     await add(store, ANN)
 
-    for after in (replace(ANN, id=b"x" * 16), replace(ANN, name="anne"), replace(ANN, created_at=NOW + 1), replace(ANN, epoch=0)):
+    for after in (
+        structs.replace(ANN, id=b"x" * 16),
+        structs.replace(ANN, name="anne"),
+        structs.replace(ANN, created_at=NOW + 1),
+        structs.replace(ANN, epoch=0),
+    ):
         with pytest.raises(ValueError, match=r"cannot touch|only rises"):
             await store.change_person(ANN, after, an_event("person_changed"))
 
@@ -128,7 +134,7 @@ async def test_a_new_epoch_ends_all_sessions_of_the_person_and_of_nobody_else(st
         for letter in (b"1", b"2"):
             await store.begin_session(a_session(person, letter * 16), None, an_event("signed_in"))
 
-    assert await store.change_person(ANN, replace(ANN, epoch=2), an_event("password_changed"))
+    assert await store.change_person(ANN, structs.replace(ANN, epoch=2), an_event("password_changed"))
 
     assert await store.sessions(ANN.id) == []
     assert await store.session(ANN.id, b"1" * 16) is None
@@ -138,7 +144,7 @@ async def test_a_new_epoch_ends_all_sessions_of_the_person_and_of_nobody_else(st
 async def test_a_change_without_a_new_epoch_ends_no_session(store: Store) -> None:
     await add(store, ANN)
     await store.begin_session(a_session(ANN), None, an_event("signed_in"))
-    after = replace(ANN, password="$rehashed")
+    after = structs.replace(ANN, password="$rehashed")
 
     assert await store.change_person(ANN, after, an_event("person_changed"))
 
@@ -162,7 +168,7 @@ async def test_a_session_is_read_back_with_its_person(store: Store) -> None:
 async def test_a_session_is_found_whatever_the_standing_and_the_time_say(store: Store, clock: Clock) -> None:
     await add(store, ANN)
     await store.begin_session(a_session(ANN), None, an_event("signed_in"))
-    disabled = replace(ANN, active=False)
+    disabled = structs.replace(ANN, active=False)
 
     await store.change_person(ANN, disabled, an_event("person_changed"))
     clock.at = NOW + 3600
@@ -174,7 +180,7 @@ async def test_a_session_is_found_whatever_the_standing_and_the_time_say(store: 
 @pytest.mark.parametrize("case", ["unknown", "other epoch", "disabled"])
 async def test_nobody_begins_a_session_who_is(store: Store, case: str) -> None:
     await add(store, EVE)
-    person = {"unknown": ANN, "other epoch": replace(EVE, epoch=2), "disabled": replace(EVE, active=False)}[case]
+    person = {"unknown": ANN, "other epoch": structs.replace(EVE, epoch=2), "disabled": structs.replace(EVE, active=False)}[case]
     await store.begin_session(a_session(EVE, b"o" * 16), None, an_event("signed_in"))
     if case == "disabled":
         await store.change_person(EVE, person, an_event("person_changed"))
@@ -269,7 +275,7 @@ async def test_a_credential_id_that_is_taken_adds_no_passkey(store: Store) -> No
 
 
 async def test_nobody_gets_a_passkey_who_is_unknown_or_disabled(store: Store) -> None:
-    await add(store, replace(EVE, active=False))
+    await add(store, structs.replace(EVE, active=False))
 
     assert not await store.add_passkey(a_passkey(ANN), an_event("passkey_added"))
     assert not await store.add_passkey(a_passkey(EVE), an_event("passkey_added"))
@@ -317,7 +323,7 @@ async def test_a_passkey_is_forgotten_once_and_by_its_owner_only(store: Store) -
 
 
 async def test_sixteen_racers_for_one_name_have_one_winner(pair: Pair) -> None:
-    people = [replace(a_person(str(number)), name=("Ann", "ann", "ANN")[number % 3]) for number in range(16)]
+    people = [structs.replace(a_person(str(number)), name=("Ann", "ann", "ANN")[number % 3]) for number in range(16)]
 
     ends = await asyncio.gather(
         *((pair.here, pair.there)[number % 2].add_person(person, an_event("person_added")) for number, person in enumerate(people))
@@ -330,7 +336,7 @@ async def test_sixteen_racers_for_one_name_have_one_winner(pair: Pair) -> None:
 @meets("X-37")
 async def test_sixteen_racers_with_the_same_person_before_them_have_one_winner(pair: Pair) -> None:
     await add(pair.here, ANN)
-    wishes = [replace(ANN, epoch=2, password=f"${number}") for number in range(16)]
+    wishes = [structs.replace(ANN, epoch=2, password=f"${number}") for number in range(16)]
 
     ends = await asyncio.gather(
         *((pair.here, pair.there)[number % 2].change_person(ANN, wish, an_event("password_changed")) for number, wish in enumerate(wishes))
@@ -347,7 +353,7 @@ async def test_a_change_of_password_is_not_overtaken_by_sign_ins_under_way(pair:
 
     ends = await asyncio.gather(
         *(pair.here.begin_session(session, None, an_event("signed_in")) for session in sessions[:4]),
-        pair.there.change_person(ANN, replace(ANN, epoch=2), an_event("password_changed")),
+        pair.there.change_person(ANN, structs.replace(ANN, epoch=2), an_event("password_changed")),
         *(pair.there.begin_session(session, None, an_event("signed_in")) for session in sessions[4:]),
     )
 

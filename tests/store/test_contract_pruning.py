@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from calling_card.ports import HostedDocument, KeyCollision, Rows, Store
 from calling_card.protocol.clients import Client, Generations, Route, State
@@ -56,9 +57,9 @@ async def suspect(store: Store, client: Client, at: Horizon | None = None) -> Su
 
 async def granted(store: Store, client: Client, grant: Grant) -> None:
     await store.add_person(ANN, an_event("person_added"))
-    assert await store.give(client, replace(grant, stage=Stage.PENDING), None, an_event("grant_given"))
+    assert await store.give(client, structs.replace(grant, stage=Stage.PENDING), None, an_event("grant_given"))
     if grant.stage is not Stage.PENDING:
-        assert await store.change_grant(replace(grant, stage=Stage.PENDING), grant, an_event("grant_redeemed"))
+        assert await store.change_grant(structs.replace(grant, stage=Stage.PENDING), grant, an_event("grant_redeemed"))
 
 
 async def put_aside(store: Store, client: Client, *, until: int = LATER + DAY) -> bool:
@@ -85,7 +86,7 @@ async def test_every_client_is_looked_at_once_in_steps(store: Store) -> None:
 
 async def test_clients_used_of_late_are_counted_and_not_shown(store: Store) -> None:
     quiet = a_client("quiet")
-    used = replace(a_client("used"), last_used_day=seen().day + 1)
+    used = structs.replace(a_client("used"), last_used_day=seen().day + 1)
     await registered(store, quiet, used)
 
     page = await store.suspects(b"", 10, seen())
@@ -118,8 +119,8 @@ async def test_grants_say_whether_a_client_was_approved_has_a_living_grant_or_a_
 async def test_a_grant_that_is_refreshed_lives_until_its_whole_lifetime_is_over(store: Store) -> None:
     client = a_client()
     await registered(store, client)
-    old = replace(a_grant(client, ANN, stage=Stage.LIVE, at=LATER - LIFETIME - TOKEN), last_used_at=LATER - 1)
-    young = replace(old, id=b"y" * 16, created_at=old.created_at + 1)
+    old = structs.replace(a_grant(client, ANN, stage=Stage.LIVE, at=LATER - LIFETIME - TOKEN), last_used_at=LATER - 1)
+    young = structs.replace(old, id=b"y" * 16, created_at=old.created_at + 1)
 
     await granted(store, client, old)
     ended = await suspect(store, client)
@@ -133,7 +134,7 @@ async def test_a_grant_of_a_person_who_ended_everything_is_dead(store: Store) ->
     client = a_client()
     await registered(store, client)
     await granted(store, client, a_grant(client, ANN, stage=Stage.LIVE, at=LATER - 60))
-    await store.change_person(ANN, replace(ANN, epoch=ANN.epoch + 1), an_event("password_changed"))
+    await store.change_person(ANN, structs.replace(ANN, epoch=ANN.epoch + 1), an_event("password_changed"))
 
     assert (await suspect(store, client)).alive is False
 
@@ -193,7 +194,7 @@ async def test_an_identifier_is_never_issued_twice(store: Store, undo: bool) -> 
 
     for incarnation in (client.incarnation, b"j" * 8):
         with pytest.raises(KeyCollision, match="the client key belongs to a client that is gone"):
-            await registered(store, replace(client, incarnation=incarnation))
+            await registered(store, structs.replace(client, incarnation=incarnation))
 
     assert await store.client(client.key) is None
 
@@ -204,7 +205,7 @@ async def test_a_deleted_client_leaves_its_identifier_to_nobody(store: Store) ->
     await store.remove(client, an_event("client_deleted", client), LATER)
 
     with pytest.raises(KeyCollision, match="that is gone"):
-        await registered(store, replace(client, incarnation=b"j" * 8))
+        await registered(store, structs.replace(client, incarnation=b"j" * 8))
 
 
 @pytest.mark.parametrize("what", ["a yes", "a live grant", "a new card", "a day of use", "a suspension", "a deletion"])
@@ -218,12 +219,12 @@ async def test_whoever_comes_between_keeps_the_client(pair: Pair, what: str) -> 
     elif what == "a live grant":
         await granted(pair.there, client, a_grant(client, ANN, stage=Stage.LIVE, at=LATER - 1))
     elif what == "a new card":
-        await pair.there.replace(client, replace(client, metadata=b'{"client_name":"Mine"}'), None)
+        await pair.there.replace(client, structs.replace(client, metadata=b'{"client_name":"Mine"}'), None)
     elif what == "a day of use":
         pair.there.used(client, client.last_used_day + 1)
         await pair.there.record(an_event("key_rotated"))
     elif what == "a suspension":
-        await pair.there.replace(client, replace(client, epoch=7), None)
+        await pair.there.replace(client, structs.replace(client, epoch=7), None)
     else:
         await pair.there.remove(client, an_event("client_deleted", client), LATER)
 
@@ -269,7 +270,9 @@ async def test_a_day_of_use_that_this_process_has_not_written_yet_counts(store: 
 
 async def test_a_client_comes_back_as_it_was_and_its_grants_do_not(store: Store, clock: Clock) -> None:
     clock.at = LATER
-    client = replace(a_client(secret=True), invitation=b"v" * 16, owner="op", decision=b'["x"]', rat=Generations(issued=4, put_digest=b"d"))
+    client = structs.replace(
+        a_client(secret=True), invitation=b"v" * 16, owner="op", decision=b'["x"]', rat=Generations(issued=4, put_digest=b"d")
+    )
     await registered(store, client)
     await granted(store, client, a_grant(client, ANN, stage=Stage.REVOKED))
     await put_aside(store, client)
@@ -279,7 +282,7 @@ async def test_a_client_comes_back_as_it_was_and_its_grants_do_not(store: Store,
 
     assert aside == Pruned(client, "idle", LATER, LATER + DAY)
     assert back
-    after = replace(client, epoch=client.epoch + 1, last_used_day=LATER // DAY)
+    after = structs.replace(client, epoch=client.epoch + 1, last_used_day=LATER // DAY)
     assert await store.client(client.key) == after
     assert await store.living(client.key, client.incarnation) == Rows(after, False)
     assert await store.grant(client.key, b"g" * 16) is None
@@ -292,12 +295,12 @@ async def test_a_client_comes_back_as_it_was_and_its_grants_do_not(store: Store,
 
 async def test_what_a_pruned_client_comes_back_as_can_be_changed_and_it_can_be_let_go_of(store: Store, clock: Clock) -> None:
     clock.at = LATER
-    clients = [replace(a_client(name), state=State.HELD) for name in ("a", "b")]
+    clients = [structs.replace(a_client(name), state=State.HELD) for name in ("a", "b")]
     await registered(store, *clients)
     for client in clients:
         await put_aside(store, client)
     first, second = await store.pruned("", 10)
-    other = replace(first, client=replace(first.client, incarnation=b"o" * 8))
+    other = replace(first, client=structs.replace(first.client, incarnation=b"o" * 8))
     stopped = suspended(first.client)
 
     changed = await store.keep_aside(first, stopped, an_event("client_suspended", first.client, LATER))
@@ -344,7 +347,7 @@ async def test_a_client_that_is_an_address_is_not_put_aside_and_may_come_again(s
     client = a_client("https://app.example/", route=Route.CIMD)
     await store.meet(client, a_version(client), an_event("client_met", client))
     assert await put_aside(store, client)
-    again = replace(client, incarnation=b"j" * 8)
+    again = structs.replace(client, incarnation=b"j" * 8)
 
     assert list(await store.pruned("", 10)) == []
     assert list(await store.versions(client.key)) == []
@@ -365,7 +368,7 @@ async def test_the_pruned_are_listed_by_name_in_portions(store: Store, clock: Cl
 
 
 async def test_keys_are_needed_while_a_client_can_come_back(store: Store) -> None:
-    client = replace(a_client(secret=True), rat=Generations(issued=2, issued_key=8, confirmed_key=7))
+    client = structs.replace(a_client(secret=True), rat=Generations(issued=2, issued_key=8, confirmed_key=7))
     await registered(store, client)
     before = await store.generations_by_key()
 
@@ -450,7 +453,7 @@ async def test_marks_of_every_kind_go_when_they_expire(store: Store) -> None:
     assert (early, late) == (0, 3)
     assert await store.living(gone.key, gone.incarnation) == Rows(None, False)
     assert not await store.once(client, b"b" * 16, NOW + 61)
-    await registered(store, replace(gone, incarnation=b"j" * 8))
+    await registered(store, structs.replace(gone, incarnation=b"j" * 8))
 
 
 async def test_sessions_and_hosted_documents_go_when_they_expire(store: Store) -> None:
@@ -472,7 +475,7 @@ async def test_an_initial_access_token_goes_long_after_its_end_and_never_before_
     used_up, expired, useful = an_invitation(id=b"1" * 16), an_invitation(expires_at=NOW + 9, id=b"2" * 16), an_invitation(id=b"3" * 16)
     for invitation in (used_up, expired, useful):
         await store.invite(invitation, an_event("initial_access_token_created"))
-    client = replace(a_client(), invitation=used_up.id)
+    client = structs.replace(a_client(), invitation=used_up.id)
     await store.register(client, an_event(client=client), used_up.id)
 
     soon = await swept(store, Litter.INITIAL_ACCESS_TOKENS, seen(NOW + 29 * DAY))
@@ -522,7 +525,7 @@ async def test_a_lease_is_no_event(store: Store) -> None:
 async def test_the_event_of_a_pruning_names_the_client(store: Store) -> None:
     client = a_client()
     await registered(store, client)
-    event = replace(pruned_event(client), body={"client_id": client.client_id, "reason": "idle", "until": 1, "by": "op"})
+    event = structs.replace(pruned_event(client), body={"client_id": client.client_id, "reason": "idle", "until": 1, "by": "op"})
 
     await store.prune(await suspect(store, client), "idle", seen(), event, LATER + 1, LATER + 1)
 

@@ -1,9 +1,9 @@
 """What every store promises about clients that live on a card alone, in the words of `Store` (CREDENTIALS §6)."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from calling_card.ports import KeyCollision, NoRoom, Store
 from calling_card.protocol.clients import Client, Generations, State
@@ -14,8 +14,8 @@ from tests.store.examples import NOW, Clock, a_client, a_consent, a_grant, a_per
 
 DAY = 86400
 UNTIL = NOW + 30 * DAY
-SEALED = replace(a_client("cs_sealed"), card_until=UNTIL)
-BORN = replace(SEALED, card_until=0)
+SEALED = structs.replace(a_client("cs_sealed"), card_until=UNTIL)
+BORN = structs.replace(SEALED, card_until=0)
 ANN = a_person("ann")
 
 
@@ -34,11 +34,11 @@ async def test_row_and_tombstone_are_asked_for_together(store: Store) -> None:
 
 @meets("H-10")
 async def test_the_first_change_bears_the_row_with_an_event_of_its_own(store: Store) -> None:
-    after = replace(SEALED, metadata=b'{"client_name":"Other"}', rat=Generations(issued=2, rotated_at=NOW))
+    after = structs.replace(SEALED, metadata=b'{"client_name":"Other"}', rat=Generations(issued=2, rotated_at=NOW))
 
     assert await store.replace(SEALED, after, an_event("client_replaced", SEALED))
 
-    assert await place(store) == (replace(after, card_until=0), False)
+    assert await place(store) == (structs.replace(after, card_until=0), False)
     assert await kinds(store) == ["client_registered", "client_replaced"]
 
 
@@ -55,30 +55,30 @@ async def test_a_second_birth_does_not_happen(store: Store, ended: bool) -> None
         await store.remove(BORN, an_event("client_deleted", BORN), UNTIL)
     before = await kinds(store)
 
-    assert not await store.replace(SEALED, replace(SEALED, metadata=b"{}"), an_event("client_replaced", SEALED))
-    assert not await store.end_all(SEALED, replace(SEALED, metadata=b"{}"), an_event("client_suspended", SEALED))
+    assert not await store.replace(SEALED, structs.replace(SEALED, metadata=b"{}"), an_event("client_replaced", SEALED))
+    assert not await store.end_all(SEALED, structs.replace(SEALED, metadata=b"{}"), an_event("client_suspended", SEALED))
 
     assert await place(store) == (None if ended else BORN, ended)
     assert await kinds(store) == before
 
 
 async def test_an_end_to_everything_of_a_client_without_a_row_bears_it_ended(store: Store) -> None:
-    after = replace(SEALED, state=State.SUSPENDED, epoch=2)
+    after = structs.replace(SEALED, state=State.SUSPENDED, epoch=2)
 
     assert await store.end_all(SEALED, after, an_event("client_suspended", SEALED))
 
-    assert await place(store) == (replace(after, card_until=0), False)
+    assert await place(store) == (structs.replace(after, card_until=0), False)
 
 
 async def test_a_birth_needs_room_where_room_is_asked_for(store: Store, clock: Clock) -> None:
-    others = [replace(SEALED, key=bytes([number]) * 16, client_id=f"cs_{number}") for number in range(3)]
+    others = [structs.replace(SEALED, key=bytes([number]) * 16, client_id=f"cs_{number}") for number in range(3)]
 
     assert [await store.bear(other, None, room=2) for other in others[:2]] == [True, True]
     with pytest.raises(NoRoom):
         await store.bear(others[2], None, room=2)
     assert await place(store, others[2]) == (None, False)
 
-    await store.remove(replace(others[0], card_until=0), an_event("client_deleted", others[0]), UNTIL)
+    await store.remove(structs.replace(others[0], card_until=0), an_event("client_deleted", others[0]), UNTIL)
     clock.at += 3600
     assert [await store.bear(others[1], None, room=2), await store.bear(others[2], None, room=2)] == [False, True]
 
@@ -87,11 +87,11 @@ async def test_a_birth_needs_room_where_room_is_asked_for(store: Store, clock: C
 async def test_nothing_is_put_in_the_place_of_a_client_whose_card_is_another_by_now(store: Store) -> None:
     client = a_client("c1")
     await store.register(client, an_event(client=client), None)
-    other = replace(client, metadata=b'{"client_name":"Other"}')
+    other = structs.replace(client, metadata=b'{"client_name":"Other"}')
     assert await store.replace(client, other, None)
 
-    assert not await store.replace(client, replace(client, state=State.HELD), an_event("client_approved", client))
-    assert not await store.end_all(client, replace(client, state=State.SUSPENDED), an_event("client_suspended", client))
+    assert not await store.replace(client, structs.replace(client, state=State.HELD), an_event("client_approved", client))
+    assert not await store.end_all(client, structs.replace(client, state=State.SUSPENDED), an_event("client_suspended", client))
 
     assert await store.client(client.key) == other
 
@@ -109,7 +109,7 @@ async def test_the_first_approval_bears_the_row_with_its_grant(store: Store) -> 
     assert await place(store) == (BORN, False)
     assert await store.consents(ANN.id, BORN) == [consent]
     assert (await kinds(store))[1:] == ["client_registered", "grant_given"]
-    live = replace(grant, stage=Stage.LIVE)
+    live = structs.replace(grant, stage=Stage.LIVE)
     assert await store.change_grant(grant, live, an_event("grant_redeemed", BORN))
 
 
@@ -149,7 +149,7 @@ async def test_nothing_is_given_to_a_client_that_left_a_tombstone(store: Store) 
 
 async def test_nothing_is_given_where_another_row_took_the_place(store: Store) -> None:
     await store.add_person(ANN, an_event("person_added"))
-    other = replace(BORN, state=State.SUSPENDED)
+    other = structs.replace(BORN, state=State.SUSPENDED)
     await store.register(other, an_event(client=other), None)
 
     assert not await store.give(SEALED, a_grant(SEALED, ANN), None, an_event("grant_given", SEALED))

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from calling_card.ports import Store
 from calling_card.protocol.life.pruning import Suspect, horizon
@@ -154,7 +155,7 @@ async def test_a_warning_is_recorded_once_for_each_fact_while_its_client_lives(p
     first = await pair.here.warn(client, b"f" * 16, NOW + 60, event)
     again = [await store.warn(client, b"f" * 16, NOW + 60, event) for store in (pair.here, pair.there)]
     other = await pair.there.warn(client, b"g" * 16, NOW + 60, event)
-    stranger = await pair.here.warn(replace(client, incarnation=b"j" * 8), b"h" * 16, NOW + 60, event)
+    stranger = await pair.here.warn(structs.replace(client, incarnation=b"j" * 8), b"h" * 16, NOW + 60, event)
 
     assert (first, again, other, stranger) == (True, [False, False], True, False)
     assert (await kinds(pair.here)).count("prune_warned") == 2 if pair.here is pair.there else True

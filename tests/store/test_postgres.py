@@ -5,25 +5,25 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import asyncpg
 import pytest
 import uvloop
+from msgspec import structs
 
 from calling_card.ports import KeyCollision, Registration, Rows, StoreUnavailable
 from calling_card.protocol.clients import Client, Route
 from calling_card.protocol.persons.grants import Stage
 from calling_card.store import statements as sql
 from calling_card.store.migrations import SchemaTooNew, Step
-from calling_card.store.postgres import migrations
+from calling_card.store.postgres import lanes, migrations
 from calling_card.store.postgres.dialect import claims, text_of
 from calling_card.store.postgres.pool import Address, each_host
 from calling_card.store.postgres.store import PostgresStore
 from calling_card.store.postgres.troubles import Trouble, as_said, trouble
 from tests.postgres import Cluster, connected, programs
 from tests.store.conftest import a_writer
-from tests.store.examples import NOW, Clock, a_client, a_consent, a_grant, a_person, a_session, an_event, kinds, the_events
+from tests.store.examples import NOW, Clock, a_client, a_consent, a_grant, a_person, a_session, an_event, an_invitation, kinds, the_events
 from tests.store.relay import Relay, relayed
 
 ANN = a_person("ann")
@@ -60,18 +60,18 @@ async def prepared(store: PostgresStore, name: str) -> Client:
     """A client with a live grant of a person, and every statement of the verbs below known to the server."""
     client = a_client(name)
     assert await store.register(client, an_event("client_registered", client), None) is Registration.DONE
-    live = replace(a_grant(client, ANN, b"l" * 16), stage=Stage.LIVE)
-    assert await store.give(client, replace(live, stage=Stage.PENDING), None, an_event("code_given", client))
-    assert await store.change_grant(replace(live, stage=Stage.PENDING), live, an_event("grant_redeemed", client))
+    live = structs.replace(a_grant(client, ANN, b"l" * 16), stage=Stage.LIVE)
+    assert await store.give(client, structs.replace(live, stage=Stage.PENDING), None, an_event("code_given", client))
+    assert await store.change_grant(structs.replace(live, stage=Stage.PENDING), live, an_event("grant_redeemed", client))
     return client
 
 
 HOT: dict[str, Callable[[PostgresStore, Client], Awaitable[object]]] = {
     "register": lambda store, client: store.register(a_client(client.client_id + "+"), an_event("client_registered"), None),
-    "replace": lambda store, client: store.replace(client, replace(client, metadata=b"{}"), an_event("client_replaced", client)),
+    "replace": lambda store, client: store.replace(client, structs.replace(client, metadata=b"{}"), an_event("client_replaced", client)),
     "change_grant": lambda store, client: store.change_grant(
-        replace(a_grant(client, ANN, b"l" * 16), stage=Stage.LIVE),
-        replace(a_grant(client, ANN, b"l" * 16), stage=Stage.LIVE, last_used_at=NOW + 9),
+        structs.replace(a_grant(client, ANN, b"l" * 16), stage=Stage.LIVE),
+        structs.replace(a_grant(client, ANN, b"l" * 16), stage=Stage.LIVE, last_used_at=NOW + 9),
         an_event("refreshed", client),
     ),
     "give": lambda store, client: store.give(client, a_grant(client, ANN), a_consent(client, ANN), an_event("code_given", client)),
@@ -146,7 +146,7 @@ async def test_of_many_who_redeem_a_grant_one_does(nodes: tuple[PostgresStore, P
         await nodes[0].give(client, grant, None, an_event("code_given", client))
 
         won = await asyncio.gather(
-            *(node.change_grant(grant, replace(grant, stage=Stage.LIVE), an_event("grant_redeemed", client)) for node in nodes * 8)
+            *(node.change_grant(grant, structs.replace(grant, stage=Stage.LIVE), an_event("grant_redeemed", client)) for node in nodes * 8)
         )
 
         assert sum(won) == 1
@@ -180,7 +180,7 @@ async def test_no_grant_is_given_behind_the_end_of_all(nodes: tuple[PostgresStor
 
         given, ended = await asyncio.gather(
             here.give(client, a_grant(client, ANN), None, an_event("code_given", client)),
-            there.end_all(client, replace(client, epoch=2), an_event("client_suspended", client)),
+            there.end_all(client, structs.replace(client, epoch=2), an_event("client_suspended", client)),
         )
 
         found = await here.grant(client.key, b"g" * 16)
@@ -194,10 +194,10 @@ async def test_who_lives_on_a_card_is_either_born_or_gone(nodes: tuple[PostgresS
     here, there = nodes
     for number in range(30):
         sealed = a_client(str(number))
-        sealed = replace(sealed, card_until=NOW + 3600)
+        sealed = structs.replace(sealed, card_until=NOW + 3600)
 
         born, gone = await asyncio.gather(
-            here.bear(replace(sealed, card_until=0), None), there.remove(sealed, an_event("client_deleted", sealed), NOW + 7200)
+            here.bear(structs.replace(sealed, card_until=0), None), there.remove(sealed, an_event("client_deleted", sealed), NOW + 7200)
         )
 
         client, tombstone = await here.client_or_tombstone(sealed.key)
@@ -209,7 +209,7 @@ async def test_a_change_of_a_person_is_made_once(nodes: tuple[PostgresStore, Pos
     here, _ = nodes
     await here.add_person(ANN, an_event("person_added"))
     for epoch in range(1, 11):
-        before, after = replace(ANN, epoch=epoch), replace(ANN, epoch=epoch + 1)
+        before, after = structs.replace(ANN, epoch=epoch), structs.replace(ANN, epoch=epoch + 1)
 
         won = await asyncio.gather(*(node.change_person(before, after, an_event("person_changed")) for node in nodes * 4))
 
@@ -218,7 +218,7 @@ async def test_a_change_of_a_person_is_made_once(nodes: tuple[PostgresStore, Pos
 
 async def test_one_client_of_a_software_is_let_in(nodes: tuple[PostgresStore, PostgresStore]) -> None:
     said = b'{"software_id":"tea","software_version":"1"}'
-    coming = [replace(a_client(str(number)), metadata=said) for number in range(8)]
+    coming = [structs.replace(a_client(str(number)), metadata=said) for number in range(8)]
 
     ends = await asyncio.gather(
         *(nodes[number % 2].register(client, an_event(), None, single=True) for number, client in enumerate(coming))
@@ -337,9 +337,9 @@ async def test_a_lock_that_another_holds_too_long_is_unavailable(cluster: Cluste
         await other.execute("SELECT 1 FROM clients FOR UPDATE")
 
         with pytest.raises(StoreUnavailable, match="LockNotAvailable"):
-            await store.replace(client, replace(client, metadata=b"{}"), an_event("client_replaced", client))
+            await store.replace(client, structs.replace(client, metadata=b"{}"), an_event("client_replaced", client))
 
-    assert await store.replace(client, replace(client, metadata=b"{}"), an_event("client_replaced", client))
+    assert await store.replace(client, structs.replace(client, metadata=b"{}"), an_event("client_replaced", client))
     assert len(await the_events(store)) == 2
     await other.close()
     await store.close()
@@ -366,6 +366,37 @@ async def test_transactions_that_cannot_be_put_in_a_row_are_tried_again(
 
     assert len(tried) > 3
     assert await kinds(here) == ["client_registered", "client_deleted"]
+
+
+async def test_a_node_that_stood_still_longer_than_its_transaction_may_last_tries_again(
+    cluster: Cluster, database: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await opened(database, clock, lanes=1, idle_timeout=100)
+    await store.invite(an_invitation(5), an_event("initial_access_token_created"))
+    await store.register(a_client("before"), an_event("client_registered"), an_invitation().id)
+    stood: list[str] = []
+
+    def stand_still() -> None:
+        """The whole process, until the server has answered and hung up: both are read at once, and only then the next step is said."""
+        stood.append("still")
+        end = time.monotonic() + 20
+        while cluster.sql("SELECT 1 FROM pg_stat_activity WHERE application_name = 'calling-card'").strip():
+            assert time.monotonic() < end
+
+    def passed(name: str) -> None:
+        if name == "store.begin" and not stood:
+            asyncio.get_running_loop().call_soon(stand_still)
+
+    monkeypatch.setattr(lanes, "point", passed)
+
+    assert await store.register(a_client(), an_event("client_registered"), an_invitation().id) is Registration.DONE
+
+    left = await store.invitation(an_invitation().id)
+    assert stood == ["still"]
+    assert left is not None
+    assert left.uses_left == 3
+    assert sorted(await kinds(store)) == ["client_registered", "client_registered", "initial_access_token_created"]
+    await store.close()
 
 
 async def test_a_server_that_only_reads_is_left(cluster: Cluster, database: str, clock: Clock) -> None:
@@ -405,6 +436,7 @@ async def test_a_server_that_only_reads_is_left(cluster: Cluster, database: str,
         (ConnectionResetError("x"), Trouble.LOST),
         (TimeoutError("x"), Trouble.LOST),
         (asyncpg.InterfaceError("x"), Trouble.LOST),
+        (asyncpg.InternalClientError("x"), Trouble.LOST),
         (asyncpg.DiskFullError("x"), Trouble.UNAVAILABLE),
         (asyncpg.TooManyConnectionsError("x"), Trouble.UNAVAILABLE),
         (asyncpg.QueryCanceledError("x"), Trouble.UNAVAILABLE),

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from random import Random  # noqa: TID251 - repeatable: the seed is in the test
@@ -10,6 +9,7 @@ from typing import Literal, TypeAlias
 
 import apsw
 import pytest
+from msgspec import structs
 
 from calling_card.ports import Registration, StoreUnavailable
 from calling_card.protocol.clients import Client
@@ -62,15 +62,15 @@ async def lived(store: SqliteStore, disk: Disk, rounds: int) -> list[tuple[int, 
         history.append((len(disk.steps), await known(store)))
         a, b, c = clients
         await asyncio.gather(
-            store.replace(a, replace(a, metadata=b"{}", rat=replace(a.rat, issued=2)), an_event("client_replaced", a)),
+            store.replace(a, structs.replace(a, metadata=b"{}", rat=structs.replace(a.rat, issued=2)), an_event("client_replaced", a)),
             store.revoke(b, b"m" * 16, NOW + 60, an_event("token_revoked", b)),
             store.remove(c, an_event("client_deleted", c), NOW + 60),
             store.give(b, grant := a_grant(b, ann), a_consent(b, ann), an_event("grant_given", b)),
         )
         history.append((len(disk.steps), await known(store)))
-        later = replace(ann, epoch=ann.epoch + 1) if number % 8 == 7 else replace(ann, claims={"name": str(number)})
+        later = structs.replace(ann, epoch=ann.epoch + 1) if number % 8 == 7 else structs.replace(ann, claims={"name": str(number)})
         await asyncio.gather(
-            store.change_grant(grant, replace(grant, stage=Stage.LIVE), an_event("grant_redeemed", b)),
+            store.change_grant(grant, structs.replace(grant, stage=Stage.LIVE), an_event("grant_redeemed", b)),
             store.begin_session(a_session(ann, str(number).encode()), str(number - 2).encode(), an_event("signed_in")),
             store.change_person(ann, later, an_event("person_changed")),
         )

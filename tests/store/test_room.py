@@ -1,10 +1,10 @@
 """Room for strangers: so many that nobody ever approved, and never one that lives in the place of one that comes (C-05, X-33)."""
 
 import asyncio
-from dataclasses import replace
 
 import apsw
 import pytest
+from msgspec import structs
 
 from calling_card.ports import Registration, Store, StoreUnavailable
 from calling_card.protocol.clients import Client, Tier
@@ -35,7 +35,7 @@ async def approved(store: Store, client: Client, stage: Stage = Stage.LIVE) -> N
     grant = a_grant(client, ANN)
     assert await store.give(client, grant, None, an_event("grant_given"))
     if stage is not Stage.PENDING:
-        assert await store.change_grant(grant, replace(grant, stage=stage), an_event("grant_redeemed"))
+        assert await store.change_grant(grant, structs.replace(grant, stage=stage), an_event("grant_redeemed"))
 
 
 async def living(store: Store) -> list[str]:
@@ -69,7 +69,7 @@ async def test_0_is_any_number(store: Store) -> None:
 async def test_whoever_was_approved_or_came_with_a_credential_takes_no_room(store: Store) -> None:
     await store.add_person(ANN, an_event("person_added"))
     for tier in (Tier.URL, Tier.TOKEN, Tier.VOUCHED, Tier.ADMIN):
-        other = replace(a_client(f"tier {tier}"), tier=tier)
+        other = structs.replace(a_client(f"tier {tier}"), tier=tier)
         assert await come(store, other, 0) is DONE
     for number, stage in enumerate((Stage.LIVE, Stage.REVOKED)):
         client = a_client(f"approved {number}")

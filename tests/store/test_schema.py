@@ -1,11 +1,11 @@
 """The schema and the statements: what every table and every statement has in common."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import apsw
 import pytest
+from msgspec import structs
 
 from calling_card.ports import Rows
 from calling_card.protocol.persons.people import Standing
@@ -143,7 +143,7 @@ def earlier(tmp_path: Path) -> Database:
 def write_as_before(db: Database, name: str, person: bytes) -> None:
     """A client with a mark, a grant and a yes of a person with a session, written by a program that knows the first schema."""
     client = a_client(name)
-    old = replace(a_grant(client, a_person()), person=person, code_challenge="", nonce="", sid=b"")
+    old = structs.replace(a_grant(client, a_person()), person=person, code_challenge="", nonce="", sid=b"")
     grant = {column: value for column, value in zip(GRANT, grant_values(old), strict=True) if column not in ("amr", "person_epoch")}
     place = {"person": person, "client_key": client.key, "incarnation": client.incarnation}
     row = {column: value for column, value in zip(CLIENT, client_values(client), strict=True) if column not in APPROVAL}
@@ -183,7 +183,7 @@ async def test_a_file_of_the_first_schema_keeps_its_rows_and_goes_on(earlier: Da
     await check_what_was_written_before(store, "c1", b"p" * 16)
     for letter in range(33):
         await store.revoke(a_client("c1"), bytes([letter]) * 16, NOW + 60, an_event("token_revoked"))
-    assert (await store.living(a_client("c1").key, b"m" * 16)) == Rows(replace(a_client("c1"), epoch=2), False)
+    assert (await store.living(a_client("c1").key, b"m" * 16)) == Rows(structs.replace(a_client("c1"), epoch=2), False)
     await store.close()
 
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from stat import S_IMODE
 from threading import Thread
@@ -11,6 +10,7 @@ from typing import cast
 
 import apsw
 import pytest
+from msgspec import structs
 
 from calling_card.ports import KeyCollision, Rows, StoreUnavailable
 from calling_card.protocol.persons.grants import Stage
@@ -146,7 +146,7 @@ async def test_a_store_that_is_opened_again_goes_on_where_it_was(tmp_path: Path,
 async def test_people_and_what_they_allowed_are_there_after_a_restart(tmp_path: Path, clock: Clock) -> None:
     client, ann = a_client(), a_person()
     pending = a_grant(client, ann)
-    live = replace(pending, stage=Stage.LIVE, refresh=replace(pending.refresh, issued=2))
+    live = structs.replace(pending, stage=Stage.LIVE, refresh=structs.replace(pending.refresh, issued=2))
     store = SqliteStore.open(tmp_path / "store.db", chain_key=CHAIN_KEY, writer=b"writer-1", now=clock)
     await store.register(client, an_event(), None)
     await store.add_person(ann, an_event("person_added"))

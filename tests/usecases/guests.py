@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from msgspec import structs
+
 from calling_card.protocol.persons.people import Person
 from calling_card.store.budget import GcraBudget
 from calling_card.usecases.authorize import Answer, Asked, Outcome, Question, SignInNeeded, Stopped, begin, decide
@@ -39,7 +41,7 @@ class Guest:
     async def prove(self, transaction: str, name: str = "alice", password: str = PASSWORD) -> SignedIn:
         """Send a sign-in form; the browser keeps the cookie."""
         done = await sign_in(self.server.ports, self.visit, Proof(transaction, name, password))
-        self.visit = replace(self.visit, cookie=done.cookie)
+        self.visit = structs.replace(self.visit, cookie=done.cookie)
         return done
 
     async def sign_in(self, name: str = "alice", password: str = PASSWORD) -> SignedIn:

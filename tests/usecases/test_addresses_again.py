@@ -1,9 +1,9 @@
 """Documents of clients that are an address: kept, read again, changed, gone (D-30 to D-35, D-46, D-60)"""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.abroad.fetching import Why
 from calling_card.protocol.clients import Route, State, client_key
@@ -290,7 +290,7 @@ async def test_a_suspended_url_client_may_not_come_and_cannot_refresh(server: Wo
     await visitor(server)
     given = await tokens(server, card)
     client = await the_client(server)
-    after = replace(client, state=State.SUSPENDED, epoch=1)
+    after = structs.replace(client, state=State.SUSPENDED, epoch=1)
     assert await server.ports.store.replace(client, after, Event("client_suspended", server.clock.now, client.key, "operator"))
 
     assert await no(server, URL) == (400, "invalid_client")

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from calling_card.ports import KeyCollision
 from calling_card.protocol.abroad.fetching import Why
@@ -153,7 +153,7 @@ async def test_a_refresh_lives_when_others_read_the_document_at_the_same_moment(
 async def test_a_place_that_belongs_to_another_name_is_nobody(server: World, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(server)
     await Browser(server).authorize({"client_id": URL})
-    other = replace(await the_client(server), client_id="https://other.example/c.json")
+    other = structs.replace(await the_client(server), client_id="https://other.example/c.json")
 
     async def found(key: bytes) -> Client | None:
         return other

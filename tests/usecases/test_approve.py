@@ -1,11 +1,11 @@
 """Clients that wait for approval: who may try them, what becomes of them, and what they are told."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from calling_card.ports import Ports
 from calling_card.protocol.clients import Card, Route, State, client_key
@@ -485,7 +485,7 @@ async def test_an_operators_name_that_reads_like_a_subject_is_no_registrant(serv
     with changed(server, hold=("token",)):
         card = await server.register(await server.invitation(), token_endpoint_auth_method="none")
     row = await server.row(card)
-    assert await server.ports.store.replace(row, replace(row, owner=alice.subject), None)
+    assert await server.ports.store.replace(row, structs.replace(row, owner=alice.subject), None)
 
     assert answer_of(await ask(server, card, "alice")) == REFUSED
 

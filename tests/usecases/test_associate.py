@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.answers import card_of
 from calling_card.protocol.clients import Door, State, Tier
@@ -240,7 +241,7 @@ async def test_an_update_gives_a_new_secret_changes_nothing_else_and_ends_the_ol
     assert (new["client_id"], new["expires_in"]) == (got["client_id"], 0)
     assert new["client_secret"] != got["client_secret"]
     assert again.no == (401, "invalid_client")
-    assert after == replace(before, secret=after.secret)
+    assert after == structs.replace(before, secret=after.secret)
     assert (await server.told("client_replaced"))[0]["body"] == {"changed": [], "secret": "renewed"}
 
 

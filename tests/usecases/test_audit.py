@@ -6,6 +6,7 @@ from pathlib import Path
 
 import apsw
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event, Recorded
@@ -38,13 +39,13 @@ async def test_a_trail_that_nobody_touched_holds(tmp_path: Path) -> None:
 
 
 TAMPERING: list[tuple[str, Callable[[list[Recorded]], list[Recorded]], str]] = [
-    ("altered", lambda all_: [*all_[:4], replace(all_[4], content=b"{}"), *all_[5:]], "event 5 was altered"),
-    ("dated back", lambda all_: [*all_[:4], replace(all_[4], at=1), *all_[5:]], "event 5 was altered"),
+    ("altered", lambda all_: [*all_[:4], structs.replace(all_[4], content=b"{}"), *all_[5:]], "event 5 was altered"),
+    ("dated back", lambda all_: [*all_[:4], structs.replace(all_[4], at=1), *all_[5:]], "event 5 was altered"),
     ("taken out", lambda all_: [*all_[:4], *all_[5:]], "event 5 is missing"),
     ("exchanged", lambda all_: [*all_[:4], all_[5], all_[4], *all_[6:]], "event 5 is missing"),
     (
         "renumbered",
-        lambda all_: [*all_[:4], *(replace(one, number=one.number - 1) for one in all_[5:])],
+        lambda all_: [*all_[:4], *(structs.replace(one, number=one.number - 1) for one in all_[5:])],
         "event 5 was altered",
     ),
     ("cut", lambda all_: all_[:-3], "the events behind 7 are missing, 10 had been written"),
@@ -182,7 +183,7 @@ async def test_a_checkpoint_is_read_after_its_key_was_renewed_and_its_keyring_ke
     await signing_key(server.ports, "operator")
     server.clock.forward(86_400)
     await signing_key(server.ports, "operator")
-    sealed_by_another = replace((await server.ports.store.signing_keys())[0], kid="0", sealed=bytes(40))
+    sealed_by_another = structs.replace((await server.ports.store.signing_keys())[0], kid="0", sealed=bytes(40))
     await server.ports.store.put_signing_keys([sealed_by_another], Event("key_rotated", server.ports.now(), b"", "operator"))
 
     assert await read_checkpoint(server.ports, kept + "\n") == before

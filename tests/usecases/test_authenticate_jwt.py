@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.abroad.fetching import Fetched, Purpose, Why
 from calling_card.protocol.card.ground import ASSERTION_ALGS
@@ -369,7 +370,7 @@ async def test_a_secret_under_a_key_that_is_not_honoured_signs_nothing(server: W
     card = await sharing(server)
     row = await server.row(card)
     assert row.secret is not None
-    gone = replace(row, secret=replace(row.secret, issued_key=9, confirmed_key=9))
+    gone = structs.replace(row, secret=structs.replace(row.secret, issued_key=9, confirmed_key=9))
     assert await server.ports.store.replace(row, gone, None)
 
     assert await cause(server, proof(server, card, signer(card))) == "the signature is not by a secret of the client"
@@ -378,7 +379,7 @@ async def test_a_secret_under_a_key_that_is_not_honoured_signs_nothing(server: W
 async def test_a_secret_that_was_withdrawn_signs_nothing(server: World) -> None:
     card = await sharing(server)
     row = await server.row(card)
-    assert await server.ports.store.replace(row, replace(row, secret=None), None)
+    assert await server.ports.store.replace(row, structs.replace(row, secret=None), None)
 
     assert await cause(server, proof(server, card, signer(card))) == "the signature is not by a secret of the client"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from calling_card.keys.keyring import FileKeyring
 from calling_card.keys.signing import JoseSigner
@@ -444,7 +445,7 @@ async def test_only_a_living_session_of_this_server_counts(server: World, card: 
         write(server.ports.keyring, ISSUER, Handle(SESSION, another_key, owner, 1)),
         write(server.ports.keyring, ISSUER, Handle(SESSION, 1, owner[:16] + bytes(16), 1)),
     ):
-        needed(await Guest(server, replace(guest.visit, cookie=cookie)).come(card))
+        needed(await Guest(server, structs.replace(guest.visit, cookie=cookie)).come(card))
     question(await guest.come(card))
 
 
@@ -583,7 +584,7 @@ async def test_a_client_that_is_not_there_or_may_not_act_is_unknown_and_told_whe
 @meets("X-45")
 async def test_a_client_is_found_by_its_whole_name(server: World, card: Card) -> None:
     guest, row = Guest(server), await server.row(card)
-    namesake = replace(row, client_id="another")
+    namesake = structs.replace(row, client_id="another")
 
     class Confused(MemoryStore):
         """Answers with somebody who lives at the same place."""

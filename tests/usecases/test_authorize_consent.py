@@ -1,12 +1,12 @@
 """The question whether a client may, what a yes is about, and how long it is remembered (CREDENTIALS §8, D-42)."""
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from calling_card.ports import Invitation
 from calling_card.protocol.answers import card_of
@@ -76,7 +76,7 @@ async def test_the_question_says_who_asks_for_what_where_it_goes_and_who_is_aske
 @meets("R-53")
 async def test_the_name_is_in_the_language_that_the_request_or_else_the_browser_prefers(server: World, guest: Guest) -> None:
     card = await person_client(server, **{"client_name": "Notes", "client_name#ja": "メモ", "client_name#fr": "Carnet"})
-    guest.visit = replace(guest.visit, languages=("fr-CA", "en"))
+    guest.visit = structs.replace(guest.visit, languages=("fr-CA", "en"))
 
     assert question(await guest.come(card)).client.name == "Carnet"
     assert question(await guest.come(card, ui_locales="ja-JP fr")).client.name == "メモ"
@@ -148,7 +148,7 @@ async def test_a_question_is_answered_in_the_browser_that_was_asked(server: Worl
     await same_person.sign_in()
     kept = await server.kept()
 
-    for other in (victim, same_person, Guest(server), Guest(server, replace(victim.visit, cookie=guest.visit.cookie))):
+    for other in (victim, same_person, Guest(server), Guest(server, structs.replace(victim.visit, cookie=guest.visit.cookie))):
         for allow in (True, False):
             assert await no_page(other.decide(asked, allow=allow)) == (
                 "transaction: this form is too old, or was given to another browser; begin again in the application"
@@ -167,7 +167,7 @@ async def test_a_question_is_answered_by_the_sign_in_that_was_asked(server: Worl
     as_bob = question(await guest.decide(asked))
     await guest.sign_in("alice")
     as_alice = question(await guest.decide(asked))
-    guest.visit = replace(alices, cookie="")
+    guest.visit = structs.replace(alices, cookie="")
     needed(await guest.decide(asked))
 
     assert (as_bob.again, as_alice.again) == (True, True)
@@ -221,7 +221,7 @@ async def test_a_person_who_is_disabled_between_the_look_and_the_write_gives_not
 
     async def late(client: Client, grant: Grant, consent: Consent | None, event: Event) -> bool:
         gone = Event("person_changed", server.clock(), b"", "operator")
-        await store.change_person(person, replace(person, active=False, epoch=person.epoch + 1), gone)
+        await store.change_person(person, structs.replace(person, active=False, epoch=person.epoch + 1), gone)
         return await give(client, grant, consent, event)
 
     monkeypatch.setattr(store, "give", late)
@@ -288,7 +288,7 @@ async def test_a_namesake_born_while_the_page_is_open_has_no_part_in_it(server: 
     row = await server.row(card)
 
     await server.remove(card)
-    born = replace(row, incarnation=b"another1")
+    born = structs.replace(row, incarnation=b"another1")
     await server.ports.store.meet(born, a_version(born), Event("client_registered", server.clock(), row.key, "anonymous"))
 
     assert question(await guest.decide(asked)).again
@@ -516,7 +516,7 @@ async def test_a_known_callback_without_a_dot_is_taken_and_clicked(server: World
 @meets("X-20")
 async def test_a_dangerous_redirect_uri_that_was_put_into_the_store_leads_nowhere(server: World, guest: Guest, card: Card) -> None:
     row = await server.row(card)
-    broken = replace(row, metadata=msgspec.json.encode(card_of(row) | {"redirect_uris": ["javascript:alert(1)", CALLBACK]}))
+    broken = structs.replace(row, metadata=msgspec.json.encode(card_of(row) | {"redirect_uris": ["javascript:alert(1)", CALLBACK]}))
     await server.ports.store.replace(row, broken, None)
 
     await no_page(guest.come(card, redirect_uri="javascript:alert(1)"), No.INVALID_REDIRECT_URI)
@@ -526,7 +526,7 @@ async def test_a_dangerous_redirect_uri_that_was_put_into_the_store_leads_nowher
 async def test_an_operators_client_is_asked_for_too_and_vouched_for(server: World, guest: Guest, card: Card) -> None:
     row = await server.row(card)
     await server.remove(card)
-    made = replace(row, tier=Tier.ADMIN)
+    made = structs.replace(row, tier=Tier.ADMIN)
     await server.ports.store.meet(made, a_version(made), Event("client_registered", server.clock(), row.key, "operator"))
 
     assert question(await guest.come(card)).client.vouched == "operator"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import pytest
+from msgspec import structs
 
 from calling_card.ports import Ports
 from calling_card.protocol.clients import Client, State
@@ -46,7 +47,7 @@ async def answer(ports: Ports, presented: Presented) -> Known | Refusal:
 async def known(server: World, card: Card, secret: str | None = None) -> bool:
     """Whether the client is let in with its own or another secret."""
     presented = own_way(card)
-    found = await answer(server.ports, presented if secret is None else replace(presented, secret=secret))
+    found = await answer(server.ports, presented if secret is None else structs.replace(presented, secret=secret))
     if isinstance(found, Refusal):
         assert found.no is No.INVALID_CLIENT
         return False
@@ -94,7 +95,7 @@ async def test_every_cause_of_failure_has_the_same_words(server: World) -> None:
     clients = {name: await server.register() for name in ("wrong", "suspended", "deleted", "used", "other")}
     with_end = await server.register()
     row = await server.row(with_end)
-    assert await server.ports.store.replace(row, replace(row, secret_expires_at=server.clock.now), None)
+    assert await server.ports.store.replace(row, structs.replace(row, secret_expires_at=server.clock.now), None)
     await suspend(server.ports, clients["suspended"]["client_id"], "tester")
     await delete(server.ports, clients["deleted"]["client_id"], "tester")
     newer = (await rotate(server.ports, clients["used"]["client_id"], "tester", at_once=False)).information
@@ -104,9 +105,9 @@ async def test_every_cause_of_failure_has_the_same_words(server: World) -> None:
         "unknown": Presented("client_secret_basic", "nobody", clients["wrong"]["client_secret"]),
         "no credential of ours": Presented("client_secret_basic", clients["wrong"]["client_id"], "password"),
         "nothing": Presented("client_secret_basic", clients["wrong"]["client_id"], ""),
-        "another MAC": replace(own_way(clients["wrong"]), secret=garbled(clients["wrong"]["client_secret"])),
-        "another client's": replace(own_way(clients["wrong"]), secret=clients["other"]["client_secret"]),
-        "another kind": replace(own_way(clients["wrong"]), secret=clients["wrong"]["registration_access_token"]),
+        "another MAC": structs.replace(own_way(clients["wrong"]), secret=garbled(clients["wrong"]["client_secret"])),
+        "another client's": structs.replace(own_way(clients["wrong"]), secret=clients["other"]["client_secret"]),
+        "another kind": structs.replace(own_way(clients["wrong"]), secret=clients["wrong"]["registration_access_token"]),
         "expired": own_way(with_end),
         "suspended": own_way(clients["suspended"]),
         "deleted": own_way(clients["deleted"]),
@@ -122,7 +123,7 @@ async def test_every_cause_of_failure_has_the_same_words(server: World) -> None:
 async def test_a_client_that_waits_for_approval_proves_who_it_is(server: World) -> None:
     card = await server.register()
     row = await server.row(card)
-    assert await server.ports.store.replace(row, replace(row, state=State.HELD), None)
+    assert await server.ports.store.replace(row, structs.replace(row, state=State.HELD), None)
 
     assert await known(server, card)
     assert not await known(server, card, garbled(card["client_secret"]))
@@ -238,7 +239,7 @@ async def test_a_namesake_born_later_does_not_honour_the_old_secret(server: Worl
     card = await server.register()
     first = await server.row(card)
     await delete(server.ports, card["client_id"], "tester")
-    born_again = replace(first, incarnation=b"another!")
+    born_again = structs.replace(first, incarnation=b"another!")
     await server.ports.store.meet(born_again, a_version(born_again), Event("client_registered", server.clock.now, first.key, "anonymous"))
 
     assert not await known(server, card)
@@ -333,7 +334,7 @@ async def test_a_row_that_never_stands_still_is_told_to_try_again(tmp_path: Path
     new = (await rotate(server.ports, card["client_id"], "tester", at_once=False)).information["client_secret"]
 
     store.losses = ATTEMPTS
-    refusal = await turned_away(server.ports, replace(own_way(card), secret=str(new)))
+    refusal = await turned_away(server.ports, structs.replace(own_way(card), secret=str(new)))
 
     assert (refusal.no, refusal.retry_after) == (No.UNAVAILABLE, 1)
     assert await known(server, card)
@@ -343,7 +344,7 @@ async def test_a_client_that_fell_on_the_same_place_is_not_taken_for_the_one_tha
     server, store = await contended(tmp_path)
     card = await server.register(token_endpoint_auth_method="none")
 
-    store.impostor = replace(await server.row(card), client_id="somebody else")
+    store.impostor = structs.replace(await server.row(card), client_id="somebody else")
 
     assert not await known(server, card)
 

@@ -1,10 +1,10 @@
 """What an operator does with many clients at once: look, suspend, revoke, delete."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.clients import Client, Route, State
 from calling_card.protocol.errors import No, Refusal
@@ -310,7 +310,7 @@ class Reborn(MemoryStore):
         return False
 
 
-@pytest.mark.parametrize("instead", [None, replace(a_client("c1"), incarnation=b"j" * 8)])
+@pytest.mark.parametrize("instead", [None, structs.replace(a_client("c1"), incarnation=b"j" * 8)])
 async def test_a_client_that_is_gone_by_its_turn_is_left_alone_whoever_has_its_name(tmp_path: Path, instead: Client | None) -> None:
     store = Reborn(chain_key=b"k" * 32, writer=b"reborn-1", now=lambda: START)
     server = await world(tmp_path, store)

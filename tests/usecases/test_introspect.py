@@ -1,13 +1,14 @@
 """Is this token alive, and giving one back: RFC 7662, RFC 7009, CREDENTIALS §3."""
 
+import asyncio
 import base64
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.answers import information
 from calling_card.protocol.clients import State
@@ -226,7 +227,7 @@ async def suspended_and_resumed(server: World, card: Card, token: str) -> None:
 async def held(server: World, card: Card, token: str) -> None:
     """Waiting for approval."""
     client = await server.row(card)
-    assert await server.ports.store.replace(client, replace(client, state=State.HELD), None)
+    assert await server.ports.store.replace(client, structs.replace(client, state=State.HELD), None)
 
 
 async def rotated_now(server: World, card: Card, token: str) -> None:
@@ -244,7 +245,7 @@ async def born_again(server: World, card: Card, token: str) -> None:
     client = await server.row(card)
     await delete(server.ports, card["client_id"], "tester")
     event = Event("client_registered", server.clock.now, client.key, "anonymous")
-    reborn = replace(client, incarnation=b"another!")
+    reborn = structs.replace(client, incarnation=b"another!")
     await server.ports.store.meet(reborn, a_version(reborn), event)
 
 
@@ -372,6 +373,7 @@ async def test_the_issuer_is_bound_into_every_credential_and_seal(tmp_path: Path
     client = await one.row(card)
     keys = json.loads((tmp_path / "one/keyring.json").read_text(encoding="utf-8"))
     (tmp_path / "other/keyring.json").write_text(json.dumps({**keys, "issuer": OTHER}), encoding="utf-8")
+    await asyncio.sleep(0)  # in one pass of the loop the file is looked at once
     await other.ports.store.register(client, Event("client_registered", other.clock.now, client.key, "anonymous"), None)
 
     handles = [
@@ -438,6 +440,7 @@ async def test_a_token_under_a_key_that_is_gone_is_dead(server: World, tmp_path:
     content = json.loads((tmp_path / "keyring.json").read_text(encoding="utf-8"))
     content["keys"][0]["state"] = "burnt"
     (tmp_path / "keyring.json").write_text(json.dumps(content), encoding="utf-8")
+    await asyncio.sleep(0)  # in one pass of the loop the file is looked at once
 
     assert await ask(server, card, token) == DEAD
 

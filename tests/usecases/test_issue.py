@@ -1,10 +1,10 @@
 """A client asks for an access token in its own name: RFC 6749 §4.4, RFC 8707 §2.2, RFC 9068."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.handles import seals, tokens
@@ -125,7 +125,7 @@ async def test_a_public_client_gets_no_token_of_its_own_whatever_its_card_says(s
     card = await server.register(token_endpoint_auth_method="none")
     client = await server.row(card)
     more = client.metadata.replace(b'"authorization_code"', b'"client_credentials"')
-    assert await server.ports.store.replace(client, replace(client, metadata=more), None)
+    assert await server.ports.store.replace(client, structs.replace(client, metadata=more), None)
 
     assert (await refused(server, asked(card)))[0] is No.UNAUTHORIZED_CLIENT
 

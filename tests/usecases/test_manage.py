@@ -3,11 +3,11 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from calling_card.ports import StoreUnavailable
 from calling_card.protocol.clients import Client, State
@@ -347,7 +347,7 @@ class RivalStore(MemoryStore):
         self.losses -= 1
         now = await self.client(before.key)
         assert now is not None
-        return not await super().replace(now, replace(now, epoch=now.epoch + 1), None)
+        return not await super().replace(now, structs.replace(now, epoch=now.epoch + 1), None)
 
 
 async def rivalry(tmp_path: Path, **settings: str) -> tuple[World, RivalStore]:

@@ -4,10 +4,10 @@ import json
 import statistics
 import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.handles.credentials import REGISTRATION_ACCESS_TOKEN, Handle, write
 from tests.ledger import meets
@@ -67,7 +67,7 @@ async def test_every_token_that_is_not_the_clients_living_one_gets_the_same_answ
         "deleted client": (gone["registration_client_uri"], rat(gone)),
         "spent": (here, rat(first)),
         "from the future": (here, write(either.ports.keyring, ISSUER, handle)),
-        "under a key that nobody has": (here, write_with(either, replace(handle, generation=2))),
+        "under a key that nobody has": (here, write_with(either, structs.replace(handle, generation=2))),
         "invitation": (here, await either.invitation()),
         "access token": (here, access),
         "secret": (here, third["client_secret"]),

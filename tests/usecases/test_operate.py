@@ -1,10 +1,10 @@
 """What an operator does with clients: list, show, suspend, resume, delete, rotate."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.clients import State
 from calling_card.protocol.errors import No, Refusal
@@ -202,7 +202,7 @@ async def test_a_client_that_is_not_there_is_named(server: World, name: str) -> 
 async def test_resuming_does_not_approve_a_client_that_waits_for_approval(server: World) -> None:
     card = await server.register()
     row = await server.row(card)
-    assert await server.ports.store.replace(row, replace(row, state=State.HELD), None)
+    assert await server.ports.store.replace(row, structs.replace(row, state=State.HELD), None)
 
     with pytest.raises(Refusal, match="is held, not suspended") as caught:
         await resume(server.ports, card["client_id"], "op")

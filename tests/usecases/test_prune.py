@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from calling_card.jobs.prune import TURN, keep_pruning, one_turn
 from calling_card.ports import Page, StoreUnavailable
@@ -159,7 +160,7 @@ async def test_a_code_that_waits_keeps_its_client_whatever_day_it_was_used_on(se
     row = await server.row(card)
     server.clock.forward(10 * DAY)
     code = (await guest.allow(card)).members["code"]
-    after = replace(await server.row(card), last_used_day=row.last_used_day)
+    after = structs.replace(await server.row(card), last_used_day=row.last_used_day)
 
     kept = kept_for(await suspect_of(server, after), _seen(server))
 

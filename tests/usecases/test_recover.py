@@ -4,11 +4,11 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.clients import State
 from calling_card.store.memory import MemoryStore
@@ -367,7 +367,7 @@ class Meddled(MemoryStore):
     def turn(self, key: bytes) -> AbstractAsyncContextManager[None]:
         """See `Store.turn`."""
         if self.meddling is not None and key in self._clients:
-            self._clients[key] = replace(self._clients[key], **self.meddling)
+            self._clients[key] = structs.replace(self._clients[key], **self.meddling)
         return super().turn(key)
 
 

@@ -1,10 +1,10 @@
 """An access token that opens registration as an initial access token does (RFC 7591 §3, R-27)."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from calling_card.protocol import base64url
 from calling_card.protocol.clients import Tier
@@ -105,7 +105,7 @@ async def test_what_a_person_allowed_no_more_opens_nothing(server: World) -> Non
     client = await server.row(app)
     [(_, [grant])] = await server.ports.store.allowed((await server.ports.store.people("", 1))[0].id)
 
-    less = replace(grant, scope="openid")
+    less = structs.replace(grant, scope="openid")
     assert await server.ports.store.change_grant(grant, less, Event("grant_refreshed", server.clock(), client.key, "client"))
 
     assert (await server.post_json("/register", BODY, got["access_token"])).no == (401, "invalid_token")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.abroad.fetching import Why
 from calling_card.protocol.clients import Tier
@@ -742,7 +743,7 @@ async def test_a_client_without_a_readable_statement_has_nobodys_word(server: Wo
     client = await server.row(card)
 
     assert kept(server.ports.issuers, client) is not None
-    assert kept(server.ports.issuers, replace(client, metadata=b"{}")) is None
+    assert kept(server.ports.issuers, structs.replace(client, metadata=b"{}")) is None
     assert kept({}, client) is None
 
 

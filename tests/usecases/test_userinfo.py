@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.clients import Card
 from calling_card.protocol.errors import No, Refusal
@@ -124,7 +125,7 @@ async def test_what_is_known_changes_the_answer_at_once(some: Scene) -> None:
     assert before is not None
 
     event = Event("person_changed", START, b"", "operator")
-    after = replace(before, claims={"email": "new@people.example"})
+    after = structs.replace(before, claims={"email": "new@people.example"})
     assert await some.server.ports.store.change_person(before, after, event)
 
     assert (await asked(some, got["access_token"]))["email"] == "new@people.example"

@@ -634,19 +634,51 @@ async def test_the_server_tells_by_itself_and_outlives_a_store_that_is_not_there
     assert complaints(server)[0] == {"event": "not_delivered", "level": "error", "cause": "StoreUnavailable: locked"}
 
 
-async def test_a_delivery_that_breaks_is_said_and_tried_again(small: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_store_that_stays_away_is_asked_less_and_less_often(small: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    async def away() -> Sequence[Webhook]:
+        raise StoreUnavailable("locked")
+
+    async def slept(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 8:
+            monkeypatch.setattr(small.ports.store, "webhooks", find)
+        if len(pauses) == 10:
+            raise asyncio.CancelledError
+
+    find = small.ports.store.webhooks
+    monkeypatch.setattr(small.ports.store, "webhooks", away)
+    monkeypatch.setattr(asyncio, "sleep", slept)
+
+    with pytest.raises(asyncio.CancelledError):
+        await keep_delivering(small.ports)
+
+    assert pauses == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 2.0, 2.0]
+    assert len(complaints(small)) == 7
+
+
+async def test_a_delivery_that_breaks_is_said_and_tried_again_after_a_rest(small: World, monkeypatch: pytest.MonkeyPatch) -> None:
     id, _ = await listening(small)
     await small.register()
 
     async def breaks(name: str, holder: bytes, until: int, now: int) -> bool:
         raise StoreUnavailable("full")
 
-    monkeypatch.setattr(small.ports.store, "lease", breaks)
     busy = Busy()
+    with monkeypatch.context() as broken:
+        broken.setattr(small.ports.store, "lease", breaks)
+        for _ in range(3):
+            await one_round(small.ports, b"h" * 8, busy)
+            await asyncio.wait([*busy.values()], timeout=0.01)
+    (resting,) = busy.values()
+    resting.cancel()
+    await asyncio.wait([resting])
     await one_round(small.ports, b"h" * 8, busy)
     await asyncio.gather(*busy.values())
 
     assert complaints(small) == [{"event": "not_delivered", "level": "error", "webhook": id, "cause": "StoreUnavailable: full"}]
+    assert len(small.strangers.brought) == 1
 
 
 async def test_who_is_stopped_on_the_way_leaves_nobody_waiting(small: World) -> None:

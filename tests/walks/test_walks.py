@@ -53,8 +53,8 @@ SHARED = (
 )
 """What everybody speaks with: nouns and grammars."""
 
-INSTRUMENTS = ("keys/", "web/http", "web/browsers", "web/show", "web/pages/", "settings", "faults", "logs")
-"""What calls nothing of ours but its like: keys, and how requests are read and answers written."""
+INSTRUMENTS = ("keys/", "web/http", "web/browsers", "web/show", "web/pages/", "settings", "faults", "logs", "passes")
+"""What calls nothing of ours but its like: keys, the passes of the loop, and how requests are read and answers written."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ WALKS: dict[str, Walk] = {
     "GET /authorize": Walk((*AUTHORIZE, CLIENTS, STORE, BROWSERS, "usecases/people/sign_in"), SHOWN - {"people"} | {"seals"}),
     "POST /sign-in": Walk(("web/authorize", "usecases/people/sign_in", BROWSERS, STORE), frozenset({"credentials", "people", "seals"})),
     "GET /authorize, signed in": Walk((*AUTHORIZE, CLIENTS, STORE, BROWSERS, STORE), SHOWN | {"grants", "seals"}),
-    "POST /consent": Walk((*AUTHORIZE, BROWSERS, STORE, CLIENTS, STORE), SHOWN | {"grants", "seals", "rotation"}),
+    "POST /consent": Walk((*AUTHORIZE, BROWSERS, STORE, CLIENTS, STORE), SHOWN - {"portrait"} | {"grants", "seals", "rotation"}),
     "GET /authorize, remembered": Walk((*AUTHORIZE, CLIENTS, STORE, BROWSERS, STORE), SHOWN | {"grants", "rotation"}),
     "POST /token, authorization_code": Walk((*ISSUE, "usecases/exchange/code", STORE, TOKENS, STORE), EXCHANGED | {"authorization"}),
     "POST /token, refresh_token": Walk((*ISSUE, "usecases/exchange/refresh", STORE, TOKENS, STORE), EXCHANGED),

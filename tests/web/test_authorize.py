@@ -4,13 +4,13 @@ import base64
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.handles.credentials import AUTHORIZATION_CODE, read
 from calling_card.usecases.operate import suspend
@@ -817,7 +817,7 @@ async def test_an_application_on_the_device_is_reached_by_a_click_of_the_person(
 async def test_a_dangerous_redirect_uri_in_an_old_record_is_a_page_without_a_link(server: World, card: Card) -> None:
     row = await server.row(card)
     metadata = row.metadata.replace(CALLBACK.encode(), b"javascript:alert(1)")
-    await server.ports.store.replace(row, replace(row, metadata=metadata), None)
+    await server.ports.store.replace(row, structs.replace(row, metadata=metadata), None)
 
     reply = await Browser(server).authorize(card, redirect_uri="javascript:alert(1)")
 

@@ -1,9 +1,9 @@
 """From bytes to a request: bearer tokens, forms, client credentials, networks."""
 
 import base64
-from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.errors import No, Refusal
 from calling_card.usecases.authenticate import Presented
@@ -105,7 +105,7 @@ def test_a_form_that_can_be_read_in_two_ways_is_refused(body: bytes, words: str)
 def test_how_a_client_says_who_it_is(body: bytes, headers: list[tuple[str, str]], said: Presented) -> None:
     asked = request(body, *headers)
 
-    assert presented(asked, form(asked)) == replace(said, source="198.51.100.1")
+    assert presented(asked, form(asked)) == structs.replace(said, source="198.51.100.1")
 
 
 def test_what_is_asked_about_or_given_back_says_whose_it_is() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +10,9 @@ from typing import Any, cast
 import pytest
 from uvicorn.server import ServerState
 
+from calling_card.web.app import Receive
+from calling_card.web.hands import Hands
+from calling_card.web.http import Answer, Request
 from calling_card.web.wire import Config, Wire
 from tests.ledger import meets
 from tests.world import CALLBACK, world
@@ -110,6 +113,7 @@ class Call:
     wire: Wire
     line: Line
     hours: Hours
+    hands: Hands
 
     async def say(self, *pieces: bytes) -> None:
         """Each piece as a packet of its own; after the last one, whatever can be answered is."""
@@ -121,9 +125,18 @@ class Call:
         """Until no request is being worked on but such as wait for the caller."""
         for _ in range(50):
             await asyncio.sleep(0)
+            self.hours.turn(0)
 
 
-App = Callable[..., Awaitable[None]]
+@dataclass
+class App:
+    """An application of a test."""
+
+    work: Callable[[], Awaitable[Answer]]
+
+    async def answer(self, request: Request, receive: Receive | None) -> Answer:
+        del request, receive
+        return await self.work()
 
 
 @pytest.fixture
@@ -137,7 +150,7 @@ async def call(tmp_path: Path) -> Callable[..., Call]:
         hours, line = Hours(), Line()
         wire = Wire(config, ServerState(), {}, hours)  # type: ignore[arg-type] # as much of a loop as it needs
         wire.connection_made(line)
-        return Call(wire, line, hours)
+        return Call(wire, line, hours, config.hands)
 
     return connect
 
@@ -159,11 +172,10 @@ async def test_an_answer_leaves_in_one_piece(call: Callable[..., Call]) -> None:
 async def test_what_would_be_a_second_line_of_the_head_is_not_written(
     call: Callable[..., Call], value: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def careless(scope: object, receive: object, send: Callable[[MutableMapping[str, Any]], Awaitable[None]]) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"location", value), (b"content-length", b"0")]})
-        await send({"type": "http.response.body", "body": b""})
+    async def careless() -> Answer:
+        return Answer(200, b"", ((b"location", value),))
 
-    caller = call(careless)
+    caller = call(App(careless))
 
     await caller.say(HEALTH)
 
@@ -266,17 +278,17 @@ async def test_a_connection_that_is_gone_leaves_no_timer(call: Callable[..., Cal
 # ── Too many ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def stuck(scope: object, receive: object, send: object) -> None:
-    """An application that is at it for ever."""
-    del scope, receive, send
+async def stuck() -> Answer:
+    """What is never done."""
     await asyncio.Event().wait()
+    return Answer(200)
 
 
 @pytest.fixture
 async def crowd(tmp_path: Path) -> AsyncIterator[Callable[[], Call]]:
     """Connects to a server on which so many requests are under way that it looks at the time, and finds that it has none."""
     server = await world(tmp_path, pass_limit=1)
-    config = Config.of(stuck, server.ports.settings)
+    config = Config.of(App(stuck), server.ports.settings)
     config.load()
     state, hours = ServerState(), Hours()
 
@@ -284,7 +296,7 @@ async def crowd(tmp_path: Path) -> AsyncIterator[Callable[[], Call]]:
         line = Line()
         wire = Wire(config, state, {}, hours)  # type: ignore[arg-type] # as much of a loop as it needs
         wire.connection_made(line)
-        return Call(wire, line, hours)
+        return Call(wire, line, hours, config.hands)
 
     for _ in range(300):
         connect().wire.data_received(HEALTH.replace(b"/healthz", b"/jwks"))
@@ -308,7 +320,7 @@ def read(answer: bytes) -> tuple[bytes, dict[bytes, bytes], bytes]:
 
 async def test_what_there_is_no_time_for_is_answered_at_once_and_without_a_task(crowd: Callable[[], Call]) -> None:
     caller = crowd()
-    under_way = len(caller.hours.tasks)
+    under_way = caller.hands.busy
 
     caller.wire.data_received(REGISTER)
 
@@ -323,7 +335,7 @@ async def test_what_there_is_no_time_for_is_answered_at_once_and_without_a_task(
         b"access-control-expose-headers": b"Retry-After",
         b"content-length": str(len(body)).encode(),
     }
-    assert len(caller.hours.tasks) == under_way
+    assert caller.hands.busy == under_way
     assert not caller.line.closed
 
 
@@ -365,11 +377,11 @@ async def test_whoever_wants_no_body_gets_none(crowd: Callable[[], Call]) -> Non
 @pytest.mark.parametrize("probe", [b"/healthz", b"/readyz"])
 async def test_a_probe_is_let_in_however_busy_the_server_is(crowd: Callable[[], Call], probe: bytes) -> None:
     caller = crowd()
-    under_way = len(caller.hours.tasks)
+    under_way = caller.hands.busy
 
     caller.wire.data_received(HEALTH.replace(b"/healthz", probe))
 
-    assert (len(caller.hours.tasks), caller.line.pieces) == (under_way + 1, [])
+    assert (caller.hands.busy, caller.line.pieces) == (under_way + 1, [])
 
 
 async def test_who_does_not_take_its_answers_waits_so_that_they_are_not_heaped_up(crowd: Callable[[], Call]) -> None:

@@ -35,6 +35,11 @@ class Door:
         if self._resting is not None:
             self._resting.cancel()
 
+    @property
+    def coming(self) -> bool:
+        """Whether anybody was let in who is no connection yet."""
+        return bool(self._coming)
+
     def _open(self) -> None:
         self._loop.add_reader(self._listening, self._accept)
 

@@ -86,7 +86,7 @@ def import_(desk: Desk, file: Path, source: str | None, *, dry_run: bool, replac
     counted: Counter[str] = Counter()
 
     async def work() -> None:
-        async with opened(of_folder(desk)) as ports:
+        async with opened(reading(desk) if dry_run else of_folder(desk)) as ports:
             try:
                 async for outcome in _outcomes(ports, file, source, way):
                     counted[outcome.did] += 1

@@ -12,7 +12,6 @@ from typing import cast
 
 import uvicorn
 import uvloop
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from calling_card.cli import desk
 from calling_card.cli.door import Door
@@ -72,18 +71,19 @@ class Server(uvicorn.Server):
         """
         self._say_goodbye()
         until = time.monotonic() + self._patience
-        while self.server_state.connections and not self.force_exit and time.monotonic() < until:  # noqa: ASYNC110 - nobody tells of the last
+        while self._somebody_here and not self.force_exit and time.monotonic() < until:  # noqa: ASYNC110 - nobody tells of the last
             await asyncio.sleep(0.02)
         await super().shutdown(sockets)
 
+    @property
+    def _somebody_here(self) -> bool:
+        """Whoever was let in counts, be it a moment ago: nobody else hears what they ask."""
+        return bool(self.server_state.connections) or any(door.coming for door in self._doors)
+
     def _say_goodbye(self) -> None:
-        """Have every answer say that it is the last one of its connection; of one that has begun, the next."""
+        """Have every answer from here on say that it is the last one of its connection."""
         state = self.server_state
         state.default_headers = [*(header for header in state.default_headers if header != _CLOSE), _CLOSE]
-        for connection in state.connections:
-            cycle = cast(RequestResponseCycle | None, cast(HttpToolsProtocol, connection).cycle)
-            if cycle is not None and not cycle.response_started:
-                cycle.keep_alive = False
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:

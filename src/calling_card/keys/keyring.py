@@ -1,7 +1,6 @@
 """The keyring: numbered keys in a file of mode 0600 beside the database (CREDENTIALS §2)."""
 
 import base64
-import hmac
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -11,10 +10,12 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from calling_card import faults
 from calling_card.keys.alone import alone
+from calling_card.passes import Pass
 from calling_card.protocol.life.recovering import Recovering
 
 HONOURED = ("known", "minting", "verifying")
@@ -55,8 +56,9 @@ class FileKeyring:
         self._path = path
         self._place = str(path)
         self._seen: tuple[int, int] = (0, 0)
+        self._pass = Pass()
         self._keys: dict[int, Key] = {}
-        self._macs: dict[tuple[int, str], hmac.HMAC] = {}
+        self._macs: dict[tuple[int, str], HMAC] = {}
         self._seals: dict[tuple[int, str], tuple[AESGCMSIV, bytes]] = {}
         self._minting = 0
         self._recovering: Recovering | None = None
@@ -98,7 +100,7 @@ class FileKeyring:
             return None
         mac = begun.copy()
         mac.update(message)
-        return mac.digest()
+        return mac.finalize()
 
     def seal(self, kind: str, plain: bytes, nonce: bytes) -> bytes:
         """AES-256-GCM-SIV under the minting key, bound to kind, issuer and key number; ``nonce`` has 12 bytes."""
@@ -131,21 +133,23 @@ class FileKeyring:
 
     def _renew(self, entropy: Callable[[int], bytes], now: int, refused: Sequence[str], recovering: Recovering | None) -> int:
         with alone(self._path.parent):
+            self._pass.end()  # another process may have rotated while we waited
             keys = [replace(key, state="verifying", since=now) if key.state == "minting" else key for key in self.keys]
             keys = [replace(key, refused=tuple(dict.fromkeys((*key.refused, *refused)))) for key in keys]
             number = max(key.number for key in keys) + 1
             if number > 0xFFFF:
                 raise KeyringError("a handle has room for 65,535 key numbers")
             _write(self._path, self.issuer, [*keys, Key(number, entropy(32), "minting", now)], recovering)
+            self._pass.end()
         faults.point("keys.rotated")
         return number
 
-    def _begun(self, number: int, kind: str) -> hmac.HMAC | None:
+    def _begun(self, number: int, kind: str) -> HMAC | None:
         """A MAC that has taken its key in and waits for a message (RFC 2104 §4)."""
         key = self._derive(number, "mac", kind)
         if key is None:
             return None
-        begun = self._macs[number, kind] = hmac.new(key, digestmod="sha256")
+        begun = self._macs[number, kind] = HMAC(key, SHA256())
         return begun
 
     def _cipher(self, number: int, kind: str) -> tuple[AESGCMSIV, bytes] | None:
@@ -165,13 +169,22 @@ class FileKeyring:
         return HKDF(SHA256(), 32, None, f"calling-card {use} {kind}".encode()).derive(key.secret)
 
     def _fresh(self) -> None:
-        """Read the file again if it was replaced: whether a key is honoured is never answered from memory alone."""
+        """Read the file again if it was replaced: whether a key is honoured is never answered from memory alone.
+
+        One look serves a pass of the loop; a request that comes later has another one.
+        """
+        if self._pass.goes_on:
+            return
         try:
             found = os.stat(self._place)  # noqa: PTH116 # on the hot path; Path.stat costs three times as much
         except OSError as error:
             raise KeyringError(f"{self._path.name}: {error.strerror}; restore it, a new one would end every credential") from None
-        if (found.st_ino, found.st_mtime_ns) == self._seen:
-            return
+        if (found.st_ino, found.st_mtime_ns) != self._seen:
+            self._take(found)
+        self._pass.begin()
+
+    def _take(self, found: os.stat_result) -> None:
+        """The keys of the file as it is now."""
         if found.st_mode & 0o077:
             raise KeyringError(f"{self._path.name} can be read by others; chmod 600 it")
         issuer, keys, self._recovering = _read(self._path)

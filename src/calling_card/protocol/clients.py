@@ -1,9 +1,10 @@
 """What a client is once it is registered: its door, tier, state and generations (RFC 7591 §2, RFC 7592 §3)."""
 
 import hashlib
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import TypeAlias
+from typing import TypeAlias, cast
+
+import msgspec
 
 JSON: TypeAlias = "None | bool | int | float | str | list[JSON] | dict[str, JSON]"
 """A JSON value after it was read from outside and narrowed."""
@@ -15,6 +16,17 @@ Card: TypeAlias = dict[str, JSON]
 def words(value: JSON) -> list[str]:
     """The texts of a list member that was found good."""
     return [word for word in value if isinstance(word, str)] if isinstance(value, list) else []
+
+
+def holds(card: Card, member: str, word: str) -> bool:
+    """Whether a list member that was found good has this text."""
+    value = card.get(member)
+    return isinstance(value, list) and word in value
+
+
+def texts_of(card: Card, name: str) -> list[str]:
+    """The same of a card in force, as they stand there: what has passed the vocabulary has nothing but texts in its lists of texts."""
+    return cast("list[str]", card.get(name) or [])
 
 
 class Route(StrEnum):
@@ -54,8 +66,7 @@ class State(StrEnum):
     SUSPENDED = "suspended"
 
 
-@dataclass(frozen=True, slots=True)
-class Generations:
+class Generations(msgspec.Struct, frozen=True):
     """The rotation state of one credential: which generations live, and under which keys (CREDENTIALS §9)."""
 
     confirmed: int = 1
@@ -70,8 +81,7 @@ class Generations:
     """Digest of the last replacement that was applied, for repeated requests."""
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(msgspec.Struct, frozen=True):
     """One client in force."""
 
     key: bytes

@@ -1,9 +1,10 @@
 """The one corridor behind every door: vocabulary, then policy, then a card in force (DESIGN, "One corridor")."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import msgspec
+from msgspec import structs
 
 from calling_card.protocol.card.ground import Ground
 from calling_card.protocol.card.metadata import Judged, judge
@@ -15,8 +16,7 @@ _ROW = ("member", "was", "now", "why", "rule")
 """What one reason says, in its order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
+class Passed(msgspec.Struct, frozen=True):
     """A card that came through."""
 
     card: Card
@@ -52,22 +52,21 @@ class Passed:
 
 def with_statement(passed: Passed, text: str) -> Passed:
     """The card with the software statement it came with, as it was sent (RFC 7591 §3.2.1, R-69)."""
-    return replace(passed, card={**passed.card, "software_statement": text})
+    return structs.replace(passed, card={**passed.card, "software_statement": text})
 
 
 def with_warnings(passed: Passed, more: tuple[str, ...]) -> Passed:
     """The same with more that a reader of the event should look at."""
-    return replace(passed, warnings=(*passed.warnings, *more)) if more else passed
+    return structs.replace(passed, warnings=(*passed.warnings, *more)) if more else passed
 
 
 def within(said: Card, scopes: Collection[str]) -> bool:
     """Whether the card asks for no scope beyond these."""
     scope = said.get("scope")
-    return not isinstance(scope, str) or all(word in scopes for word in scope.split())
+    return not isinstance(scope, str) or all(map(scopes.__contains__, scope.split()))
 
 
-@dataclass(frozen=True, slots=True)
-class Weighed:
+class Weighed(msgspec.Struct, frozen=True):
     """What a judgement found, before anybody acts on it: for doors, rehearsals and explanations alike."""
 
     refusals: tuple[Refusal, ...]
@@ -85,8 +84,8 @@ def weigh(said: Card, ground: Ground, rules: Rules, scopes: Collection[str], *, 
     except Refusal as refusal:
         return Weighed(refusal.errors or (refusal,))
     decision = awaited(decide(door, tier, before, judged.card, rules), tier, ground.hold)
-    refused = tuple(Refusal(reason.no, reason.why) for reason in decision.reasons if reason.outcome is Outcome.REFUSE)
-    return Weighed(refused, judged, decision)
+    refused = [Refusal(reason.no, reason.why) for reason in decision.reasons if reason.outcome is Outcome.REFUSE]
+    return Weighed(tuple(refused), judged, decision)
 
 
 def pass_through(
@@ -118,8 +117,10 @@ def _within(ground: Ground, rules: Rules) -> Ground:
 
 def _reasons(judged: Judged, decision: Decision, policy: str) -> bytes:
     """Member, what it was, what it is, and why; of an operator's rule also its name and that of the policy."""
+    if not judged.changes and not decision.reasons:
+        return b""
     rows: list[JSON] = [[change.member, change.was, change.now, change.why] for change in judged.changes]
     for reason in decision.reasons:
         by: list[JSON] = [f"{policy}: {reason.rule}"] if reason.rule else []
         rows.append([reason.member, reason.was, reason.now, reason.why, *by])
-    return msgspec.json.encode(rows) if rows else b""
+    return msgspec.json.encode(rows)

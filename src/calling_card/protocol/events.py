@@ -2,7 +2,9 @@
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 from calling_card.protocol.clients import JSON
 
@@ -124,8 +126,7 @@ if len(NAMES) != len(KINDS):  # pragma: no cover - a row written twice is a mist
     raise ValueError("an event is described twice")
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """Something that changed, before it has a place in a chain."""
 
     kind: str
@@ -135,11 +136,10 @@ class Event:
     actor: str
     """``client``, ``anonymous``, ``operator`` or ``server``."""
     request_id: str = ""
-    body: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+    body: Mapping[str, JSON] = msgspec.field(default_factory=dict[str, JSON])
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True):
     """An event in its place in a chain, as read back."""
 
     writer: bytes

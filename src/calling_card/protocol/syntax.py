@@ -1,11 +1,11 @@
-"""Strict JSON: one object that every reader understands the same way (RFC 8259 §4, RFC 7493 §2)."""
+"""Strict JSON: one object that every reader understands the same way (RFC 8259 §4, RFC 7493 §2); and the pairs of a form."""
 
 import json
 import re
 from collections.abc import Iterator
 from math import isfinite
 from typing import cast
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 from calling_card.protocol.clients import JSON
 from calling_card.protocol.errors import No, Refusal
@@ -41,6 +41,22 @@ def echo(text: str) -> str:
     if len(escaped) <= ECHOED and len(text) <= ECHOED:
         return escaped
     return re.sub(r"%[0-9A-F]?$", "", escaped[: ECHOED - 3]) + "..."
+
+
+def read_form(text: str, most: int) -> list[tuple[str, str]]:
+    """Names and values of a form or query in their order (RFC 6749 appendix B).
+
+    Raises `ValueError` for more than ``most`` of them, and for what is not UTF-8.
+    """
+    parts = text.replace("+", " ").split("&")
+    if len(parts) > most:
+        raise ValueError(f"there are more than {most} fields")
+    cut = [part.partition("=") for part in parts if part]
+    return [(_unescaped(name) if "%" in name else name, _unescaped(value) if "%" in value else value) for name, _, value in cut]
+
+
+def _unescaped(text: str) -> str:
+    return unquote_to_bytes(text).decode()
 
 
 def _text(body: bytes) -> str:

@@ -27,7 +27,7 @@ class GcraBudget:
 
     def wait(self, cause: str) -> int:
         """The whole seconds until there is room, at least 1; 0: there is. Nothing is used up."""
-        due = self._due.get(short(cause))
+        due = self._due.get(short(cause)) if self._interval else None
         wait = 0.0 if due is None else due - self._tolerance - self._clock()
         return int(wait) + 1 if wait > 0 else 0
 

@@ -39,4 +39,7 @@ class Chain:
 
 def content(event: Event) -> bytes:
     """Actor, request id and body as compact JSON."""
-    return msgspec.json.encode({"actor": event.actor, "request_id": event.request_id, "body": dict(event.body)})
+    return _encode({"actor": event.actor, "request_id": event.request_id, "body": dict(event.body)})
+
+
+_encode = msgspec.json.Encoder().encode

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
+from msgspec import structs
+
 from calling_card.ports import Invitation, NoRoom, Registration, Rows, SigningKey
 from calling_card.protocol.answers import card_of
 from calling_card.protocol.clients import JSON, Client, Generations, Route, words
@@ -126,7 +128,7 @@ class MemoryStore(MemoryApproval, MemoryGrants, MemoryDocuments, MemoryPeople, M
             return False
         if event is not None:
             self._note(event)
-        self._clients[before.key] = replace(after, last_used_day=max(there.last_used_day, after.last_used_day))
+        self._clients[before.key] = structs.replace(after, last_used_day=max(there.last_used_day, after.last_used_day))
         return True
 
     async def bear(self, client: Client, event: Event | None, *, room: int = 0) -> bool:
@@ -195,7 +197,7 @@ class MemoryStore(MemoryApproval, MemoryGrants, MemoryDocuments, MemoryPeople, M
         """See `Store.used`."""
         if self._lives(client):
             there = self._clients[client.key]
-            self._clients[client.key] = replace(there, last_used_day=max(there.last_used_day, day))
+            self._clients[client.key] = structs.replace(there, last_used_day=max(there.last_used_day, day))
 
     # Suspicions and events --------------------------------------------------------------------------------------------------------
 

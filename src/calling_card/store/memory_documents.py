@@ -1,7 +1,8 @@
 """The documents of clients that are an address, and those kept for developers, in memory (D-30 to D-35, D-52)."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec import structs
 
 from calling_card.ports import HostedDocument
 from calling_card.protocol.abroad.documents import Version
@@ -52,7 +53,9 @@ class MemoryDocuments(Shelves):
         self._documents[before.client_key] = (*(kept if after.number > before.number else kept[:-1]), after)[-VERSIONS_KEPT:]
         if client is not None:
             epoch = there.epoch + (there.state is not client.state)
-            self._clients[client.key] = replace(there, metadata=client.metadata, decision=client.decision, state=client.state, epoch=epoch)
+            self._clients[client.key] = structs.replace(
+                there, metadata=client.metadata, decision=client.decision, state=client.state, epoch=epoch
+            )
         if end:
             self._end_grants(before.client_key)
         return True

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from msgspec import structs
+
 from calling_card.ports import Invitation, Page
 from calling_card.protocol.clients import Client, Route
 from calling_card.protocol.events import Event
@@ -67,7 +69,9 @@ class MemoryPruning(Shelves):
             return False
         self._note(event)
         del self._pruned[client.key]
-        self._clients[client.key] = replace(there.client, epoch=there.client.epoch + 1, last_used_day=max(there.client.last_used_day, day))
+        self._clients[client.key] = structs.replace(
+            there.client, epoch=there.client.epoch + 1, last_used_day=max(there.client.last_used_day, day)
+        )
         self._marks.get(client.key, {}).pop(client.incarnation, None)
         return True
 
@@ -81,7 +85,7 @@ class MemoryPruning(Shelves):
         if after is None:
             del self._pruned[there.client.key]
         else:
-            client = replace(there.client, epoch=after.epoch, state=after.state, waits=after.waits)
+            client = structs.replace(there.client, epoch=after.epoch, state=after.state, waits=after.waits)
             self._pruned[client.key] = replace(there, client=client)
         return True
 

@@ -1,7 +1,9 @@
 """Repeated suspicions summed up: the first at once, then one event a minute for each client and kind (H-22)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import structs
 
 from calling_card.protocol.events import Event
 
@@ -30,7 +32,7 @@ class Reports:
         """The event to write now with its ``count``, or None: it was counted for later."""
         place = (event.client_key, event.kind)
         if place not in self._slots and len(self._slots) >= MOST:
-            event = replace(event, client_key=b"", body={})
+            event = structs.replace(event, client_key=b"", body={})
             place = (b"", event.kind)
         slot = self._slots.get(place)
         if slot is not None and resting(slot, event.at):
@@ -75,4 +77,4 @@ def resting(slot: Slot, now: int) -> bool:
 
 def counted(event: Event, count: int) -> Event:
     """The event, saying how many times it happened."""
-    return replace(event, body={**event.body, "count": count})
+    return structs.replace(event, body={**event.body, "count": count})

@@ -5,8 +5,8 @@ keep it so. A count of what is there needs nobody's help; it is rare, and takes 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 from calling_card.protocol.clients import Tier
@@ -43,15 +43,9 @@ class Room:
         """One that was let in is done."""
         self._coming -= 1
 
-    @asynccontextmanager
-    async def place(self, most: int) -> AsyncGenerator[bool]:
+    def place(self, most: int) -> "Place":
         """A place for one for as long as the block takes; False: there was no room. ``most`` 0: nobody counts."""
-        free = not most or await self.take(most)
-        try:
-            yield free
-        finally:
-            if most and free:
-                self.leave()
+        return Place(self, most)
 
     async def _look(self, most: int) -> None:
         """Count, unless somebody did while we waited; nobody is let in meanwhile.
@@ -69,6 +63,28 @@ class Room:
     def _was_full(self) -> bool:
         """Whether a count found no room just now; a clock that was set back counts again."""
         return self._full_at is not None and 0 <= self._now() - self._full_at < PAUSE
+
+
+class Place:
+    """A place that is taken at the beginning of a block and given back at its end; every registration passes by here."""
+
+    def __init__(self, room: Room, most: int) -> None:
+        """See `Room.place`."""
+        self._room = room
+        self._most = most
+        self._taken = False
+
+    async def __aenter__(self) -> bool:
+        """Whether there was room."""
+        if not self._most:
+            return True
+        self._taken = await self._room.take(self._most)
+        return self._taken
+
+    async def __aexit__(self, *_: object) -> None:
+        """However the block ended."""
+        if self._taken:
+            self._room.leave()
 
 
 class Rooms:

@@ -100,13 +100,13 @@ def client_values(client: Client) -> Values:
     """In the order of `CLIENT`."""
     return (
         client.key,
-        client.route.value,
+        client.route,
         client.client_id,
         client.incarnation,
         client.epoch,
-        client.door.value,
-        client.tier.value,
-        client.state.value,
+        client.door,
+        client.tier,
+        client.state,
         client.owner,
         client.invitation,
         client.issued_at,

@@ -1,14 +1,13 @@
 """What holds for every store, whatever it keeps its rows in."""
 
-from dataclasses import replace
-
 import msgspec
+from msgspec import structs
 
 from calling_card.ports import KeyCollision
 from calling_card.protocol.abroad.documents import Version
-from calling_card.protocol.clients import JSON, Client, Generations
+from calling_card.protocol.clients import JSON, Client
 from calling_card.protocol.events import Event
-from calling_card.protocol.persons.grants import Consent, Grant, Stage, of_client
+from calling_card.protocol.persons.grants import Consent, Grant, of_client
 from calling_card.protocol.persons.people import Person
 
 MARKS_LIVING = 32
@@ -107,28 +106,33 @@ def check_given(client: Client, grant: Grant, consent: Consent | None) -> None:
 
 def check_same_grant(before: Grant, after: Grant) -> None:
     """A change keeps what a grant has for life; anything else is a mistake of the caller."""
-    if at_birth(before) != at_birth(after):
+    if for_good(before) != for_good(after):
         raise ValueError("a grant changes in stage, epoch, scope, resource, refresh generations, use, document and key binding only")
 
 
-def at_birth(grant: Grant) -> Grant:
-    """The grant without what may change."""
-    return replace(
-        grant,
-        stage=Stage.PENDING,
-        epoch=0,
-        scope="",
-        resource="",
-        refresh=Generations(),
-        last_used_at=0,
-        document_version=None,
-        cnf=None,
+def for_good(grant: Grant) -> tuple[object, ...]:
+    """What a grant has for life."""
+    return (
+        grant.client_key,
+        grant.id,
+        grant.incarnation,
+        grant.person,
+        grant.code_deadline,
+        grant.code_key,
+        grant.redirect_uri,
+        grant.code_challenge,
+        grant.nonce,
+        grant.sid,
+        grant.person_epoch,
+        grant.auth_time,
+        grant.amr,
+        grant.created_at,
     )
 
 
 def as_kept(grant: Grant) -> Grant:
     """A refresh token has neither overlap nor replacement digest."""
-    return replace(grant, refresh=replace(grant.refresh, overlap_since=None, put_digest=None))
+    return structs.replace(grant, refresh=structs.replace(grant.refresh, overlap_since=None, put_digest=None))
 
 
 def check_same_person(before: Person, after: Person) -> None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import structs
 
 from calling_card.ports import HostedDocument, Invitation, SigningKey, StoreUnavailable
 from calling_card.protocol.abroad.documents import Version
@@ -97,7 +99,7 @@ class Shelves:
         self._note(birth(client, event, self._now()))
         if event is not None:
             self._note(event)
-        self._clients[client.key] = replace(client, card_until=0)
+        self._clients[client.key] = structs.replace(client, card_until=0)
 
     def _bury(self, client: Client, tombstone_until: int) -> None:
         """Delete a client with all it has but once-only facts, and leave a tombstone."""
@@ -120,10 +122,10 @@ class Shelves:
         """End every access token of the grant, or of the client."""
         if grant is None:
             there = self._clients[client.key]
-            self._clients[client.key] = replace(there, epoch=there.epoch + 1)
+            self._clients[client.key] = structs.replace(there, epoch=there.epoch + 1)
         else:
             given = self._grants[client.key, grant]
-            self._grants[client.key, grant] = replace(given, epoch=given.epoch + 1)
+            self._grants[client.key, grant] = structs.replace(given, epoch=given.epoch + 1)
 
     def _was_approved(self, client: Client) -> bool:
         """Whether a grant of this very client was ever redeemed, be it that its row is gone."""

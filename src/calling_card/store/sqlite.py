@@ -9,6 +9,7 @@ from typing import TypeVar
 import apsw
 
 from calling_card.faults import point
+from calling_card.passes import Pass
 from calling_card.store import files
 from calling_card.store import statements as sql
 from calling_card.store.chain import Chain, head_of
@@ -31,6 +32,8 @@ class SqliteStore(Verbs):
         self._chain = chain
         self._groups = Groups(db, chain)
         self._db = db
+        self._pass = Pass()
+        self._seen: dict[str, Sequence[Values]] = {}
         self._path = Path(db.filename)  # asked now: while another thread commits, the connection answers nobody
 
     @classmethod
@@ -70,6 +73,15 @@ class SqliteStore(Verbs):
             return self._reader.execute(statement, values).fetchall()
         except UNAVAILABLE as error:
             raise as_said(error) from error
+
+    async def _look(self, statement: str) -> Sequence[Values]:
+        """Once in a pass of the loop; to read never waits, so what was found is as new as the pass."""
+        if not self._pass.goes_on:
+            self._seen.clear()
+            self._pass.begin()
+        if statement not in self._seen:
+            self._seen[statement] = await self._read(statement)
+        return self._seen[statement]
 
     async def _scan(self, statement: str, values: Values) -> Sequence[Values]:
         """On a thread, and on a connection of its own."""

@@ -4,11 +4,12 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 from calling_card.ports import StoreUnavailable
 from calling_card.protocol.clients import Tier
 from calling_card.protocol.events import Event
+from calling_card.store import rows
 from calling_card.store import statements as sql
 from calling_card.store.database import Values
 from calling_card.store.reports import Reports
@@ -19,6 +20,22 @@ from calling_card.store.turns import Turns
 T = TypeVar("T")
 NOWHERE = b""
 """The place of what is about no client and no person."""
+
+
+class Small(Generic[T]):
+    """A table of few rows that hardly change, as objects: the same ones as long as the rows are the same."""
+
+    def __init__(self, make: Callable[[object], T]) -> None:
+        """``make`` makes an object of a row."""
+        self._make = make
+        self._rows: Sequence[Values] = ()
+        self._made: Sequence[T] = ()
+
+    def of(self, found: Sequence[Values]) -> Sequence[T]:
+        """The objects of these rows."""
+        if found != self._rows:
+            self._rows, self._made = found, [self._make(row) for row in found]
+        return self._made
 
 
 class Transactions(ABC):
@@ -32,10 +49,16 @@ class Transactions(ABC):
         self._tiers = Rooms(self._of_a_tier, now)
         self._days: dict[tuple[bytes, bytes], int] = {}
         self._probed: tuple[int, bool] = (-1, False)
+        self._resources = Small(rows.resource_of)
+        self._signing_keys = Small(rows.signing_key_of)
 
     @abstractmethod
     async def _read(self, statement: str, values: Values = ()) -> Sequence[Values]:
         """What a statement finds now, and no read transaction behind it."""
+
+    async def _look(self, statement: str) -> Sequence[Values]:
+        """The same of a small table that everybody asks."""
+        return await self._read(statement)
 
     @abstractmethod
     async def _scan(self, statement: str, values: Values) -> Sequence[Values]:

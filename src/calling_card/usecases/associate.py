@@ -1,7 +1,9 @@
 """A client introduces itself, and renews what it got, by the form protocol of 2011 (Simple Registration draft 02 §3)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import structs
 
 from calling_card.ports import Ports
 from calling_card.protocol.answers import information, to_bytes
@@ -104,9 +106,9 @@ async def _renewed(ports: Ports, asked: Asked, known: Known) -> tuple[Client, Ev
     told: dict[str, JSON] = {"changed": list[JSON](), "secret": "renewed"}
     if named:
         passed = await _judged(ports, known, named, asked.source)
-        client = judged_again(replace(client, metadata=to_bytes(passed.card), decision=passed.reasons), held=passed.held)
+        client = judged_again(structs.replace(client, metadata=to_bytes(passed.card), decision=passed.reasons), held=passed.held)
         told |= {"changed": passed.changed(known.card), **passed.told(), **waiting(client)}
-    after = replace(
+    after = structs.replace(
         client,
         secret=None if client.secret is None else renew(client.secret, Clock(now, ports.keyring.minting)),
         secret_expires_at=now + lifetime if lifetime else 0,

@@ -1,10 +1,11 @@
 """Does the audit trail still say what was written (X-58, M-49), and its export (P1)."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import msgspec
+from msgspec import structs
 
 from calling_card.ports import Ports
 from calling_card.protocol.clients import JSON
@@ -67,7 +68,7 @@ async def read_checkpoint(ports: Ports, text: str) -> Heads:
     """The heads in a checkpoint that this server signed, with whichever of its keys. Raises `Refusal` for any other text."""
     for key in await ports.store.signing_keys():
         try:
-            ports.signer.know([replace(key, state="verifying")])
+            ports.signer.know([structs.replace(key, state="verifying")])
         except LookupError:
             continue
         if (claims := ports.signer.verify(text.strip(), TYP)) is not None:

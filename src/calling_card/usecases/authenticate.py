@@ -2,7 +2,9 @@
 
 import hmac
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec import structs
 
 from calling_card.ports import Ports
 from calling_card.protocol import base64url
@@ -37,8 +39,7 @@ _UNASKED = frozenset({Door.SCR2011, Door.MASTODON})
 _EITHER = ("client_secret_basic", "client_secret_post")
 
 
-@dataclass(frozen=True, slots=True)
-class Presented:
+class Presented(msgspec.Struct, frozen=True):
     """How a client says who it is."""
 
     method: str
@@ -108,9 +109,10 @@ async def _client(ports: Ports, presented: Presented) -> Client | None:
 
 def _names(ports: Ports, presented: Presented) -> Sequence[tuple[Route, str]]:
     """The names that are meant: a URL may be one on two ways, and then what it brings says which (D-13, D-59)."""
-    meant = [presented.discovery] if presented.discovery or "://" not in presented.client_id else [False, True]
+    if "://" not in presented.client_id and not presented.discovery:
+        return [(Route.REGISTERED, presented.client_id)]
     names: list[tuple[Route, str]] = []
-    for discovery in meant:
+    for discovery in [True] if presented.discovery else [False, True]:
         try:
             named = name(presented.client_id, ports.customs, discovery=discovery)
         except Refusal:
@@ -129,7 +131,7 @@ def _brought(ports: Ports, presented: Presented) -> bytes:
     plain = seals.read(ports.keyring, seals.ACCESS_TOKEN, presented.speaks) if presented.endpoint != "token" else None
     token = tokens.from_bytes(plain) if plain is not None else None
     if token is not None:
-        return client_key(Route(token.route), token.client_id)
+        return client_key(token.route, token.client_id)
     return next((handle.owner[:16] for handle in found if handle is not None), b"")
 
 
@@ -141,7 +143,7 @@ async def _card(ports: Ports, client: Client, presented: Presented) -> Card:
     code = code if code is not None and hmac.compare_digest(code.owner[:16], client.key) else None
     found = await ports.store.grant(client.key, code.owner[16:]) if code is not None else None
     shown = await ports.store.version(client.key, found[0].document_version) if found and found[0].document_version else None
-    return card_of(client if shown is None else replace(client, metadata=shown.metadata))
+    return card_of(client if shown is None else structs.replace(client, metadata=shown.metadata))
 
 
 # ── By a secret ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -190,7 +192,7 @@ async def _taken(ports: Ports, presented: Presented, client: Client, row: Genera
     if step.accepted and step.after == row:
         return True
     event = Event("secret_confirmed", now, client.key, "client", presented.request_id) if step.accepted else None
-    if step.after != row and not await ports.store.replace(client, replace(client, secret=step.after), event):
+    if step.after != row and not await ports.store.replace(client, structs.replace(client, secret=step.after), event):
         return False
     if step.accepted:
         return True
@@ -206,7 +208,7 @@ async def _by_assertion(ports: Ports, presented: Presented) -> Known:
     """The client behind an assertion; what is wrong with it only the log learns."""
     try:
         assertion = read_assertion(presented.assertion)
-        named = replace(presented, client_id=presented.client_id or assertion.subject)
+        named = structs.replace(presented, client_id=presented.client_id or assertion.subject)
         judge(assertion, _expected(ports, named))
         known = await _signed(ports, named, assertion)
     except Unfit as unfit:

@@ -4,7 +4,10 @@ Nothing is written before the person has said yes, now or earlier; a first look 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import msgspec
+from msgspec import structs
 
 from calling_card.ports import Ports
 from calling_card.protocol.abroad.addresses import leads_to
@@ -38,8 +41,7 @@ from calling_card.usecases.people.sign_in import Offer, offer
 from calling_card.usecases.tokens import signer
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """An authorization request as a browser brings it."""
 
     request: str
@@ -80,13 +82,13 @@ class Question:
     """Whether the client waits for approval, and the person may try it meanwhile (A-88)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What goes back to the client."""
 
     back: Return
     members: dict[str, str]
-    client: Portrait
+    client: Portrait | None
+    """None: a redirect takes it there, and nobody is shown a page."""
     click: bool
     """Whether the person must click first: a redirect to a private-use scheme that no click of ours preceded (H-09)."""
 
@@ -97,6 +99,7 @@ class Stopped:
 
     refusal: Refusal
     answer: Answer
+    client: Portrait
 
 
 Outcome = SignInNeeded | Question | Answer | Stopped
@@ -106,19 +109,16 @@ VISIT = 900
 """Seconds in which one visit reads a client's document once: from the client's request to the yes (D-65)."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
+class _Request(msgspec.Struct, frozen=True):
     """A request whose client and redirect URI are settled."""
 
     asked: Asked
     said: Said
     known: Known
     back: Return
-    shown: Portrait
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(msgspec.Struct, frozen=True):
     """What the client wants of the person."""
 
     wish: Wish
@@ -166,10 +166,20 @@ async def _settled(ports: Ports, asked: Asked, patience: int = 0) -> _Request:
     back = where(said, known.card)
     if leads_to(back.uri, ports.settings.issuer):  # the port of the day can make a loopback redirect our own (R-39)
         raise Refusal(No.INVALID_REDIRECT_URI, "redirect_uri: leads to this server itself")
-    languages = (*said.get("ui_locales").split()[:10], *asked.visit.languages)
+    return _Request(asked, said, known, back)
+
+
+def _portrait(ports: Ports, request: _Request) -> Portrait:
+    """The client as pages show it, in the languages of the request before those of the browser (R-53)."""
+    known = request.known
+    languages = (*request.said.get("ui_locales").split()[:10], *request.asked.visit.languages)
     vouched = kept(ports.issuers, known.client) if known.client.tier is Tier.VOUCHED else None
-    shown = portrait(known.client, known.card, back.uri, languages, known.version, vouched)
-    return _Request(asked, said, known, back, shown)
+    return portrait(known.client, known.card, request.back.uri, languages, known.version, vouched)
+
+
+def _is_private(back: Return) -> bool:
+    """Whether answers go to a private-use scheme."""
+    return redirect_of(back.uri)[0] == "private"
 
 
 def _asking(ports: Ports, said: Said, asked: Asked, patience: int) -> Asking:
@@ -201,7 +211,7 @@ def _within(ports: Ports, request: _Request, bounds: Bounds) -> tuple[Wish, bool
         return wish(request.said, bounds), False
     tried = [scope for scope in ports.settings.test_scopes if bounds.ceiling is None or scope in bounds.ceiling]
     try:
-        return wish(request.said, replace(bounds, ceiling=tried)), False
+        return wish(request.said, structs.replace(bounds, ceiling=tried)), False
     except Refusal as refusal:
         if refusal.no is not No.INVALID_SCOPE:
             raise
@@ -236,7 +246,7 @@ async def _next(ports: Ports, request: _Request, wanted: _Wanted) -> Outcome:
             raise Refusal(No.CONSENT_REQUIRED, "the person would have to say yes (OIDC Core section 3.1.2.6)")
         ports.store.used(request.known.client, ports.now() // 86400)  # or it could be pruned while the person thinks (M-58)
         return _question(ports, request, wanted, present, changed=_changed(request, kept))
-    if silent and request.shown.redirect_kind == "private":
+    if silent and _is_private(request.back):
         raise Refusal(No.INTERACTION_REQUIRED, "a click precedes every redirect to a private-use scheme (RFC 8252 section 8.6)")
     return await _give(ports, request, wanted, present, remember=False, clicked=False)
 
@@ -278,7 +288,7 @@ async def _hinted(ports: Ports, asked: Wish) -> str:
 
 def _sign_in(ports: Ports, request: _Request, wanted: _Wanted, present: Present | None, began_at: int) -> SignInNeeded:
     offered = offer(ports, request.asked.visit, request.asked.request, began_at)
-    return SignInNeeded(offered, request.shown, request.back, wanted.wish.login_hint, switch=present is not None)
+    return SignInNeeded(offered, _portrait(ports, request), request.back, wanted.wish.login_hint, switch=present is not None)
 
 
 def _question(
@@ -291,7 +301,7 @@ def _question(
     shown = _shown(request, wanted)
     return Question(
         transaction=form(ports, request.asked.visit, "consent", request=request.asked.request, session=present.session.id, shown=shown),
-        client=request.shown,
+        client=_portrait(ports, request),
         back=request.back,
         request=request.asked.request,
         person=present.person.shown,
@@ -323,8 +333,10 @@ def _rememberable(ports: Ports, request: _Request) -> bool:
 
 def _remembered(ports: Ports, request: _Request, wanted: _Wanted, present: Present, kept: Sequence[Consent]) -> bool:
     """Whether the person said yes to exactly this before, and the client is what it was then (CREDENTIALS §8)."""
+    if not kept or not _rememberable(ports, request):
+        return False
     now = _consent(ports, request, wanted, present)
-    return _rememberable(ports, request) and any(replace(consent, given_at=now.given_at) == now for consent in kept)
+    return any(structs.replace(consent, given_at=now.given_at) == now for consent in kept)
 
 
 def _changed(request: _Request, kept: Sequence[Consent]) -> bool:
@@ -404,8 +416,9 @@ async def _note_repeats(ports: Ports, request: _Request, wanted: _Wanted) -> Non
 def _answer(ports: Ports, request: _Request, members: dict[str, str], *, clicked: bool) -> Answer:
     """The members with ``state`` as it came and our ``iss`` (A-15, A-16)."""
     state = {"state": request.back.state} if request.back.state else {}
-    click = not clicked and request.shown.redirect_kind == "private"
-    return Answer(request.back, {**members, **state, "iss": ports.settings.issuer}, request.shown, click)
+    click = not clicked and _is_private(request.back)
+    shown = _portrait(ports, request) if click or request.back.mode == "form_post" else None
+    return Answer(request.back, {**members, **state, "iss": ports.settings.issuer}, shown, click)
 
 
 async def _stopped(ports: Ports, request: _Request, refusal: Refusal) -> Outcome:
@@ -416,7 +429,7 @@ async def _stopped(ports: Ports, request: _Request, refusal: Refusal) -> Outcome
     answer = _answer(ports, request, members, clicked=False)
     if ports.settings.dev or ports.settings.error_redirects == "always" or await _trusted(ports, request.known.client):
         return answer
-    return Stopped(refusal, answer)
+    return Stopped(refusal, answer, _portrait(ports, request))
 
 
 _OURS = (No.TOO_MANY_REQUESTS, No.PAGE_EXPIRED, No.UNAVAILABLE)

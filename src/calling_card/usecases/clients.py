@@ -5,7 +5,10 @@ endpoint. Its first good document makes it a client like any other, kept with ev
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+import msgspec
+from msgspec import structs
 
 from calling_card.ports import Invitation, KeyCollision, Ports
 from calling_card.protocol import base64url
@@ -21,7 +24,7 @@ from calling_card.protocol.corridor import Passed, pass_through, with_statement,
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.handles.rotation import Clock, first
-from calling_card.protocol.handles.sealed import Sealed
+from calling_card.protocol.handles.sealed import CARD, Sealed
 from calling_card.protocol.handles.sealed import read as read_card
 from calling_card.protocol.life.approval import begins_to_wait, judged_again, registrant, told
 from calling_card.protocol.life.budgets import MEETINGS
@@ -41,8 +44,7 @@ GONE_FOR_GOOD = 86400
 """Seconds after which a document that is still gone is gone (D-60)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """A client, and its card as it counts for this request."""
 
     client: Client
@@ -51,8 +53,7 @@ class Known:
     """Of its document, for a client that is an address."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
+class Asking(msgspec.Struct, frozen=True):
     """For whom a client is looked up."""
 
     client_id: str
@@ -72,20 +73,26 @@ async def find(ports: Ports, asking: Asking) -> Known:
     named = name(asking.client_id, ports.customs, discovery=asking.discovery)
     if named.route is not Route.REGISTERED:
         return await _by_address(ports, named, asking)
-    client = await ports.store.client(client_key(Route.REGISTERED, asking.client_id)) or await by_card(ports, asking.client_id)
+    client = await registered(ports, asking.client_id)
     if client is None or client.client_id != asking.client_id or client.state is State.SUSPENDED or is_over(client, ports.now()):
         raise _unknown(f"no such client; one that was removed may register again at {ports.desk.endpoint}")
     return Known(client, card_of(client))
 
 
-async def by_card(ports: Ports, client_id: str) -> Client | None:
-    """The client of a name that is a sealed card: row, tombstone, card is the order of truth (CREDENTIALS §6).
+async def registered(ports: Ports, client_id: str) -> Client | None:
+    """Who registered and has this name, be it that the name is all that is kept; whoever has the place of the name may have another."""
+    card = read_card(ports.keyring, client_id) if client_id.startswith(CARD.prefix) else None
+    return await ports.store.client(client_key(Route.REGISTERED, client_id)) if card is None else await _by_card(ports, client_id, card)
 
-    None: it is no card of ours, it is over, or today's rules would not let it in (M-30).
-    """
+
+async def by_card(ports: Ports, client_id: str) -> Client | None:
+    """The client of a name that is a sealed card; None: it is no card of ours, or speaks for nobody (any more)."""
     card = read_card(ports.keyring, client_id)
-    if card is None:
-        return None
+    return None if card is None else await _by_card(ports, client_id, card)
+
+
+async def _by_card(ports: Ports, client_id: str, card: Sealed) -> Client | None:
+    """Row, tombstone, card is the order of truth (CREDENTIALS §6); None: it is over, or today's rules would not let it in (M-30)."""
     there, buried = await ports.store.client_or_tombstone(client_key(Route.REGISTERED, client_id))
     if there is not None or buried or not _is_good(ports, card):
         return there
@@ -309,7 +316,7 @@ async def _kept(ports: Ports, client: Client, before: Version, after: Version, p
 
     The same document may have to wait too, when today's rules say so (A-88).
     """
-    became = judged_again(replace(client, metadata=to_bytes(passed.card), decision=passed.reasons), held=passed.held)
+    became = judged_again(structs.replace(client, metadata=to_bytes(passed.card), decision=passed.reasons), held=passed.held)
     if after.number == before.number and not begins_to_wait(client, became):
         same = await ports.store.read_again(before, after, None, None)
         return Known(client, passed.card, after) if same else None

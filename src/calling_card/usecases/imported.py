@@ -1,7 +1,8 @@
 """A client proves who it is by a secret that it brought from another server (CREDENTIALS §1)."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec import structs
 
 from calling_card.ports import Busy, Ports
 from calling_card.protocol.clients import Client
@@ -54,4 +55,4 @@ def draw(ports: Ports, cause: str) -> None:
 async def _hasten(ports: Ports, client: Client, secret: str) -> None:
     """The secret was right once: from now on it is compared fast. Another process may have done so at the same moment."""
     kept = imported.keep_clear(ports.keyring, ports.settings.issuer, client, secret)
-    await ports.store.replace(client, replace(client, imported=kept), Event("secret_rehashed", ports.now(), client.key, "client"))
+    await ports.store.replace(client, structs.replace(client, imported=kept), Event("secret_rehashed", ports.now(), client.key, "client"))

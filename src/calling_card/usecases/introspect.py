@@ -1,11 +1,11 @@
 """Is this token alive, and what does it allow (RFC 7662), and giving one back (RFC 7009)."""
 
-from dataclasses import dataclass
+import msgspec
 
 from calling_card.ports import Ports
 from calling_card.protocol import base64url
 from calling_card.protocol.answers import card_of
-from calling_card.protocol.clients import JSON, Card, Client, words
+from calling_card.protocol.clients import JSON, Card, Client, holds
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.handles import tokens
@@ -19,8 +19,7 @@ from calling_card.usecases.clients import ATTEMPTS
 from calling_card.usecases.tokens import Living, living, read
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """A question about a token, or its return."""
 
     presented: Presented
@@ -118,7 +117,7 @@ def _scope_now(found: Living) -> str | None:
         allowed = found.grant.scope.split()
     else:
         card = card_of(found.client)
-        if "client_credentials" not in words(card.get("grant_types")):
+        if not holds(card, "grant_types", "client_credentials"):
             return None
         allowed = str(card.get("scope", "")).split()
     left = [word for word in found.token.scope.split() if word in allowed]
@@ -127,7 +126,7 @@ def _scope_now(found: Living) -> str | None:
 
 async def _entitled(ports: Ports, caller: Client, token: tokens.AccessToken) -> bool:
     """Whether the caller may know: the token's own client, or a resource server the token is for (H-20)."""
-    if (caller.route.value, caller.client_id) == (token.route, token.client_id):
+    if (caller.route, caller.client_id) == (token.route, token.client_id):
         return True
     for uri in token.audience:
         resource = await ports.store.resource(canonical(uri))

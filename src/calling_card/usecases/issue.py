@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from calling_card.ports import Ports
-from calling_card.protocol.clients import words
+from calling_card.protocol.clients import holds
 from calling_card.protocol.errors import No, Refusal
 from calling_card.usecases.authenticate import authenticate
 from calling_card.usecases.clients import Known
@@ -29,6 +29,6 @@ async def issue(ports: Ports, asked: Asked) -> Issued:
     served = ports.ground.grant_types
     if asked.grant_type not in served:
         raise Refusal(No.UNSUPPORTED_GRANT_TYPE, f"grant_type: this server serves {', '.join(served)} (RFC 6749 section 5.2)")
-    if asked.grant_type not in words(known.card.get("grant_types")):
+    if not holds(known.card, "grant_types", asked.grant_type):
         raise Refusal(No.UNAUTHORIZED_CLIENT, f"grant_type: the client is not registered for {asked.grant_type} (RFC 6749 section 5.2)")
     return await EXCHANGES[asked.grant_type](ports, known, asked)

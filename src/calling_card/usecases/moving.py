@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
 
+from msgspec import structs
+
 from calling_card.ports import Invitation, KeyCollision, Ports, Registration
 from calling_card.protocol.answers import card_of, to_bytes
 from calling_card.protocol.card.metadata import needs_secret
@@ -82,7 +84,7 @@ async def _people(ports: Ports, passwords: bool) -> AsyncIterator[bytes]:
     after = ""
     while found := await ports.store.people(after, _BATCH):
         for one in found:
-            yield lines.line("person", one if passwords else replace(one, password=""))
+            yield lines.line("person", one if passwords else structs.replace(one, password=""))
             for passkey in await ports.store.passkeys(one.id):
                 yield lines.line("passkey", passkey)
         after = found[-1].name
@@ -178,7 +180,7 @@ def _judged_client(coming: Client, passed: Passed) -> Client:
     """The client with the card that came through; what an operator approved stays approved."""
     state = State.HELD if passed.held and coming.state is State.ACTIVE and coming.approved_card is None else coming.state
     unchanged = passed.card == card_of(coming)
-    return replace(
+    return structs.replace(
         coming,
         state=state,
         metadata=coming.metadata if unchanged else to_bytes(passed.card),
@@ -188,7 +190,7 @@ def _judged_client(coming: Client, passed: Passed) -> Client:
 
 def _same(there: Client, coming: Client) -> bool:
     """Whether nothing but the day of use differs."""
-    return replace(there, last_used_day=0, epoch=0) == replace(coming, last_used_day=0, epoch=0)
+    return structs.replace(there, last_used_day=0, epoch=0) == structs.replace(coming, last_used_day=0, epoch=0)
 
 
 async def _judged(ports: Ports, client: Client, said: Card, way: Way) -> Passed:
@@ -221,8 +223,10 @@ async def _keep(ports: Ports, there: Client | None, coming: Client, passed: Pass
     body |= {"from": way.source, "replaced": there is not None, **passed.told(), **waiting(coming)}
     event = Event("client_imported", ports.now(), coming.key, "operator", body=body)
     if there is not None:
-        kept = replace(coming, epoch=max(there.epoch, coming.epoch) + 1, door=there.door, tier=there.tier, invitation=there.invitation)
-        kept = replace(kept, issued_at=there.issued_at, incarnation=there.incarnation)
+        kept = structs.replace(
+            coming, epoch=max(there.epoch, coming.epoch) + 1, door=there.door, tier=there.tier, invitation=there.invitation
+        )
+        kept = structs.replace(kept, issued_at=there.issued_at, incarnation=there.incarnation)
         done = await ports.store.replace(there, kept, event)
         return Outcome("client", coming.client_id, did, notes) if done else _busy(coming)
     try:
@@ -256,7 +260,8 @@ async def _person(ports: Ports, said: Said, way: Way) -> Outcome:
     coming = lines.person_of(said)
     there = await ports.store.person(coming.id)
     if there is not None:
-        return _beside("person", coming.name, same=replace(there, password="") == replace(coming, password=""))
+        known = coming if coming.password else structs.replace(coming, password=there.password)
+        return _beside("person", coming.name, same=there == known)
     if await ports.store.person_named(coming.name) is not None:
         return Outcome("person", coming.name, "refused", ("somebody else has this name here",))
     return await _recorded(ports, "person", coming.name, way, lambda event: ports.store.add_person(coming, event))
@@ -369,7 +374,7 @@ def _newborn(ports: Ports, arrival: Arrival, way: Way) -> Client:
 
 def _continued(there: Client, newborn: Client) -> Client:
     """The same client again: its life, credentials and state go on."""
-    return replace(there, metadata=newborn.metadata, decision=newborn.decision, secret_expires_at=newborn.secret_expires_at)
+    return structs.replace(there, metadata=newborn.metadata, decision=newborn.decision, secret_expires_at=newborn.secret_expires_at)
 
 
 def _with_secret(ports: Ports, client: Client, arrival: Arrival, there: Client | None) -> tuple[Client, tuple[str, ...]]:
@@ -380,18 +385,18 @@ def _with_secret(ports: Ports, client: Client, arrival: Arrival, there: Client |
     card = card_of(client)
     clock = Clock(ports.now(), ports.keyring.minting)
     if not needs_secret(card):
-        return replace(client, secret=None if there is None else client.secret, imported=None, secret_expires_at=0), ()
+        return structs.replace(client, secret=None if there is None else client.secret, imported=None, secret_expires_at=0), ()
     by_itself = card.get("token_endpoint_auth_method") == "client_secret_jwt"
     if not arrival.secret or by_itself:
         kept = client.secret if there is not None and client.secret is not None else first(clock)
-        return replace(client, secret=kept), () if there is not None else (_ITSELF if by_itself else _NO_SECRET,)
+        return structs.replace(client, secret=kept), () if there is not None else (_ITSELF if by_itself else _NO_SECRET,)
     _check_form(ports, arrival.secret)
     if there is not None and _brings_same(ports, there, arrival.secret):
         return client, ()
     row = withdraw(first(clock)) if client.secret is None else withdraw(renew(client.secret, clock))
-    client = replace(client, secret=row)
+    client = structs.replace(client, secret=row)
     weak = ("client_secret: is short enough to be guessed; rotate it soon",) if _is_short(arrival.secret) else ()
-    return replace(client, imported=imported.keep(ports.keyring, ports.settings.issuer, client, arrival.secret)), weak
+    return structs.replace(client, imported=imported.keep(ports.keyring, ports.settings.issuer, client, arrival.secret)), weak
 
 
 def _is_short(secret: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
+from msgspec import structs
 
 from calling_card.ports import Ports
 from calling_card.protocol.abroad.clientids import host_in, name
@@ -147,9 +148,9 @@ async def rotate(ports: Ports, client_id: str, by: str, *, at_once: bool, secret
             raise Refusal(No.INVALID_REQUEST, f"{echo(client_id)} has no secret")
         now = ports.now()
         clock = Clock(now, ports.keyring.minting)
-        after = replace(_with_new_secret(ports, client, clock, at_once=at_once), epoch=client.epoch + (1 if at_once else 0))
+        after = structs.replace(_with_new_secret(ports, client, clock, at_once=at_once), epoch=client.epoch + (1 if at_once else 0))
         if not secret_only:
-            after = replace(after, rat=renew(client.rat, clock))
+            after = structs.replace(after, rat=renew(client.rat, clock))
         body: dict[str, JSON] = {"by": by, "credentials": "client_secret" if secret_only else "all", "now": at_once}
         if await ports.store.replace(client, after, Event("client_rotated", now, client.key, "operator", body=body)):
             return Rotated(_without(information(ports.desk, ports.keyring, after, {}), *(_MANAGING if secret_only else ())))
@@ -163,7 +164,7 @@ def _with_new_secret(ports: Ports, client: Client, clock: Clock, *, at_once: boo
     secret = renew(row, clock) if at_once else issue_secret(row, clock, ports.settings.secret_overlap, ends)
     lifetime = ports.secret_lifetime(client.tier)
     kept = None if at_once else client.imported
-    return replace(client, secret=secret, secret_expires_at=clock.now + lifetime if lifetime else 0, imported=kept)
+    return structs.replace(client, secret=secret, secret_expires_at=clock.now + lifetime if lifetime else 0, imported=kept)
 
 
 async def recover(ports: Ports, client_id: str, by: str) -> Rotated:
@@ -176,7 +177,7 @@ async def recover(ports: Ports, client_id: str, by: str) -> Rotated:
         if not ports.desk.management:
             raise Refusal(No.INVALID_REQUEST, "clients are not managed here (setting management), so none has a registration access token")
         clock = Clock(ports.now(), ports.keyring.minting)
-        after = replace(client, rat=renew(client.rat, clock))
+        after = structs.replace(client, rat=renew(client.rat, clock))
         event = Event("client_recovered", clock.now, client.key, "operator", body={"by": by, "proof": "operator"})
         if await ports.store.replace(client, after, event):
             return Rotated(_without(information(ports.desk, ports.keyring, after, {}, secret=False), "client_secret_expires_at"))

@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from msgspec import structs
+
 from calling_card.ports import Ports
 from calling_card.protocol.abroad import documents
 from calling_card.protocol.abroad.clientids import name
@@ -350,7 +352,7 @@ def _waits(client: Client, weighed: Weighed) -> bool:
     """Whether it would begin to wait; what an operator approved is the card with the statement it came with."""
     held = weighed.decision is not None and weighed.decision.outcome is Outcome.HOLD
     stated = {name: value for name, value in card_of(client).items() if name == MEMBER}
-    return begins_to_wait(client, judged_again(replace(client, metadata=to_bytes(_left(weighed) | stated)), held=held))
+    return begins_to_wait(client, judged_again(structs.replace(client, metadata=to_bytes(_left(weighed) | stated)), held=held))
 
 
 def _why(weighed: Weighed, outcome: Outcome) -> str:

@@ -17,7 +17,7 @@ from calling_card.protocol.abroad.fetching import Fetched, Unfetched, Why
 from calling_card.protocol.abroad.freshness import life
 from calling_card.protocol.answers import to_bytes
 from calling_card.protocol.clients import JSON, Card, Door, Route, Tier, client_key
-from calling_card.protocol.corridor import Passed, pass_through
+from calling_card.protocol.corridor import Passed, pass_through, with_warnings
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.persons.resources import Resource, scopes_of
@@ -123,7 +123,7 @@ def _passed(ports: Ports, published: Published, resources: Sequence[Resource] = 
     rules = under(rules, ports.policies.current, Tier.URL, whose)
     there: Card | None = None if before is None else msgspec.json.decode(before.metadata)
     passed = pass_through(said, ground, rules, scopes, door=door, tier=Tier.URL, before=there)
-    return replace(passed, warnings=(*passed.warnings, *documents.warnings(published)))
+    return with_warnings(passed, tuple(documents.warnings(published)))
 
 
 # ── Rule by rule ─────────────────────────────────────────────────────────────────────────────────────────────────────

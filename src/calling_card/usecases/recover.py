@@ -4,8 +4,10 @@ The new token is the only one that lives; card and secret stay as they are. Whoe
 """
 
 import hmac
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import structs
 
 from calling_card.ports import Ports
 from calling_card.protocol.answers import card_of, information
@@ -166,7 +168,7 @@ async def _renewed(ports: Ports, asked: Asked, proven: Proven) -> Client:
             if client is None or _same(client) != _same(proven.client):
                 break
             clock = Clock(ports.now(), ports.keyring.minting)
-            after = replace(client, rat=renew(client.rat, clock))
+            after = structs.replace(client, rat=renew(client.rat, clock))
             if await ports.store.replace(client, after, Event("client_recovered", clock.now, client.key, "client", asked.request_id, body)):
                 return after
     raise Refusal(No.UNAVAILABLE, "the registration is being changed by others; try again", retry_after=1)

@@ -1,6 +1,6 @@
 """A credential from the time that was lost when a backup was put back (CREDENTIALS §5 and §9.1)."""
 
-from dataclasses import replace
+from msgspec import structs
 
 from calling_card.ports import Ports
 from calling_card.protocol.clients import JSON, Client, Generations, State
@@ -33,5 +33,5 @@ async def adopted(ports: Ports, client: Client, handle: Handle, request_id: str)
 def _after(ports: Ports, client: Client, handle: Handle) -> Client:
     clock = Clock(ports.now(), ports.keyring.minting)
     if handle.kind is CLIENT_SECRET:
-        return replace(client, secret=adopt(handle.generation, handle.key, client.secret or Generations(), clock), imported=None)
-    return replace(client, rat=adopt(handle.generation, handle.key, client.rat, clock))
+        return structs.replace(client, secret=adopt(handle.generation, handle.key, client.secret or Generations(), clock), imported=None)
+    return structs.replace(client, rat=adopt(handle.generation, handle.key, client.rat, clock))

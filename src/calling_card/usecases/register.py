@@ -1,7 +1,8 @@
 """A client introduces itself (RFC 7591 §3)."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from calling_card.ports import Invitation, KeyCollision, Ports, Registration
 from calling_card.protocol import base64url
@@ -16,7 +17,7 @@ from calling_card.protocol.handles.credentials import INITIAL_ACCESS_TOKEN, read
 from calling_card.protocol.handles.repeats import Birth, Repeat, answered, repeat, untouched
 from calling_card.protocol.handles.rotation import Clock, first, withdraw
 from calling_card.protocol.handles.sealed import Lives
-from calling_card.protocol.handles.sealed import read as read_card
+from calling_card.protocol.handles.sealed import said as card_says
 from calling_card.protocol.handles.sealed import write as seal_card
 from calling_card.protocol.handles.seals import NONCE
 from calling_card.protocol.life.approval import told as waiting
@@ -32,8 +33,7 @@ _UNMANAGED = frozenset({Door.SCR2011, Door.MASTODON})
 """Doors whose wire form has no place for a registration access token."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """A registration request, before anything of it was believed."""
 
     body: bytes
@@ -121,8 +121,7 @@ async def rehearse(ports: Ports, asked: Asked) -> Card:
     return heard.passed.rehearsed({"registration_state": State.HELD.value} if heard.passed.held else {})
 
 
-@dataclass(frozen=True, slots=True)
-class _Heard:
+class _Heard(msgspec.Struct, frozen=True):
     """What a newcomer said, judged, before anything is kept or spent."""
 
     passed: Passed
@@ -149,11 +148,12 @@ async def _heard(ports: Ports, said: Card, door: Door, invitation: Invitation | 
 
 async def _charged(ports: Ports, heard: _Heard, invitation: Invitation | None, source: str, *, free: bool = False) -> None:
     """What it costs to be heard, unless nothing is kept of it anyway; then what has to be fetched. Raises `Refusal`."""
-    draws = _draws(heard.passed.card, source, invitation, heard.vouched)
+    card = heard.passed.card
     if not free:
-        ports.draw(draws)
-    if sector_to_check(heard.passed.card, None):
-        await sector.check(ports, heard.passed.card, source if heard.tier is Tier.ANONYMOUS else draws[0][1])
+        ports.draw(_draws(card, source, invitation, heard.vouched))
+    if sector_to_check(card, None):
+        whose = source if heard.tier is Tier.ANONYMOUS else _draws(card, source, invitation, heard.vouched)[0][1]
+        await sector.check(ports, card, whose)
 
 
 async def admit(
@@ -221,9 +221,12 @@ def _sealed(ports: Ports, client: Client, passed: Passed) -> Client | None:
         return None
     secret = client.secret_expires_at - client.issued_at if client.secret_expires_at else 0
     lives = Lives(ports.settings.sealed_days * 86400, secret)
-    client_id = seal_card(ports.keyring, client.metadata, ports.entropy(NONCE), client.issued_at, lives)
-    card = read_card(ports.keyring, client_id) if client_id else None
-    return None if client_id is None or card is None else unwritten(client_id, card, passed, client.issued_at)
+    key, nonce = ports.keyring.minting, ports.entropy(NONCE)
+    client_id = seal_card(ports.keyring, client.metadata, nonce, client.issued_at, lives)
+    if client_id is None or ports.keyring.minting != key:
+        return None
+    card = card_says(key, client.metadata, nonce, client.issued_at, lives)
+    return unwritten(client_id, card, passed, client.issued_at)
 
 
 async def _keep(ports: Ports, client: Client, request_id: str, told: dict[str, JSON], *, alone: bool) -> None:

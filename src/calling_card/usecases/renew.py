@@ -1,7 +1,9 @@
 """Which keys make credentials and which sign tokens, and renewing them (CREDENTIALS §2, A-65)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import structs
 
 from calling_card.ports import KeyState, Ports, SigningKey
 from calling_card.protocol.clients import Card
@@ -50,7 +52,7 @@ async def next_signing_keys(ports: Ports, by: str) -> Sequence[str]:
     Returns the kids of all that wait, in the order of the signer's algorithms.
     """
     waiting = {key.alg: key for key in await ports.store.signing_keys() if key.state == "known"}
-    made = [replace(_made(ports, alg), state="known") for alg in ports.signer.algs if alg not in waiting]
+    made = [structs.replace(_made(ports, alg), state="known") for alg in ports.signer.algs if alg not in waiting]
     if made:
         event = Event("key_published", ports.now(), b"", "operator", body={"key": _names(made), "by": by})
         await ports.store.put_signing_keys(made, event)
@@ -67,7 +69,7 @@ async def signing_key(ports: Ports, by: str) -> Sequence[str]:
     until = now + max(ports.settings.jwt_lifetime, ports.settings.id_token_lifetime)
     there = await ports.store.signing_keys()
     waiting = {key.alg: key for key in there if key.state == "known"}
-    coming = [replace(waiting[alg], state="minting") if alg in waiting else _made(ports, alg) for alg in ports.signer.algs]
+    coming = [structs.replace(waiting[alg], state="minting") if alg in waiting else _made(ports, alg) for alg in ports.signer.algs]
     names = [key.kid for key in coming]
     kept = [_aged(key, now, until) for key in there if key.kid not in names]
     await ports.store.put_signing_keys([*kept, *coming], _rotated(ports, "operator", _names(coming), by))
@@ -76,8 +78,8 @@ async def signing_key(ports: Ports, by: str) -> Sequence[str]:
 
 def _aged(key: SigningKey, now: int, until: int) -> SigningKey:
     if key.state == "minting":
-        return replace(key, state="verifying", until=until)
-    return replace(key, state="gone") if key.state == "verifying" and key.over(now) else key
+        return structs.replace(key, state="verifying", until=until)
+    return structs.replace(key, state="gone") if key.state == "verifying" and key.over(now) else key
 
 
 def _made(ports: Ports, alg: str) -> SigningKey:

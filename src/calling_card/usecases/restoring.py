@@ -1,9 +1,10 @@
 """What is done before a restored store is served again: nothing that was ended since the backup is alive in it (CREDENTIALS §5, A-93)."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
+from msgspec import structs
 
 from calling_card.ports import Ports
 from calling_card.protocol import base64url
@@ -114,7 +115,7 @@ def _happened(stream: Sequence[Recorded]) -> Iterator[Happened]:
 
 async def _new_signing_keys(ports: Ports, by: str) -> None:
     """Tokens that were signed before are no more ours: which of them were given back, nobody knows."""
-    gone = [replace(key, state="gone") for key in await ports.store.signing_keys()]
+    gone = [structs.replace(key, state="gone") for key in await ports.store.signing_keys()]
     body: dict[str, JSON] = {"key": " ".join(key.kid for key in gone), "by": by}
     await ports.store.put_signing_keys(gone, Event("key_retired", ports.now(), b"", "operator", body=body))
     await first_signing_keys(ports)
@@ -179,7 +180,7 @@ async def _standing(ports: Ports, person: str, by: str, *, active: bool) -> bool
     if there is None or there.active is active:
         return False
     event = Event("person_changed", ports.now(), b"", "operator", body={"person": person, "active": active, "by": by})
-    return await ports.store.change_person(there, replace(there, active=active, epoch=there.epoch + 1), event)
+    return await ports.store.change_person(there, structs.replace(there, active=active, epoch=there.epoch + 1), event)
 
 
 async def _unhook(ports: Ports, id: str, by: str) -> bool:

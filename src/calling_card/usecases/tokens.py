@@ -1,11 +1,12 @@
 """Access tokens: made, read again, and whether they live (RFC 9068, CREDENTIALS §3). Other use cases call this one."""
 
 import hmac
-from dataclasses import dataclass
+
+import msgspec
 
 from calling_card.ports import Ports, Rows, Signer
 from calling_card.protocol import base64url
-from calling_card.protocol.clients import Client, Route, State, client_key, words
+from calling_card.protocol.clients import Client, State, client_key, holds
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.handles import idtokens, seals, tokens
 from calling_card.protocol.handles.credentials import REFRESH_TOKEN, Handle, write
@@ -14,8 +15,7 @@ from calling_card.protocol.persons.resources import Target, canonical
 from calling_card.usecases.clients import Known, admits
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
+class Issued(msgspec.Struct, frozen=True):
     """Tokens as the answer tells of them (RFC 6749 §5.1)."""
 
     access_token: str
@@ -28,8 +28,7 @@ class Issued:
     """Empty: none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Living:
+class Living(msgspec.Struct, frozen=True):
     """A token that lives, with the rows it names."""
 
     token: tokens.AccessToken
@@ -55,7 +54,7 @@ async def mint(ports: Ports, client: Client, target: Target, grant: Grant | None
     token = tokens.AccessToken(
         jti=ports.entropy(16),
         client_id=client.client_id,
-        route=client.route.value,
+        route=client.route,
         incarnation=client.incarnation,
         epoch=client.epoch,
         subject=client.client_id if grant is None else base64url.encode(grant.person),
@@ -93,7 +92,7 @@ async def give(ports: Ports, known: Known, grant: Grant, chosen: Target, nonce: 
 
 def _refresh(ports: Ports, known: Known, grant: Grant) -> str:
     """The newest refresh token of the grant, if the client registered that grant type (H-04)."""
-    if "refresh_token" not in ports.ground.grant_types or "refresh_token" not in words(known.card.get("grant_types")):
+    if "refresh_token" not in ports.ground.grant_types or not holds(known.card, "grant_types", "refresh_token"):
         return ""
     row = grant.refresh
     return write(ports.keyring, ports.settings.issuer, Handle(REFRESH_TOKEN, row.issued_key, grant.client_key + grant.id, row.issued))
@@ -124,7 +123,7 @@ async def living(ports: Ports, token: tokens.AccessToken) -> Living | None:
     """The token with its rows, if every row it names exists, is active and has the token's epoch; else it is dead."""
     if token.expires_at <= ports.now():
         return None
-    rows = await ports.store.living(client_key(Route(token.route), token.client_id), token.jti, token.grant)
+    rows = await ports.store.living(client_key(token.route, token.client_id), token.jti, token.grant)
     client = rows.client
     if client is None or rows.marked or client.state is State.SUSPENDED or client.epoch != token.epoch:
         return None

@@ -25,7 +25,7 @@ _PROBLEMS = {No.TOO_MANY_REQUESTS: "throttled", No.UNAVAILABLE: "busy"}
 async def show(ports: Ports, request: Request) -> Answer:
     """GET: my account, or the way to it."""
     done = parse_qs(request.query.decode("latin-1")).get("done", [""])[0]
-    return await _page(ports, request, visit(ports, request), done=done if done in _DONE else "")
+    return await _page(ports, visit(ports, request), done=done if done in _DONE else "")
 
 
 async def act(ports: Ports, request: Request) -> Answer:
@@ -48,19 +48,19 @@ async def act(ports: Ports, request: Request) -> Answer:
         problem = refusal.description if refusal.no is No.SIGN_IN_FAILED else _PROBLEMS.get(refusal.no)
         if problem is None:
             raise
-        return with_wait(await _page(ports, request, who, problem=problem, status=refusal.no.status), refusal)
+        return with_wait(await _page(ports, who, problem=problem, status=refusal.no.status), refusal)
     if done.what == "signed_out":
         gone = session_cookie(ports, "", 0)
-        return page(ports, request, who, SignedOut(ports.settings.base_path + "/account"), more=(gone,))
+        return page(ports, who, SignedOut(ports.settings.base_path + "/account"), more=(gone,))
     cookie = (session_cookie(ports, done.cookie, ports.settings.session_lifetime),) if done.cookie else ()
     return see_other(f"{ports.settings.endpoint('/account')}?done={done.what}", *cookie)
 
 
-async def _page(ports: Ports, request: Request, who: Visit, *, done: str = "", problem: str = "", status: int = 200) -> Answer:
+async def _page(ports: Ports, who: Visit, *, done: str = "", problem: str = "", status: int = 200) -> Answer:
     found = await account.show(ports, who)
     if found is None:
-        return page(ports, request, who, sign_in_form(ports, sign_in.offer(ports, who)))
-    return page(ports, request, who, _view(ports, who, found, done, problem), status=status)
+        return page(ports, who, sign_in_form(ports, sign_in.offer(ports, who)))
+    return page(ports, who, _view(ports, who, found, done, problem), status=status)
 
 
 def _view(ports: Ports, who: Visit, found: account.Account, done: str, problem: str) -> Account:
@@ -100,7 +100,7 @@ def _view(ports: Ports, who: Visit, found: account.Account, done: str, problem: 
 async def leaving(ports: Ports, request: Request) -> Answer:
     """GET: a client's link leads to a stranger's page."""
     url = leave.opened(ports, parse_qs(request.query.decode("latin-1")).get("to", [""])[0])
-    return page(ports, request, visit(ports, request), Leaving(url, host_of(url)))
+    return page(ports, visit(ports, request), Leaving(url, host_of(url)))
 
 
 async def asset(ports: Ports, request: Request) -> Answer:

@@ -1,9 +1,10 @@
-"""The ASGI application: read a request, find its row, call its handler, write the answer (RFC 9110)."""
+"""The application: find the row of a request, call its handler, turn whatever fails into an answer (RFC 9110)."""
 
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any, TypeAlias
 
@@ -12,27 +13,23 @@ from calling_card.ports import Ports, StoreUnavailable
 from calling_card.protocol.errors import No, Refusal
 from calling_card.settings import is_loopback
 from calling_card.web.endpoints import NAMED, Endpoint, Routes, routes
-from calling_card.web.http import WHOLE, Answer, Request, media
+from calling_card.web.http import EACH, Answer, Request, lines, media
 from calling_card.web.refused import failure, not_found, refused, shown
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-_ALWAYS = ((b"x-content-type-options", b"nosniff"),)
-_SHARED = (*_ALWAYS, (b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"WWW-Authenticate, Location, Retry-After"))
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 """Methods that a log line names: whoever makes up others makes up no kinds of lines (X-57)."""
 _NOISE = 512
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
-_EACH = 32
-"""Bytes that a header counts for besides its name and value, as in HTTP/2 (RFC 9113 §6.5.2): thousands of small ones are many too."""
 HEADER_BYTES = 32768
 """Bytes that the names and values of all headers may have."""
 
 
 class App:
-    """One server over ASGI 3; ``ports`` are there when the lifespan has begun."""
+    """One server: our wire calls `answer`, and any other server calls it as an application of ASGI 3."""
 
     def __init__(self, ports: Ports) -> None:
         """Everything the handlers may touch."""
@@ -40,19 +37,35 @@ class App:
         self._routes: Routes = routes(ports.settings)
         self._skip = len(ports.settings.base_path)
         self._proxies = [ip_network(network) for network in ports.settings.trusted_proxies]
-        self._noise = ""
+        self._guarded = bool(self._proxies) and not is_loopback(ports.settings.host)
         self._certificates = ports.settings.client_certificate_header.lower().encode()
+        self._numbers = _numbers(ports.entropy)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; other ASGI scopes are none of ours."""
+        """Serve one request over ASGI; other scopes are none of ours."""
         if scope["type"] != "http":
             return
+        headers, weight = _headers(scope)
+        version: str = scope.get("http_version", "")
+        request = Request(
+            scope["method"], scope["path"], scope["query_string"], headers, _peer(scope), "", NAMED, weight=weight, version=version
+        )
+        answer = await self.answer(request, receive)
+        head = [line.split(b": ", 1) for line in lines(request, answer).splitlines()]
+        await send({"type": "http.response.start", "status": answer.status, "headers": head})
+        await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else answer.body})
+
+    async def answer(self, request: Request, receive: Receive | None) -> Answer:
+        """Whatever was asked, there is an answer, and a line of the log. ``receive`` gives the body; None: the request has it."""
         began = time.perf_counter()
-        request = self._request(scope, _peer(scope))
-        endpoint = self._routes.find(scope["path"], request)
-        answer = await self._answer(request, endpoint, scope, receive)
+        request.id = next(self._numbers)
+        if self._proxies:
+            self._ask_proxy(request)
+        endpoint = self._routes.find(request.path, request)
+        request.path = request.path[self._skip :]
+        request.shared = endpoint is not None and endpoint.cors
+        answer = await self._answer(request, endpoint, receive)
         faults.point("web.before_answer")
-        await _write(answer, request, send, _SHARED if endpoint is not None and endpoint.cors else _ALWAYS)
         self._ports.log(
             "request",
             method=request.method if request.method in METHODS else "-",
@@ -61,43 +74,17 @@ class App:
             ms=round((time.perf_counter() - began) * 1000, 2),
             request_id=request.id,
         )
+        return answer
 
-    def _request(self, scope: Scope, peer: str) -> Request:
-        headers: dict[bytes, list[bytes]] = {}
-        for name, value in scope["headers"]:
-            if name in headers:
-                headers[name].append(value)
-            else:
-                headers[name] = [value]
-        return Request(
-            scope["method"],
-            scope["path"][self._skip :],
-            scope["query_string"],
-            headers,
-            self._source(peer, headers) if self._proxies else peer,
-            self._number(),
-            NAMED,
-            certificate=self._certificate(peer, headers) if self._proxies else "",
-        )
-
-    def _number(self) -> str:
-        """Sixteen digits that name a request in the log, from entropy that is fetched for many at once."""
-        if not self._noise:
-            self._noise = self._ports.entropy(_NOISE).hex()
-        number, self._noise = self._noise[:16], self._noise[16:]
-        return number
-
-    def _certificate(self, peer: str, headers: dict[bytes, list[bytes]]) -> str:
-        """The subject that a listed proxy says; from anybody else, or said twice, it is nobody's (R-79, X-27)."""
-        values = headers.get(self._certificates, [])
-        return values[0].decode("latin-1") if len(values) == 1 and self._trusted(peer) else ""
-
-    def _source(self, peer: str, headers: dict[bytes, list[bytes]]) -> str:
-        """The caller's address; forwarded headers count only from a listed proxy (X-27)."""
-        if not self._trusted(peer):
-            return peer
-        forwarded = b",".join(headers.get(b"x-forwarded-for", [])).decode("latin-1")
-        return forwarded.rpartition(",")[2].strip()[:64] or peer
+    def _ask_proxy(self, request: Request) -> None:
+        """Who called and with which certificate, where a listed proxy says so; from anybody else it is nobody's word (R-79, X-27)."""
+        if not self._trusted(request.source):
+            return
+        forwarded = b",".join(request.headers.get(b"x-forwarded-for", [])).decode("latin-1")
+        certificates = request.headers.get(self._certificates, [])
+        request.trusted = True
+        request.source = forwarded.rpartition(",")[2].strip()[:64] or request.source
+        request.certificate = certificates[0].decode("latin-1") if len(certificates) == 1 else ""
 
     def _trusted(self, peer: str) -> bool:
         try:
@@ -105,10 +92,12 @@ class App:
         except ValueError:
             return False
 
-    async def _answer(self, request: Request, endpoint: Endpoint | None, scope: Scope, receive: Receive) -> Answer:
+    async def _answer(self, request: Request, endpoint: Endpoint | None, receive: Receive | None) -> Answer:
         """The handler's answer, or the one that says why not."""
         try:
-            self._check_transport(request, scope, plain=endpoint is not None and endpoint.plain)
+            _check_head(request)
+            if self._guarded:
+                _check_transport(request, endpoint)
             if endpoint is None:
                 return not_found(self._ports, request)
             if request.method == "OPTIONS":
@@ -118,9 +107,7 @@ class App:
                 wrong = refused(Refusal(No.METHOD_NOT_ALLOWED, f"this endpoint takes {endpoint.allow()} (RFC 9110 section 15.5.6)"))
                 return Answer(wrong.status, wrong.body, (*wrong.headers, (b"allow", endpoint.allow().encode())))
             if endpoint.media and request.method in ("POST", "PUT"):
-                _check_media(request, endpoint.media)
-                limit = endpoint.body_limit or self._ports.settings.body_limit
-                request.body = _at_hand(scope, limit) or await self._read(receive, request, limit)
+                await self._take(request, endpoint, receive)
             return await handler(self._ports, request)
         except Refusal as refusal:
             self._ports.log("refused", error=refusal.no.code, description=refusal.description, logged=refusal.logged, request_id=request.id)
@@ -138,6 +125,15 @@ class App:
         answer = refused(refusal)
         return shown(self._ports, refusal, request, answer) if endpoint is not None and endpoint.page else answer
 
+    async def _take(self, request: Request, endpoint: Endpoint, receive: Receive | None) -> None:
+        """The body, if it is of a type and a size that are taken here."""
+        _check_media(request, endpoint.media)
+        limit = endpoint.body_limit or self._ports.settings.body_limit
+        if receive is not None:
+            request.body = await self._read(receive, request, limit)
+        elif len(request.body) > limit:
+            raise _too_large(limit)
+
     async def _read(self, receive: Receive, request: Request, limit: int) -> bytes:
         """The whole body. Raises `Refusal`: 413 as soon as it is too large, 408 when it does not come in time."""
         patience = self._ports.settings.body_timeout
@@ -147,19 +143,45 @@ class App:
         except TimeoutError:
             raise Refusal(No.TOO_SLOW, f"the body did not arrive within {patience} seconds") from None
 
-    def _check_transport(self, request: Request, scope: Scope, *, plain: bool) -> None:
-        """Behind a proxy everything comes through it, and by TLS; nobody else can say that it did (A-04, C-19)."""
-        hosts = request.headers.get(b"host", [])
-        if len(hosts) != 1 and (hosts or scope.get("http_version") == "1.1"):
-            raise Refusal(No.INVALID_REQUEST, "Host: exactly one is needed (RFC 9112 section 3.2)")
-        if hosts and not _HOST.fullmatch(hosts[0]):
-            raise Refusal(No.INVALID_REQUEST, "Host: this is no name and port (RFC 9112 section 3.2)")
-        if sum([len(name) + len(value) + _EACH for name, value in scope["headers"]]) > HEADER_BYTES:
-            raise Refusal(No.INVALID_REQUEST, f"the headers are larger than {HEADER_BYTES} bytes")
-        if plain or not self._proxies or is_loopback(self._ports.settings.host):
-            return
-        if not self._trusted(_peer(scope)) or request.headers.get(b"x-forwarded-proto") != [b"https"]:
-            raise Refusal(No.INVALID_REQUEST, "this server answers by https only (RFC 6749 section 3.2)")
+
+def _check_head(request: Request) -> None:
+    """One host that can be one, and headers that are not too many (RFC 9112 §3.2). Raises `Refusal` (400)."""
+    hosts = request.headers.get(b"host", ())
+    if len(hosts) != 1 and (hosts or request.version == "1.1"):
+        raise Refusal(No.INVALID_REQUEST, "Host: exactly one is needed (RFC 9112 section 3.2)")
+    if hosts and not _can_be_host(hosts[0]):
+        raise Refusal(No.INVALID_REQUEST, "Host: this is no name and port (RFC 9112 section 3.2)")
+    if request.weight > HEADER_BYTES:
+        raise Refusal(No.INVALID_REQUEST, f"the headers are larger than {HEADER_BYTES} bytes")
+
+
+@lru_cache(64)
+def _can_be_host(text: bytes) -> bool:
+    """Whether this is a name and a port by its grammar; callers say the same one again and again."""
+    return _HOST.fullmatch(text) is not None
+
+
+def _check_transport(request: Request, endpoint: Endpoint | None) -> None:
+    """Behind a proxy everything comes through it, and by TLS; nobody else can say that it did (A-04, C-19). Raises `Refusal` (400)."""
+    if endpoint is not None and endpoint.plain:
+        return
+    if not request.trusted or request.headers.get(b"x-forwarded-proto") != [b"https"]:
+        raise Refusal(No.INVALID_REQUEST, "this server answers by https only (RFC 6749 section 3.2)")
+
+
+def _numbers(entropy: Callable[[int], bytes]) -> Iterator[str]:
+    """Sixteen digits that name a request in the log, from entropy that is fetched for many at once."""
+    while True:
+        noise = entropy(_NOISE).hex()
+        yield from [noise[at : at + 16] for at in range(0, len(noise), 16)]
+
+
+def _headers(scope: Scope) -> tuple[dict[bytes, list[bytes]], int]:
+    """The headers by name, and what they weigh."""
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in scope["headers"]:
+        found.setdefault(name, []).append(value)
+    return found, sum(len(name) + len(value) + EACH for name, value in scope["headers"])
 
 
 def _peer(scope: Scope) -> str:
@@ -204,16 +226,6 @@ def _check_encoding(request: Request) -> None:
         raise Refusal(No.UNSUPPORTED_MEDIA_TYPE, "Content-Encoding: compressed bodies are not taken (RFC 9110 section 8.4)")
 
 
-def _at_hand(scope: Scope, limit: int) -> bytes:
-    """The body, if all of it came with the head. Raises `Refusal` (413) when it is too large."""
-    if "extensions" not in scope or WHOLE not in scope["extensions"]:
-        return b""
-    body: bytes = scope["extensions"][WHOLE]["body"]
-    if len(body) > limit:
-        raise _too_large(limit)
-    return body
-
-
 async def _whole(receive: Receive, request: Request, limit: int) -> bytes:
     """The whole body. Raises `Refusal` (413) as soon as it is too large."""
     declared = request.header(b"content-length")
@@ -236,12 +248,3 @@ async def _whole(receive: Receive, request: Request, limit: int) -> bytes:
 
 def _too_large(limit: int) -> Refusal:
     return Refusal(No.TOO_LARGE, f"the body is larger than {limit} bytes")
-
-
-async def _write(answer: Answer, request: Request, send: Send, always: tuple[tuple[bytes, bytes], ...]) -> None:
-    headers = [*answer.headers, *always, (b"x-request-id", request.id.encode())]
-    if answer.status not in (204, 304):
-        headers.append((b"content-length", str(len(answer.body)).encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    faults.point("web.mid_answer")
-    await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else answer.body})

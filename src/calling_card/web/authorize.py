@@ -1,7 +1,8 @@
 """The authorization endpoint and its two forms over HTTP (RFC 6749 §3.1, OIDC Core §3.1.2)."""
 
 import re
-from dataclasses import replace
+
+from msgspec import structs
 
 from calling_card.ports import Ports
 from calling_card.protocol.errors import No, Refusal
@@ -49,8 +50,9 @@ async def _go_on(ports: Ports, request: Request, who: Visit, said: str, transact
 
 def _shown(ports: Ports, request: Request, who: Visit, outcome: authorize.Outcome, problem: str = "", name: str = "") -> Answer:
     """Whatever comes next, as the browser gets it; ``ui_locales`` of the request come before what the browser prefers (R-53)."""
-    shown = outcome.answer.client if isinstance(outcome, authorize.Stopped) else outcome.client
-    who = replace(who, languages=shown.languages)
+    if isinstance(outcome, authorize.Answer):
+        return to_client(ports, who, outcome)
+    who = structs.replace(who, languages=outcome.client.languages)
     match outcome:
         case authorize.SignInNeeded():
             view = SignIn(
@@ -63,11 +65,9 @@ def _shown(ports: Ports, request: Request, who: Visit, outcome: authorize.Outcom
                 links=_links(ports, outcome.client),
                 logo=_logo(ports, outcome.client),
             )
-            return page(ports, request, who, view, status=_STATUS.get(problem, 200), goes_to=outcome.back.uri)
+            return page(ports, who, view, status=_STATUS.get(problem, 200), goes_to=outcome.back.uri)
         case authorize.Question():
-            return page(ports, request, who, _question(ports, outcome), goes_to=outcome.back.uri)
-        case authorize.Answer():
-            return to_client(ports, request, who, outcome)
+            return page(ports, who, _question(ports, outcome), goes_to=outcome.back.uri)
         case authorize.Stopped():
             return _stopped(ports, request, who, outcome)
 
@@ -111,16 +111,16 @@ def _stopped(ports: Ports, request: Request, who: Visit, stopped: authorize.Stop
     """The mistake as a page with a link to the client, or as JSON for a script."""
     if not wants_page(request):
         return refused(stopped.refusal)
-    back = replace(stopped.answer.back, mode="fragment" if stopped.answer.back.mode == "fragment" else "query")
+    back = structs.replace(stopped.answer.back, mode="fragment" if stopped.answer.back.mode == "fragment" else "query")
     view = Problem(
         code=stopped.refusal.no.code,
         description=stopped.refusal.description,
         reference=request.id,
-        client=stopped.answer.client,
+        client=stopped.client,
         back=answer_url(back, stopped.answer.members),
         text=_TEXTS.get(stopped.refusal.no, ""),
     )
-    return page(ports, request, who, view, status=400)
+    return page(ports, who, view, status=400)
 
 
 _TEXTS = {No.HELD: "waits"}
@@ -143,7 +143,7 @@ async def sign_in_form(ports: Ports, request: Request) -> Answer:
         return with_wait(again, refusal)
     cookie = session_cookie(ports, done.cookie, done.lifetime)
     if not done.request:
-        return see_other(ports.settings.endpoint("/account"), cookie, *number_cookie(ports, request, who))
+        return see_other(ports.settings.endpoint("/account"), cookie, *number_cookie(ports, who))
     return see_other(f"{ports.settings.endpoint('/authorize')}?{done.request}&{TRANSACTION}={transaction}", cookie)
 
 
@@ -156,7 +156,7 @@ async def _again(ports: Ports, request: Request, who: Visit, proof: sign_in.Proo
     if waiting.request:
         return await _go_on(ports, request, who, waiting.request, proof.transaction, problem, proof.name[:100])
     view = show.sign_in_form(ports, sign_in.offer(ports, who), proof.name[:100], problem)
-    return page(ports, request, who, view, status=_STATUS[problem])
+    return page(ports, who, view, status=_STATUS[problem])
 
 
 async def consent_form(ports: Ports, request: Request) -> Answer:

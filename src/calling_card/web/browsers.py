@@ -1,6 +1,7 @@
 """What browsers send and keep: cookies, languages, where a form came from (RFC 6265 §4.1, RFC 9110 §12.5.4)."""
 
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from calling_card.ports import Ports
@@ -18,10 +19,15 @@ _AGENT = re.compile(r"[^ -~]+")
 
 def name_of(ports: Ports, what: str) -> str:
     """Name of a cookie: one that other hosts and http cannot set; on loopback the port keeps servers apart."""
-    settings = ports.settings
-    if settings.issuer.startswith("https:"):
-        return f"__Secure-cc_{what}" if settings.base_path else f"__Host-cc_{what}"
-    return f"cc_{what}_{urlsplit(settings.issuer).port or 80}"
+    return _name(ports.settings.issuer, what)
+
+
+@lru_cache(maxsize=16)
+def _name(issuer: str, what: str) -> str:
+    place = urlsplit(issuer)
+    if place.scheme == "https":
+        return f"__Secure-cc_{what}" if place.path.strip("/") else f"__Host-cc_{what}"
+    return f"cc_{what}_{place.port or 80}"
 
 
 def cookies(request: Request) -> dict[str, str]:
@@ -37,22 +43,21 @@ def cookies(request: Request) -> dict[str, str]:
 def visit(ports: Ports, request: Request) -> Visit:
     """Who asks, as far as a browser tells; one that comes for the first time is given a number."""
     sent = cookies(request)
+    number = _number(sent.get(name_of(ports, "browser"), ""))
     return Visit(
-        browser=_number(sent.get(name_of(ports, "browser"), "")) or ports.entropy(_SIZE),
+        browser=number or ports.entropy(_SIZE),
         cookie=sent.get(name_of(ports, "session"), ""),
         languages=languages(request),
         source=source_network(request.source),
         agent=_AGENT.sub(" ", request.headers.get(b"user-agent", [b""])[0].decode("latin-1"))[:200],
         request_id=request.id,
+        new=not number,
     )
 
 
-def number_cookie(ports: Ports, request: Request, visit: Visit) -> tuple[tuple[bytes, bytes], ...]:
+def number_cookie(ports: Ports, visit: Visit) -> tuple[tuple[bytes, bytes], ...]:
     """The header that gives the browser its number, if it has not got it yet."""
-    value = base64url.encode(visit.browser)
-    if cookies(request).get(name_of(ports, "browser")) == value:
-        return ()
-    return (set_cookie(ports, "browser", value, 0),)
+    return (set_cookie(ports, "browser", base64url.encode(visit.browser), 0),) if visit.new else ()
 
 
 def session_cookie(ports: Ports, value: str, lifetime: int) -> tuple[bytes, bytes]:
@@ -78,8 +83,10 @@ def _number(text: str) -> bytes:
 
 def languages(request: Request) -> tuple[str, ...]:
     """The reader's languages, best first; what is no language tag is passed over."""
+    if b"accept-language" not in request.headers:
+        return ()
     ranked: list[tuple[float, str]] = []
-    for part in b",".join(request.headers.get(b"accept-language", [])).decode("latin-1")[:1000].split(",")[:_MOST_LANGUAGES]:
+    for part in b",".join(request.headers[b"accept-language"]).decode("latin-1")[:1000].split(",")[:_MOST_LANGUAGES]:
         tag, _, quality = part.strip().partition(";")
         weight = _weight(quality)
         if weight > 0 and is_tag(tag.strip()):

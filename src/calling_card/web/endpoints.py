@@ -256,7 +256,7 @@ class Routes:
 
     def find(self, path: str, request: Request) -> Endpoint | None:
         """The endpoint of a decoded path; a POST is a registration whatever its query says."""
-        if path in self.by_query and request.method != "POST" and in_query(request, "client_id") is not None:
+        if self.by_query and path in self.by_query and request.method != "POST" and in_query(request, "client_id") is not None:
             return self.by_query[path]
         found = self.fixed.get(path)
         if found is None:

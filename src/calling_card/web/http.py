@@ -3,16 +3,17 @@
 import base64
 import binascii
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv6Address
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import unquote_plus
 
 import msgspec
+from msgspec import structs
 
 from calling_card.protocol.abroad.clientids import wants_discovery
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.handles.assertions import TYPE
+from calling_card.protocol.syntax import read_form
 from calling_card.usecases.authenticate import Presented
 
 JSON = b"application/json"
@@ -21,22 +22,24 @@ JWT = b"application/jwt"
 JOSE = b"application/jose"
 JSON_TYPE = (b"content-type", JSON)
 JWT_TYPE = (b"content-type", b"application/jwt")
-WHOLE = "calling_card.whole"
-"""Extension of an ASGI scope: the ``body``, where all of it came with the head and nobody has to wait for it."""
 NO_STORE = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
 """On every answer with a credential, and on every error (C-03)."""
+EACH = 32
+"""Bytes that a header counts for besides its name and value, as in HTTP/2 (RFC 9113 §6.5.2): thousands of small ones are many too."""
+_ALWAYS = b"x-content-type-options: nosniff\r\n"
+_SHARED = _ALWAYS + b"access-control-allow-origin: *\r\naccess-control-expose-headers: WWW-Authenticate, Location, Retry-After\r\n"
+_CONTROLS = bytes([*range(32), 127]).replace(b"\t", b"")
 _FIELDS = 100
 _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(slots=True)
-class Request:
-    """One request, read to its end."""
+class Request(msgspec.Struct):
+    """One request; the wire says what came, the application the rest."""
 
     method: str
     path: str
-    """Decoded once, without the path of the issuer."""
+    """Decoded once; for the handlers without the path of the issuer."""
     query: bytes
     headers: dict[bytes, list[bytes]]
     source: str
@@ -47,6 +50,14 @@ class Request:
     body: bytes = b""
     certificate: str = ""
     """Subject of the client certificate, as a trusted proxy says it; empty: there was none (R-79)."""
+    weight: int = 0
+    """Bytes of all headers, `EACH` of them with as many more."""
+    version: str = ""
+    """Of HTTP, where it is known."""
+    trusted: bool = False
+    """Whether a listed proxy brought it (X-27)."""
+    shared: bool = False
+    """Whether scripts of any origin may read the answer."""
 
     def header(self, name: bytes) -> bytes:
         """The only value of a header, or empty. Raises `Refusal` (400) when it was sent twice."""
@@ -63,13 +74,23 @@ def media(request: Request) -> bytes:
     return request.header(b"content-type").lower().partition(b";")[0].strip()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """One answer."""
 
     status: int
     body: bytes = b""
-    headers: tuple[tuple[bytes, bytes], ...] = field(default=())
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+def lines(request: Request, answer: Answer) -> bytes:
+    """Every header of an answer but those of its connection. Raises `ValueError` when a value would be more than a line (RFC 9110 §5.5)."""
+    own = b"\r\n".join([*map(b": ".join, answer.headers), b""])
+    if len(own) - len(own.translate(None, _CONTROLS)) != 2 * len(answer.headers):
+        raise ValueError("a header of the answer has a control character in it")
+    shared, length = _SHARED if request.shared else _ALWAYS, b""
+    if answer.status not in (204, 304):
+        length = b"content-length: %d\r\n" % len(answer.body)
+    return b"%b%bx-request-id: %b\r\n%b" % (own, shared, request.id.encode(), length)
 
 
 def json_answer(status: int, value: object, *more: tuple[bytes, bytes]) -> Answer:
@@ -105,8 +126,7 @@ def source_network(source: str) -> str:
     return str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64))
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(msgspec.Struct, frozen=True):
     """The parameters of a form body: each at most once, but for lists (RFC 6749 §3.2, RFC 8707 §2)."""
 
     values: dict[str, str]
@@ -118,22 +138,31 @@ class Form:
 def form(request: Request) -> Form:
     """The parameters; one that is sent without a value counts as not sent. Raises `Refusal` (400)."""
     try:
-        pairs = parse_qsl(request.body.decode("ascii"), keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=_FIELDS)
-    except (UnicodeDecodeError, ValueError):
+        pairs = read_form(request.body.decode("ascii"), _FIELDS)
+    except ValueError:
         raise Refusal(No.INVALID_REQUEST, f"the body is not a form in UTF-8 with at most {_FIELDS} fields (RFC 6749 appendix B)") from None
-    values: dict[str, str] = {}
-    lists: dict[str, list[str]] = {"resource": [], "redirect_uris[]": []}
+    sent = dict(pairs)
+    if len(sent) < len(pairs):
+        _check_once(pairs)
+    values = {name: value for name, value in sent.items() if value and name not in _LISTS}
+    resources = _listed(pairs, "resource") if "resource" in sent else ()
+    return Form(values, resources, _listed(pairs, "redirect_uris[]") if "redirect_uris[]" in sent else ())
+
+
+_LISTS = ("resource", "redirect_uris[]")
+
+
+def _listed(pairs: Sequence[tuple[str, str]], name: str) -> tuple[str, ...]:
+    return tuple([value for one, value in pairs if one == name and value])
+
+
+def _check_once(pairs: Sequence[tuple[str, str]]) -> None:
+    """Raises `Refusal` for what was sent twice and is no list."""
     seen: set[str] = set()
-    for name, value in pairs:
-        if name in lists:
-            lists[name] += [value] if value else []
-            continue
-        if name in seen:
+    for name, _ in pairs:
+        if name in seen and name not in _LISTS:
             raise Refusal(No.INVALID_REQUEST, f"{_plain(name)}: this parameter was sent more than once (RFC 6749 section 3.2)")
         seen.add(name)
-        if value:
-            values[name] = value
-    return Form(values, tuple(lists["resource"]), tuple(lists["redirect_uris[]"]))
 
 
 def presented(request: Request, sent: Form, endpoint: str = "token") -> Presented:
@@ -144,7 +173,8 @@ def presented(request: Request, sent: Form, endpoint: str = "token") -> Presente
     discovery = wants_discovery(sent.values.get("client_discovery", ""))
     speaking = _SPEAKING.get(sent.values.get("grant_type", ""), "") if endpoint == "token" else "token"
     speaks = sent.values.get(speaking, "")
-    return replace(_method(request, sent), discovery=discovery, speaks=speaks, endpoint=endpoint, source=source_network(request.source))
+    source = source_network(request.source)
+    return structs.replace(_method(request, sent), discovery=discovery, speaks=speaks, endpoint=endpoint, source=source)
 
 
 _SPEAKING = {"authorization_code": "code", "refresh_token": "refresh_token"}
@@ -183,7 +213,7 @@ def _from_basic(request: Request, values: list[bytes], client_id: str) -> Presen
         raise Refusal(No.INVALID_CLIENT, "Authorization: one header with the Basic scheme is needed (RFC 6749 section 2.3.1)", basic=True)
     try:
         name, colon, password = base64.b64decode(credentials.strip(), validate=True).decode().partition(":")
-        name, raw, password = unquote_plus(name, errors="strict"), password, unquote_plus(password)
+        name, raw, password = _unescaped(name, "strict"), password, _unescaped(password, "replace")
     except (binascii.Error, UnicodeDecodeError, ValueError):
         name = colon = raw = password = ""
     if not colon or not name:
@@ -191,6 +221,10 @@ def _from_basic(request: Request, values: list[bytes], client_id: str) -> Presen
     if client_id and client_id != name:
         raise Refusal(No.INVALID_REQUEST, "client_id: is not the one of the Authorization header (RFC 6749 section 2.3)")
     return Presented("client_secret_basic", name, password, request.id, raw)
+
+
+def _unescaped(text: str, errors: str) -> str:
+    return unquote_plus(text, errors=errors) if "%" in text or "+" in text else text
 
 
 def _plain(text: str) -> str:

@@ -31,7 +31,7 @@ def shown(ports: Ports, refusal: Refusal, request: Request, answer: Answer) -> A
     if not wants_page(request):
         return answer
     view = Problem(refusal.no.code, refusal.description, request.id)
-    return with_wait(page(ports, request, visit(ports, request), view, status=answer.status), refusal)
+    return with_wait(page(ports, visit(ports, request), view, status=answer.status), refusal)
 
 
 def with_wait(answer: Answer, refusal: Refusal) -> Answer:

@@ -18,7 +18,9 @@ RECOVER = "/recover"
 
 def in_query(request: Request, name: str) -> str | None:
     """The first value of a parameter of the query, however name and value are encoded; None: it is not there."""
-    pairs = parse_qsl(request.query.decode("latin-1"), keep_blank_values=True) if request.query else []
+    if not request.query:
+        return None
+    pairs = parse_qsl(request.query.decode("latin-1"), keep_blank_values=True)
     return next((value for key, value in pairs if key == name), None)
 
 
@@ -34,11 +36,12 @@ async def create(ports: Ports, request: Request) -> Answer:
     """POST: a client introduces itself, in JSON or by the form protocol of 2011 (C-01)."""
     if in_query(request, "access_token") is not None:
         raise Refusal(No.INVALID_REQUEST, "access_token: a token belongs into the Authorization header only (RFC 6750 section 2.3)")
-    if media(request) == FORM:
+    kind = media(request)
+    if kind == FORM:
         return await create_by_form(ports, request)
     key = request.header(b"idempotency-key").decode("latin-1")
     source = source_network(request.source)
-    asked = register.Asked(request.body, bearer(request), request.id, media(request) in SIGNED, request.certificate, key, source)
+    asked = register.Asked(request.body, bearer(request), request.id, kind in SIGNED, request.certificate, key, source)
     if rehearses(request):
         return json_answer(200, await register.rehearse(ports, asked))
     card = await register.register(ports, asked)

@@ -1,12 +1,14 @@
 """A view as HTTP: the page, its headers, and what an answer to a client looks like on its way through the browser."""
 
+from msgspec import structs
+
 from calling_card.ports import Ports
 from calling_card.protocol.persons.authorization import answer_url
 from calling_card.usecases.authorize import Answer as ToClient
 from calling_card.usecases.people.browsers import Visit
 from calling_card.usecases.people.sign_in import Offer
 from calling_card.web.browsers import number_cookie
-from calling_card.web.http import NO_STORE, Answer, Request
+from calling_card.web.http import NO_STORE, Answer
 from calling_card.web.pages.views import Form, Onward, Posted, SignIn, View
 
 _YEAR = 31536000
@@ -14,7 +16,6 @@ _YEAR = 31536000
 
 def page(
     ports: Ports,
-    request: Request,
     visit: Visit,
     view: View,
     *,
@@ -26,7 +27,7 @@ def page(
     from calling_card.web.pages.render import headers, render  # pages are loaded with the first of them
 
     body = render(view, visit.languages, ports.settings.issuer)
-    return Answer(status, body, (*headers(view, goes_to), *transport(ports), *number_cookie(ports, request, visit), *more))
+    return Answer(status, body, (*headers(view, goes_to), *transport(ports), *number_cookie(ports, visit), *more))
 
 
 def sign_in_form(ports: Ports, offer: Offer, name: str = "", problem: str = "") -> SignIn:
@@ -44,11 +45,14 @@ def see_other(address: str, *more: tuple[bytes, bytes]) -> Answer:
     return Answer(303, b"", ((b"location", address.encode()), *NO_STORE, (b"referrer-policy", b"no-referrer"), *more))
 
 
-def to_client(ports: Ports, request: Request, visit: Visit, answer: ToClient) -> Answer:
+def to_client(ports: Ports, visit: Visit, answer: ToClient) -> Answer:
     """The answer on its way to the client: a redirect, a form that sends itself, or a link to click."""
-    if answer.back.mode == "form_post" and answer.client.redirect_kind != "private":
-        return page(ports, request, visit, Posted(answer.back.uri, tuple(answer.members.items()), answer.client), goes_to=answer.back.uri)
-    address = answer_url(answer.back, answer.members)
+    address, shown = answer_url(answer.back, answer.members), answer.client
+    if shown is None:
+        return see_other(address, *number_cookie(ports, visit))
+    visit = structs.replace(visit, languages=shown.languages)
+    if answer.back.mode == "form_post" and shown.redirect_kind != "private":
+        return page(ports, visit, Posted(answer.back.uri, tuple(answer.members.items()), shown), goes_to=answer.back.uri)
     if answer.click:
-        return page(ports, request, visit, Onward(address, answer.client.redirect_host, answer.client))
-    return see_other(address, *number_cookie(ports, request, visit))
+        return page(ports, visit, Onward(address, shown.redirect_host, shown))
+    return see_other(address, *number_cookie(ports, visit))

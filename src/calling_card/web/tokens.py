@@ -14,18 +14,22 @@ async def token(ports: Ports, request: Request) -> Answer:
     sent = form(request)
     if ports.settings.legacy_at_token_endpoint and _registers(request, sent):
         return await registration.create_by_form(ports, request)
-    named = {name: sent.values.get(name, "") for name in _PARAMETERS}
-    issued = await issue.issue(ports, Asked(presented(request, sent), resources=sent.resources, **named))
-    body: dict[str, object] = {
-        "access_token": issued.access_token,
-        "token_type": "Bearer",
-        "expires_in": issued.expires_in,
-    }
-    due = {"scope": issued.scope, "refresh_token": issued.refresh_token, "id_token": issued.id_token}
-    return json_answer(200, body | {name: value for name, value in due.items() if value})
-
-
-_PARAMETERS = ("grant_type", "scope", "code", "redirect_uri", "code_verifier", "refresh_token")
+    said = sent.values.get
+    asked = Asked(
+        presented(request, sent),
+        grant_type=said("grant_type", ""),
+        scope=said("scope", ""),
+        resources=sent.resources,
+        code=said("code", ""),
+        redirect_uri=said("redirect_uri", ""),
+        code_verifier=said("code_verifier", ""),
+        refresh_token=said("refresh_token", ""),
+    )
+    issued = await issue.issue(ports, asked)
+    body: dict[str, object] = {"access_token": issued.access_token, "token_type": "Bearer", "expires_in": issued.expires_in}
+    due = (("scope", issued.scope), ("refresh_token", issued.refresh_token), ("id_token", issued.id_token))
+    body.update({name: value for name, value in due if value})
+    return json_answer(200, body)
 
 
 def _registers(request: Request, sent: Form) -> bool:

@@ -1,23 +1,30 @@
-"""The wire: uvicorn's HTTP/1.1 with an end to everything that a caller may keep open (RFC 9110, RFC 9112)."""
+"""The wire: HTTP/1.1 on one connection, with an end to everything that a caller may keep open (RFC 9110, RFC 9112)."""
 
 import asyncio
+import logging
 import math
 from asyncio.events import TimerHandle
-from collections.abc import Callable, Sized
+from collections import deque
+from collections.abc import MutableMapping
 from enum import Enum
-from typing import cast
+from functools import partial
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 import httptools
+import msgspec
 import uvicorn
-from uvicorn._types import ASGI3Application, ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.protocols.utils import get_remote_addr
+from uvicorn.server import ServerState
 
+from calling_card import faults
 from calling_card.protocol.errors import No, Refusal
 from calling_card.settings import Settings
-from calling_card.web.endpoints import ENDPOINTS
-from calling_card.web.http import WHOLE
+from calling_card.web.app import Receive
+from calling_card.web.endpoints import ENDPOINTS, NAMED
+from calling_card.web.hands import Hands
+from calling_card.web.http import EACH, Answer, Request, lines
 from calling_card.web.pressure import Pressure
 from calling_card.web.refused import refused
 
@@ -25,21 +32,35 @@ _GRACE = 20
 """Seconds that running requests have left when the server is told to stop."""
 _UNREAD = 65536
 """Bytes of a request that may come one after the other without any of them being its body."""
+_AHEAD = 65536
+"""Bytes of a body that are read before the application asks for them."""
 _LAST_CALL = 1
 """Seconds that a body has left when the server is told to stop, and between looks at an answer that is being made."""
 _IDLE = 30
 """Seconds that a connection is kept without a request."""
 _TICK = 0.001
 """Seconds that a timer may ring too early."""
-_CONTROLS = bytes([*range(32), 127]).replace(b"\t", b"")
 _CLOSE = (b"connection", b"close")
+_LAST = b"connection: close\r\n"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing, so that their requests hardly ever wait (RFC 9110 §9.2.1)."""
 _VERSIONS = ("1.1", "1.0")
 _INVALID = "Invalid HTTP request received."
 _PROBES = tuple(endpoint.path.encode() for endpoint in ENDPOINTS if endpoint.plain)
 """Whoever watches over this process hears that it lives, however busy it is; else it would be ended for being busy."""
 _MANY = 32
 """Requests under way from which on it is asked whether another one may begin."""
+_GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_log = logging.getLogger(__name__)
+
+
+class Serves(Protocol):
+    """What answers."""
+
+    async def answer(self, request: Request, receive: Receive | None) -> Answer:
+        """``receive`` gives the body, as in ASGI; None: the request has it."""
+        ...
 
 
 class Config(uvicorn.Config):
@@ -48,19 +69,23 @@ class Config(uvicorn.Config):
     head_timeout = 0
     body_timeout = 0
     most = 0
-    serves: ASGI3Application
+    serves: Serves
+    hands: Hands
     pressure: Pressure
+    usual: tuple[object, bytes] = (None, b"")
+    """The headers that every answer has, as uvicorn keeps them and as bytes."""
 
     @classmethod
-    def of(cls, app: Callable[..., object], settings: Settings) -> "Config":
+    def of(cls, app: Serves, settings: Settings) -> "Config":
         """How an application is served under these settings."""
         config = cls(
-            app,
+            app,  # type: ignore[arg-type] # uvicorn hands it on and never calls it
             host=settings.host,
             port=settings.port,
             loop="none",
             http=Wire,
             ws="none",
+            interface="asgi3",
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -70,10 +95,16 @@ class Config(uvicorn.Config):
             timeout_keep_alive=_IDLE,
             backlog=2048,
         )
-        config.serves = cast(ASGI3Application, app)
+        config.serves = app
         config.head_timeout, config.body_timeout, config.most = settings.head_timeout, settings.body_timeout, settings.connections
-        config.pressure = Pressure(settings.pass_limit / 1000)
+        config.hands, config.pressure = Hands(), Pressure(settings.pass_limit / 1000)
         return config
+
+    def told_always(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """The headers that every answer has; uvicorn makes a new list of them each second, and we new bytes."""
+        if headers is not self.usual[0]:
+            self.usual = headers, b"".join([b"%b: %b\r\n" % header for header in headers])
+        return self.usual[1]
 
 
 def _busy() -> tuple[bytes, bytes]:
@@ -81,7 +112,7 @@ def _busy() -> tuple[bytes, bytes]:
     answer = refused(Refusal(No.UNAVAILABLE, "too many requests at once; try again", retry_after=1))
     shared = ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"Retry-After"))
     headers = [*answer.headers, *shared, (b"content-length", b"%d" % len(answer.body))]
-    return STATUS_LINE[answer.status] + b"".join([b"%s: %s\r\n" % header for header in headers]), answer.body
+    return STATUS_LINE[answer.status] + b"".join([b"%b: %b\r\n" % header for header in headers]), answer.body
 
 
 _BUSY = _busy()
@@ -96,263 +127,361 @@ class Part(Enum):
     NOTHING = "nothing"
 
 
-class Gate(FlowControl):
-    """Nothing is read while requests wait for their turn; uvicorn would read on after each answer and keep them all."""
-
-    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
-        """``waiting`` are the requests that were read and not begun."""
-        super().__init__(transport)
-        self._waiting = waiting
-
-    def resume_reading(self) -> None:
-        """Read on, unless somebody waits."""
-        if not self._waiting:
-            super().resume_reading()
+NEXT, HEAD, BODY, NOTHING = Part
 
 
-class Turn(RequestResponseCycle):
-    """uvicorn's request and its answer, but the answer is one piece: a head with its length, and all of its body."""
+class Turn(msgspec.Struct, eq=False):
+    """A request on its connection: its body as far as it has come, and what becomes of the connection behind its answer."""
 
-    _head = b""
+    asked: Request
+    expects: bool
+    """Whether the body comes when the caller is told to go on (RFC 9110 §10.1.1)."""
+    keep_alive: bool
+    body: bytearray = msgspec.field(default_factory=bytearray)
+    more: bool = True
+    news: asyncio.Event | None = None
+    """Set when there is more of the body, or nobody any more whom it could come from."""
+    answered: bool = False
 
-    async def send(self, message: ASGISendEvent) -> None:
-        """The head waits for the body, and both leave together."""
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if self.disconnected:
-            return
-        if not self.response_started:
-            self._head = self._begun(cast(HTTPResponseStartEvent, message))
-            return
-        self.transport.write(self._head + cast(HTTPResponseBodyEvent, message)["body"])
-        self.response_complete = True
-        self.message_event.set()
-        if not self.keep_alive:
-            self.transport.close()
-        self.on_response()
-
-    def _begun(self, message: HTTPResponseStartEvent) -> bytes:
-        """The head as bytes. Raises `ValueError` when a value would be more than a line of it (RFC 9110 §5.5)."""
-        self.response_started, self.waiting_for_100_continue = True, False
-        headers = [*self.default_headers, *message.get("headers", ())]
-        if _CLOSE in headers:
-            self.keep_alive = False
-        elif not self.keep_alive:
-            headers.append(_CLOSE)
-        head = STATUS_LINE[message["status"]] + b"\r\n".join([*map(b": ".join, headers), b"", b""])
-        if len(head) - len(head.translate(None, _CONTROLS)) != 2 * len(headers) + 4:
-            raise ValueError("a header of the answer has a control character in it")
-        return head
+    def tell(self) -> None:
+        """Wake who waits for the body."""
+        if self.news is not None:
+            self.news.set()
 
 
-class Wire(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1, but a header behind the body is none, and what is not body has an end (RFC 9110 §6.5.1).
+class Wire(asyncio.Protocol):
+    """One connection. Requests are answered in their order, each in one piece; a header behind the body is none (RFC 9110 §6.5.1).
 
-    So has the patience with a caller: a head, a body and the taking of an answer each have a time limit (RFC 9110 §15.5.9).
+    The patience with a caller has an end: a head, a body and the taking of an answer each have a time limit (RFC 9110 §15.5.9).
     """
 
-    config: Config
-    parser: httptools.HttpRequestParser
-    _unread = 0
-    _awaited = Part.NEXT
-    _request = 0
-    """How many requests have begun on this connection."""
-    _watched: tuple[int, Part] = (0, Part.NEXT)
-    """What the time limit is for."""
-    _due = math.inf
-    """When it is to be here; infinity: we are not waiting."""
-    _limit: TimerHandle | None = None
-    """Rings when something may be due, and is set anew only when something is due before: most is here long before it is due."""
-    _rings = math.inf
-    _jam: TimerHandle | None = None
-    _turned_away = False
-    """Whether this connection is one too many."""
-    _newest: Turn | None = None
-    """The request that was read last."""
-    _running: RequestResponseCycle | None = None
-    """The request that is being answered; behind it others may wait."""
+    transport: asyncio.Transport
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+    def __init__(
+        self, config: Config, server_state: ServerState, app_state: object = None, _loop: asyncio.AbstractEventLoop | None = None
+    ) -> None:
+        """As uvicorn calls it."""
+        del app_state
+        self.loop = _loop or asyncio.get_running_loop()
+        self._config = config
+        self._state = server_state
+        server_state.tasks = config.hands.tasks  # uvicorn waits for them at its end
+        self._parser = self._new_parser()
+        self._peer = ""
+        self._gone = False
+        self._turned_away = False
+        """Whether this connection is one too many."""
+
+        self._url = b""
+        self._headers: dict[bytes, list[bytes]] = {}
+        self._weight = 0
+        self._expects = False
+        self._newest: Turn | None = None
+        """The request that was read last."""
+        self._running: Turn | None = None
+        """The request that is being answered."""
+        self._row: deque[Turn] = deque()
+        """Requests that were read and wait for it."""
+
+        self._reads = True
+        self._room: asyncio.Event | None = None
+        """Set when the caller takes its answers again; None: it does."""
+        self._unread = 0
+        self._awaited = NEXT
+        self._request = 0
+        """How many requests have begun."""
+        self._watched = 0, NEXT
+        """What the time limit is for."""
+        self._due = math.inf
+        """When it is to be here; infinity: we are not waiting."""
+        self._limit: TimerHandle | None = None
+        """Rings when something may be due, and is set anew only when something is due before: most is here long before it is due."""
+        self._rings = math.inf
+        self._jam: TimerHandle | None = None
+
+    # ── What the transport says ──────────────────────────────────────────────────────────────────────────────────────
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # a stream is what we are given
         """A caller who says nothing has as long as one who says half a head; one too many is answered 503."""
-        super().connection_made(transport)
-        self._turned_away = len(self.connections) > self.config.most
-        self.flow = Gate(transport, self.pipeline)
-        self._wait(self.config.head_timeout)
+        self.transport = transport
+        self._state.connections.add(self)  # type: ignore[arg-type] # uvicorn knows its own protocols by name, and asks them to shut down
+        self._turned_away = len(self._state.connections) > self._config.most
+        peer = get_remote_addr(transport)
+        self._peer = peer[0] if peer else ""
+        self._wait(self._config.head_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
+        del exc
+        self._gone = True
+        self._state.connections.discard(self)
         for timer in (self._limit, self._jam):
             if timer is not None:
                 timer.cancel()
+        self._row.clear()
+        self._make_room()
         if self._running is not None:
-            self._running.disconnected = True
-            self._running.message_event.set()
-        super().connection_lost(exc)
+            self._running.tell()
+        del self._parser  # it holds on to us
 
     def data_received(self, data: bytes) -> None:
-        """Hang up on a head, a trailer or a chunk line without end; uvicorn would keep all of it."""
+        """Hang up on a head, a trailer or a chunk line without end."""
         if self._unread > _UNREAD:
-            self.send_400_response("The head of the request is too large.")
+            self._hang_up("The head of the request is too large.")
             return
         self._unread += len(data)
-        if self._awaited is Part.NOTHING:
-            self._awaited = Part.NEXT
-        self._read(data)
+        if self._awaited is NOTHING:
+            self._awaited = NEXT
+        try:
+            self._read(data)
+        except httptools.HttpParserError:
+            _log.warning(_INVALID)
+            self._hang_up(_INVALID)
         if self._watched != (self._request, self._awaited):
             self._watch()
 
-    def on_message_begin(self) -> None:
-        """A new request."""
-        self._unread = 0
-        self._request += 1
-        self._awaited = Part.HEAD
-        super().on_message_begin()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Raises `ValueError` for a body in another coding than the one that is read here (RFC 9112 §6.1)."""
-        name = name.lower()
-        if name == b"transfer-encoding" and value.strip().lower() != b"chunked":
-            raise ValueError("Transfer-Encoding: chunked alone is read")
-        self.expect_100_continue |= name == b"expect" and value.lower() == b"100-continue"
-        self.headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        """From here on a header is a trailer, and goes nowhere."""
-        if self.parser.should_upgrade():
-            return
-        before, self._newest = self._newest, self._turn()
-        self.cycle, self.headers, self._awaited = self._newest, [], Part.BODY
-        if before is not None and not before.response_complete:
-            self.flow.pause_reading()
-            self.pipeline.appendleft((self.cycle, self.config.serves))
-        elif self._turned_away:
-            self.logger.warning("Exceeded concurrency limit.")
-            self._turn_away(self._newest)
-        elif len(self.tasks) > _MANY and not self._fits():
-            self._turn_away(self._newest)
-        else:
-            self._start_asgi_task(self.cycle, self.config.serves)
-
-    def _fits(self) -> bool:
-        """Whether there is time for one more; who does not take its answers waits for itself, so its requests are not heaped up here."""
-        return self.config.pressure.admits(self.loop) or self.flow.write_paused or self.url.endswith(_PROBES)
-
-    def _turn_away(self, turn: Turn) -> None:
-        """503 at once, in bytes made once: a task that says no would cost as much as a small one that says yes."""
-        turn.response_started = turn.response_complete = True
-        if self.transport.is_closing():
-            return
-        keep = turn.keep_alive and not self._turned_away and _CLOSE not in self.server_state.default_headers
-        head, body = _BUSY
-        body = b"" if turn.scope["method"] == "HEAD" else body
-        self.transport.write(head + (b"\r\n" if keep else b"connection: close\r\n\r\n") + body)
-        if not keep:
-            self.transport.close()
-
-    def _turn(self) -> Turn:
-        """The request as its head tells it."""
-        scope, parser, target = self.scope, self.parser, httptools.parse_url(self.url)
-        path, version = target.path.decode("ascii"), parser.get_http_version()
-        if version not in _VERSIONS:
-            raise ValueError("this is HTTP/1.1 and HTTP/1.0")
-        scope["method"], scope["http_version"] = parser.get_method().decode("ascii"), version
-        scope["path"] = unquote(path) if "%" in path else path
-        scope["query_string"] = target.query or b""
-        return Turn(
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue and version == "1.1",
-            keep_alive=version != "1.0" and parser.should_keep_alive(),
-            on_response=self.on_response_complete,
-        )
-
-    def on_body(self, body: bytes) -> None:
-        """A piece of the body, which the application measures."""
-        self._unread = 0
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        """The whole request is here, unless it is to be read anew."""
-        if self.parser.should_upgrade():
-            return
-        self._awaited = Part.NOTHING
-        super().on_message_complete()
-        if self.cycle.body and self._request > self._watched[0]:  # it began in this piece of data, so nobody has read of it
-            self.scope["extensions"] = {WHOLE: {"body": bytes(self.cycle.body)}}
-
-    def on_response_complete(self) -> None:
-        """The next of those who wait, or a while of silence."""
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-        elif self._awaited is Part.NOTHING:
-            self._wait(_IDLE)
-
     def pause_writing(self) -> None:
         """A caller who does not take its answers does not keep them waiting for ever."""
-        self._jam = self.loop.call_later(self.config.body_timeout, self.transport.abort)
-        super().pause_writing()
+        self._jam = self.loop.call_later(self._config.body_timeout, self.transport.abort)
+        self._room = asyncio.Event()
 
     def resume_writing(self) -> None:
         """The answers are being taken again."""
         if self._jam is not None:
             self._jam.cancel()
             self._jam = None
-        super().resume_writing()
+        self._make_room()
 
     def shutdown(self) -> None:
         """Running requests are finished; one whose body is not here by now has a moment left for it."""
-        super().shutdown()
-        if self._awaited is Part.BODY:
+        if self._newest is None or self._newest.answered:
+            self.transport.close()
+        else:
+            self._newest.keep_alive = False
+        if self._awaited is BODY:
             self.loop.call_later(_LAST_CALL, self._stop)
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        """uvicorn remembers the request that was read last, and would go on writing to a caller that left."""
-        self._running = cycle
-        super()._start_asgi_task(cycle, app)
+    # ── What the parser finds ────────────────────────────────────────────────────────────────────────────────────────
+
+    def on_message_begin(self) -> None:
+        """A new request."""
+        self._unread = 0
+        self._request += 1
+        self._awaited = HEAD
+        self._url, self._headers, self._weight, self._expects = b"", {}, 0, False
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the target."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Raises `ValueError` for a body in another coding than the one that is read here (RFC 9112 §6.1)."""
+        name = name.lower()
+        if name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+            raise ValueError("Transfer-Encoding: chunked alone is read")
+        if name == b"expect" and value.lower() == b"100-continue":
+            self._expects = True
+        self._weight += len(name) + len(value) + EACH
+        if name in self._headers:
+            self._headers[name].append(value)
+        else:
+            self._headers[name] = [value]
+
+    def on_headers_complete(self) -> None:
+        """From here on a header is a trailer, and goes nowhere."""
+        if self._parser.should_upgrade():
+            return
+        turn = self._newest = self._turn()
+        self._headers, self._awaited = {}, BODY
+        if self._running is not None:
+            self._row.append(turn)
+            self._pause()
+        elif self._turned_away:
+            _log.warning("Exceeded concurrency limit.")
+            self._turn_away(turn)
+        elif self._config.hands.busy > _MANY and not self._fits():
+            self._turn_away(turn)
+        else:
+            self._begin(turn)
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body, which the application measures."""
+        self._unread = 0
+        turn = self._newest
+        if turn is None or turn.answered:
+            return
+        turn.body += body
+        if len(turn.body) > _AHEAD:
+            self._pause()
+        turn.tell()
+
+    def on_message_complete(self) -> None:
+        """The whole request is here, unless it is to be read anew."""
+        turn = self._newest
+        if turn is None or self._parser.should_upgrade():
+            return
+        self._awaited = NOTHING
+        turn.more = False
+        turn.tell()
 
     def _read(self, data: bytes) -> None:
-        """Hang up on what is no request."""
-        try:
-            while data:
-                data = self._parsed(data)
-        except httptools.HttpParserError:
-            self.logger.warning(_INVALID)
-            self.send_400_response(_INVALID)
-
-    def _parsed(self, data: bytes) -> bytes:
-        """What is left to read: nothing, or a request once more, without its offer to change the protocol (RFC 9110 §7.8)."""
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as offer:
-            return self._without_offer() + data[offer.args[0] :]
-        return b""
+        """Requests, or a part of one; with an offer to change the protocol it is read once more, without the offer (RFC 9110 §7.8)."""
+        while data:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                data = self._without_offer() + data[offer.args[0] :]
+            else:
+                return
 
     def _without_offer(self) -> bytes:
         """The head that was just read, for a new parser: the old one reads no body behind an offer. Raises for a tunnel."""
-        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        method, version = self._parser.get_method(), self._parser.get_http_version().encode()
         if method == b"CONNECT":
             raise httptools.HttpParserError("there are no tunnels here")
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        lines = [name + b": " + value for name, value in self.headers if name != b"upgrade"]
-        return b"\r\n".join([b"%s %s HTTP/%s" % (method, self.url, version), *lines, b"", b""])
+        self._parser = self._new_parser()
+        told = [b"%b: %b" % (name, value) for name, values in self._headers.items() if name != b"upgrade" for value in values]
+        return b"\r\n".join([b"%b %b HTTP/%b" % (method, self._url, version), *told, b"", b""])
+
+    def _new_parser(self) -> httptools.HttpRequestParser:
+        """One that reads what comes behind the last request too, so that it can be answered."""
+        parser = httptools.HttpRequestParser(self)
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return parser
+
+    def _turn(self) -> Turn:
+        """The request as its head tells it."""
+        parser, target = self._parser, httptools.parse_url(self._url)
+        path, version = target.path.decode("ascii"), parser.get_http_version()
+        if version not in _VERSIONS:
+            raise ValueError("this is HTTP/1.1 and HTTP/1.0")
+        asked = Request(
+            parser.get_method().decode("ascii"),
+            unquote(path) if "%" in path else path,
+            target.query or b"",
+            self._headers,
+            self._peer,
+            "",
+            NAMED,
+            weight=self._weight,
+            version=version,
+        )
+        newer = version == "1.1"
+        return Turn(asked, self._expects and newer, newer and parser.should_keep_alive())
+
+    # ── Answers ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _begin(self, turn: Turn) -> None:
+        self._running = turn
+        self._config.hands.take(self.loop, self._serve, waits=turn.asked.method not in _SAFE)
+
+    async def _serve(self) -> None:
+        """Answer the request whose turn it is. What cannot be answered ends the connection."""
+        turn = self._running
+        if turn is None:
+            return
+        try:
+            if turn.body and not turn.more:
+                turn.asked.body = bytes(turn.body)
+            answer = await self._config.serves.answer(turn.asked, partial(self._receive, turn) if turn.more else None)
+            head = lines(turn.asked, answer)
+            if self._room is not None:
+                await self._room.wait()
+        except BaseException as error:
+            _log.error("a request has no answer", exc_info=error)
+            self.transport.close()
+            if not isinstance(error, Exception):
+                raise
+        else:
+            self._write(turn, answer, head)
+
+    async def _receive(self, turn: Turn) -> MutableMapping[str, Any]:
+        """The next piece of the body, as ASGI has it."""
+        if turn.expects and not self._gone:
+            turn.expects = False
+            self.transport.write(_GO_ON)
+        if turn.more and not turn.body and not self._gone:
+            self._resume()
+            turn.news = asyncio.Event()
+            await turn.news.wait()
+        if self._gone:
+            return {"type": "http.disconnect"}
+        body, turn.body = bytes(turn.body), bytearray()
+        return {"type": "http.request", "body": body, "more_body": turn.more}
+
+    def _write(self, turn: Turn, answer: Answer, head: bytes) -> None:
+        """The answer in one piece, and then the next of those who wait, or a while of silence."""
+        if self._gone:
+            return
+        always = self._config.told_always(self._state.default_headers)
+        told = _LAST in always or _CLOSE in answer.headers
+        keep = turn.keep_alive and not told
+        last = b"" if keep or told else _LAST
+        faults.point("web.mid_answer")
+        body = b"" if turn.asked.method == "HEAD" else answer.body
+        self.transport.write(b"%b%b%b%b\r\n%b" % (STATUS_LINE[answer.status], always, head, last, body))
+        turn.answered, self._running = True, None
+        self._state.total_requests += 1
+        if not keep:
+            self.transport.close()
+        if self.transport.is_closing():
+            return
+        self._resume()
+        if self._row:
+            self._begin(self._row.popleft())
+        elif self._awaited is NOTHING:
+            self._wait(_IDLE)
+
+    def _turn_away(self, turn: Turn) -> None:
+        """503 at once, in bytes made once: a task that says no would cost as much as a small one that says yes."""
+        turn.answered = True
+        if self.transport.is_closing():
+            return
+        keep = turn.keep_alive and not self._turned_away and _CLOSE not in self._state.default_headers
+        head, body = _BUSY
+        body = b"" if turn.asked.method == "HEAD" else body
+        self.transport.write(head + (b"\r\n" if keep else _LAST + b"\r\n") + body)
+        if not keep:
+            self.transport.close()
+
+    def _fits(self) -> bool:
+        """Whether there is time for one more; who does not take its answers waits for itself, so its requests are not heaped up here."""
+        return self._config.pressure.admits(self.loop) or self._room is not None or self._url.endswith(_PROBES)
+
+    def _hang_up(self, why: str) -> None:
+        """400, and nothing that comes behind it is read."""
+        always = self._config.told_always(self._state.default_headers)
+        told = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n" % len(why)
+        self.transport.write(b"%b%b%b%b\r\n%b" % (STATUS_LINE[400], always, told, _LAST, why.encode()))
+        self.transport.close()
+
+    # ── The flow of bytes ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _pause(self) -> None:
+        """Read nothing for now."""
+        if self._reads:
+            self._reads = False
+            self.transport.pause_reading()
+
+    def _resume(self) -> None:
+        """Read on, unless somebody waits: else requests that were read and not begun would heap up."""
+        if not self._reads and not self._row:
+            self._reads = True
+            self.transport.resume_reading()
+
+    def _make_room(self) -> None:
+        room, self._room = self._room, None
+        if room is not None:
+            room.set()
+
+    # ── Time ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _watch(self) -> None:
         """The time limit of what is awaited now, instead of the one before."""
-        self._watched = (self._request, self._awaited)
-        if self._awaited is not Part.NOTHING:
-            self._wait(self.config.body_timeout if self._awaited is Part.BODY else self.config.head_timeout)
-        elif self.cycle.response_complete:
+        self._watched = self._request, self._awaited
+        if self._awaited is not NOTHING:
+            self._wait(self._config.body_timeout if self._awaited is BODY else self._config.head_timeout)
+        elif self._running is None:
             self._wait(_IDLE)
         else:
             self._due = math.inf
@@ -380,13 +509,13 @@ class Wire(HttpToolsProtocol):
         """The caller did not say its request in time. An answer that is being made, be it that it was too slow, is given first."""
         if self.transport.is_closing():
             return
-        if self._running is not None and not self._running.response_complete:
+        if self._running is not None:
             self._wait(_LAST_CALL)
             return
-        if self._awaited is Part.HEAD:
+        if self._awaited is HEAD:
             self.transport.write(_TOO_SLOW)
         self.transport.close()
 
     def _stop(self) -> None:
-        if self._awaited is Part.BODY and not self.transport.is_closing():
+        if self._awaited is BODY and not self.transport.is_closing():
             self.transport.close()

@@ -1,11 +1,11 @@
 """A code becomes tokens once, for who proves itself: RFC 6749 §4.1.3, RFC 7636 §4.5, RFC 9700 §2.1.1, CREDENTIALS §9.2."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.clients import State
 from calling_card.protocol.events import Event
@@ -102,7 +102,11 @@ async def test_a_code_that_a_new_key_makes_up_for_an_old_grant_is_none(scene: Sc
     await credential_key(scene.server.ports, "tester")
     handle = scene.handle(code)
 
-    for other in (replace(handle, key=2), replace(handle, generation=2), replace(handle, owner=handle.owner[:16] + bytes(16))):
+    for other in (
+        structs.replace(handle, key=2),
+        structs.replace(handle, generation=2),
+        structs.replace(handle, owner=handle.owner[:16] + bytes(16)),
+    ):
         assert (await scene.redeem(card, scene.written(other))).no == (400, "invalid_grant")
 
     assert (await scene.redeem(card, code)).status == 200
@@ -405,7 +409,7 @@ async def suspended(scene: Scene, card: dict[str, Any]) -> None:
 async def held(scene: Scene, card: dict[str, Any]) -> None:
     """The client waits for approval."""
     client = await scene.server.row(card)
-    assert await scene.server.ports.store.replace(client, replace(client, state=State.HELD), None)
+    assert await scene.server.ports.store.replace(client, structs.replace(client, state=State.HELD), None)
 
 
 async def born_again(scene: Scene, card: dict[str, Any]) -> None:
@@ -413,7 +417,7 @@ async def born_again(scene: Scene, card: dict[str, Any]) -> None:
     client = await scene.server.row(card)
     await delete(scene.server.ports, card["client_id"], "tester")
     event = Event("client_registered", scene.server.clock.now, client.key, "anonymous")
-    reborn = replace(client, incarnation=b"another!")
+    reborn = structs.replace(client, incarnation=b"another!")
     await scene.server.ports.store.meet(reborn, a_version(reborn), event)
 
 

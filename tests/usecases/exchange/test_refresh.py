@@ -1,10 +1,10 @@
 """A refresh token becomes tokens and its own successor: RFC 6749 §6, RFC 9700 §4.14.2, CREDENTIALS §9.2 line by line."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.persons.grants import Stage
 from calling_card.usecases.renew import credential_key
@@ -77,7 +77,7 @@ async def test_the_successor_is_under_the_key_that_makes_credentials_then(scene:
 
     assert [scene.handle(each).key for each in (first, second, third)] == [1, 2, 2]
     assert again == second
-    for forged in (replace(scene.handle(second), key=1), replace(scene.handle(third), key=1)):
+    for forged in (structs.replace(scene.handle(second), key=1), structs.replace(scene.handle(third), key=1)):
         assert (await scene.refresh(card, scene.written(forged))).no == OVER
     assert (await scene.refresh(card, third)).status == 200
 
@@ -184,7 +184,7 @@ async def test_a_token_that_was_never_issued_is_refused_with_an_alarm_and_ends_n
     first = token(await scene.tokens(card))
     before = await scene.grant(first)
 
-    future = await scene.refresh(card, scene.written(replace(scene.handle(first), generation=2)))
+    future = await scene.refresh(card, scene.written(structs.replace(scene.handle(first), generation=2)))
 
     assert (future.no, future.why) == (OVER, REFRESHABLE)
     assert len(await scene.server.told("credential_from_future")) == 1
@@ -249,7 +249,7 @@ async def test_a_refresh_token_of_a_grant_that_nobody_keeps_is_refused(scene: Sc
     first = token(await scene.tokens(card))
     handle = scene.handle(first)
 
-    assert (await scene.refresh(card, scene.written(replace(handle, owner=handle.owner[:16] + bytes(16))))).no == OVER
+    assert (await scene.refresh(card, scene.written(structs.replace(handle, owner=handle.owner[:16] + bytes(16))))).no == OVER
 
 
 @meets("A-46")
@@ -258,7 +258,7 @@ async def test_a_grant_whose_code_was_not_redeemed_has_no_refresh_token_yet(scen
     first = token(await scene.tokens(card))
     code = await scene.code(card)
 
-    forged = scene.written(replace(scene.handle(first), owner=scene.handle(code).owner))
+    forged = scene.written(structs.replace(scene.handle(first), owner=scene.handle(code).owner))
 
     assert (await scene.refresh(card, forged)).no == OVER
     assert (await scene.redeem(card, code)).status == 200

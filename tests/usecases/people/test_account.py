@@ -1,11 +1,11 @@
 """What a person sees and changes of their own (DESIGN "People", CREDENTIALS §3)."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
@@ -45,7 +45,7 @@ async def do(guest: Guest, what: str, **fields: Any) -> Done:  # noqa: ANN401 # 
     """Send one form of the page; the browser keeps the cookie."""
     done = await act(guest.server.ports, guest.visit, Act((await page(guest)).transaction, what, **fields))
     if done.cookie:
-        guest.visit = replace(guest.visit, cookie=done.cookie)
+        guest.visit = structs.replace(guest.visit, cookie=done.cookie)
     return done
 
 
@@ -113,7 +113,7 @@ async def test_a_form_of_the_page_is_sent_by_the_browser_and_sign_in_it_was_made
         (guest, ""),
         (guest, of_sign_in),
         (guest, (await page(bob)).transaction),
-        (Guest(server, replace(guest.visit, cookie="")), transaction),
+        (Guest(server, structs.replace(guest.visit, cookie="")), transaction),
     ):
         with pytest.raises(Refusal) as caught:
             await act(server.ports, who.visit, Act(form, "sign_out"))
@@ -284,7 +284,7 @@ async def test_a_password_is_only_changed_by_who_knows_it_to_one_that_can_be_use
 
 async def test_who_has_no_password_may_choose_one(server: World, guest: Guest) -> None:
     alice = await person_of(server)
-    assert await server.ports.store.change_person(alice, replace(alice, password=""), Event("password_changed", 1, b"", "operator"))
+    assert await server.ports.store.change_person(alice, structs.replace(alice, password=""), Event("password_changed", 1, b"", "operator"))
 
     await password(guest, current="")
 
@@ -380,7 +380,7 @@ async def test_a_passkey_is_removed_by_its_owner_unless_it_is_the_last_way_in(se
     assert len(await keys(server)) == 2
     assert (await do(guest, "remove_passkey", key=one.id)).what == "passkey_removed"
     alice = await person_of(server)
-    await server.ports.store.change_person(alice, replace(alice, password=""), Event("password_changed", 1, b"", "operator"))
+    await server.ports.store.change_person(alice, structs.replace(alice, password=""), Event("password_changed", 1, b"", "operator"))
     assert await refused(guest, "remove_passkey", key=other.id) == (No.SIGN_IN_FAILED, "last_way")
     assert [passkey.id for passkey in await keys(server)] == [other.id]
     await add_passkey(guest, one)

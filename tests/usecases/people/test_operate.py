@@ -1,10 +1,10 @@
 """What an operator does with people (A-84, CREDENTIALS §3)."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
@@ -191,4 +191,4 @@ async def test_a_change_that_others_overtake_is_tried_again_and_given_up_in_the_
         with pytest.raises(Refusal) as caught:
             await work
         assert (caught.value.no, caught.value.retry_after) == (No.UNAVAILABLE, 1)
-    assert replace(await person_of(server), password="") == replace(tries[0], password="", active=False, epoch=2)
+    assert structs.replace(await person_of(server), password="") == structs.replace(tries[0], password="", active=False, epoch=2)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
@@ -115,7 +116,7 @@ async def test_a_disabled_person_looks_like_nobody(server: World) -> None:
 async def test_a_person_with_passkeys_only_has_no_empty_password(server: World) -> None:
     alice = await person_of(server)
     event = Event("password_changed", server.clock(), b"", "operator")
-    assert await server.ports.store.change_person(alice, replace(alice, password=""), event)
+    assert await server.ports.store.change_person(alice, structs.replace(alice, password=""), event)
 
     for password in ("", PASSWORD):
         assert (await failed(Guest(server), password=password)).no is No.SIGN_IN_FAILED
@@ -189,7 +190,7 @@ async def test_ten_tries_a_minute_at_one_name_from_one_network(tmp_path: Path) -
     server = by_its_clock(await world(tmp_path))
     await somebody(server)
     guest, neighbour = Guest(server), Guest(server)
-    far = Guest(server, replace(new_browser(), source="198.51.100.1"))
+    far = Guest(server, structs.replace(new_browser(), source="198.51.100.1"))
     for n in range(10):
         assert (await failed(guest, ["alice", "ALICE", " alice"][n % 3], "wrong")).no is No.SIGN_IN_FAILED
 
@@ -212,8 +213,8 @@ async def test_a_hundred_tries_a_minute_from_one_network_or_at_one_name(tmp_path
 
     assert (await failed(crowd, "alice")).no is No.TOO_MANY_REQUESTS
     for n in range(99):  # one try of the budget of the name went with the crowd's last
-        await failed(Guest(server, replace(new_browser(), source=f"n{n}")), "alice", "wrong")
-    assert (await failed(Guest(server, replace(new_browser(), source="last")), "alice")).no is No.TOO_MANY_REQUESTS
+        await failed(Guest(server, structs.replace(new_browser(), source=f"n{n}")), "alice", "wrong")
+    assert (await failed(Guest(server, structs.replace(new_browser(), source="last")), "alice")).no is No.TOO_MANY_REQUESTS
 
 
 async def test_a_name_without_end_does_not_fill_the_memory_of_the_budgets(server: World) -> None:
@@ -246,7 +247,7 @@ async def test_a_form_is_sent_by_the_browser_that_was_given_it_and_in_time(serve
     attacker, victim = Guest(server), Guest(server)
     form = offer(server.ports, attacker.visit, "client_id=x").transaction
 
-    for guest in (victim, Guest(server, replace(victim.visit, browser=b""))):
+    for guest in (victim, Guest(server, structs.replace(victim.visit, browser=b""))):
         assert (await failed(guest, form=form)).no is No.PAGE_EXPIRED
     assert (await failed(attacker, form="cc_tx_x")).no is No.PAGE_EXPIRED
     assert waiting(server.ports, attacker.visit, form).request == "client_id=x"
@@ -296,7 +297,7 @@ async def test_a_second_browser_is_a_second_session(server: World) -> None:
 
 
 async def test_what_a_browser_calls_itself_is_kept_short(server: World) -> None:
-    guest = Guest(server, replace(new_browser(), agent="x" * 500))
+    guest = Guest(server, structs.replace(new_browser(), agent="x" * 500))
     await guest.sign_in()
 
     present = await guest.present()
@@ -331,7 +332,7 @@ async def test_a_passkey_signs_its_person_in_without_a_name(server: World) -> No
     answer = device.but(count=2).get(offered.passkey_options, alice.id)
     done = await sign_in(server.ports, guest.visit, Proof(offered.transaction, passkey=answer))
 
-    guest.visit = replace(guest.visit, cookie=done.cookie)
+    guest.visit = structs.replace(guest.visit, cookie=done.cookie)
     present = await guest.present()
     assert present is not None
     assert (present.person.name, present.session.amr) == ("alice", "hwk user")

@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
+import msgspec
+
 from calling_card.protocol.abroad.addresses import Address, AddressError, has_dot_segments, host_problem, is_loopback_host, split_url
 from calling_card.protocol.abroad.networks import SERVICES, is_local_name
 from calling_card.protocol.clients import Route
@@ -50,8 +52,7 @@ class Customs:
     """Whose documents stay as they were first read (C-26)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(msgspec.Struct, frozen=True):
     """A client_id in its name space."""
 
     route: Route

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
+import msgspec
+
 from calling_card.protocol.abroad.addresses import (
     Caller,
     callback_problem,
@@ -19,10 +21,10 @@ from calling_card.protocol.abroad.addresses import (
 from calling_card.protocol.card.ground import Ground, Limits
 from calling_card.protocol.card.keysets import keyset_problem
 from calling_card.protocol.card.languages import is_tag
-from calling_card.protocol.card.rules import METHOD, REDIRECT_GRANTS, agree, grants_for, grants_of, is_symmetric, types_for
+from calling_card.protocol.card.rules import METHOD, REDIRECT_GRANTS, agree, grants_for, is_symmetric, types_for
 from calling_card.protocol.card.vocabulary import MEMBERS, By, Effect, Kind, Member
 from calling_card.protocol.card.wording import has_control, hidden_problem, suspicions
-from calling_card.protocol.clients import JSON, Card, words
+from calling_card.protocol.clients import JSON, Card, texts_of
 from calling_card.protocol.errors import Refusal
 from calling_card.protocol.syntax import echo
 
@@ -40,8 +42,7 @@ class Change:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True):
     """The card in force, what became of what was said, and what a reader of the event should look at."""
 
     card: Card
@@ -95,13 +96,13 @@ def judge(said: Mapping[str, JSON], ground: Ground, *, scopes: Collection[str], 
     """
     hearing = _Hearing(ground, scopes, default_scope, {}, [], [], [], set(), [])
     for name, value in said.items():
-        if value is None or name in _SILENT:
+        if value is None:
             continue
-        row = _ROWS.get(name)
-        if row is None:
-            _hear_unknown(hearing, name, value)
-        else:
+        row = _HEARD.get(name)
+        if row is not None:
             _hear(hearing, row, name, value)
+        elif name not in _SILENT:
+            _hear_unknown(hearing, name, value)
     _settle_lists(hearing)
     _settle_method(hearing)
     _settle_type(hearing)
@@ -118,8 +119,11 @@ def judge(said: Mapping[str, JSON], ground: Ground, *, scopes: Collection[str], 
 
 def needs_secret(card: Card) -> bool:
     """Whether a method or an algorithm of a card in force works with a shared secret (OIDC Registration §3.2)."""
-    said = [(name, value) for name, value in card.items() if name in _SECRETIVE and isinstance(value, str)]
-    return any(value.startswith("client_secret_") if name in _METHODS else is_symmetric(value) for name, value in said)
+    for name in _SECRETIVE & card.keys():
+        value = card[name]
+        if isinstance(value, str) and (value.startswith("client_secret_") if name in _METHODS else is_symmetric(value)):
+            return True
+    return False
 
 
 # ── What was said, member by member ──────────────────────────────────────────────────────────────────────────────────
@@ -194,8 +198,8 @@ def _strings(hearing: _Hearing, row: Member, name: str, value: JSON) -> list[str
     if len(items) != len(value):
         hearing.refuse(row, "must be an array of strings that are not empty", name=name)
         return None
+    once = items if len(items) < 2 else list(dict.fromkeys(items))
     limit = row.limit(hearing.ground.limits) if row.limit else hearing.ground.limits.items
-    once = list(dict.fromkeys(items))
     if len(once) > limit:
         hearing.refuse(row, f"has more than {limit} elements", name=name)
         return None
@@ -211,7 +215,7 @@ def _text_problem(hearing: _Hearing, row: Member, text: str, limit: int) -> str:
     if not (text.isascii() and text.isprintable()) and has_control(text):
         return "has a control character; leave it out"
     problem = hidden_problem(text) if row.shown else ""
-    return problem or _rule_problem(hearing, row, text)
+    return problem or (_rule_problem(hearing, row, text) if row.rules else "")
 
 
 def _rule_problem(hearing: _Hearing, row: Member, text: str) -> str:
@@ -247,7 +251,9 @@ def _url(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
     url = _string(hearing, row, name, value)
     if url is None:
         return None
-    problem = web_problem(url, hearing.ground.limits.url, row.schemes, fragment=row.fragment) or _rule_problem(hearing, row, url)
+    problem = web_problem(url, hearing.ground.limits.url, row.schemes, fragment=row.fragment)
+    if row.rules and not problem:
+        problem = _rule_problem(hearing, row, url)
     if problem:
         hearing.refuse(row, problem, name=name, got=url)
     elif row.effect is Effect.REFUSED and name not in hearing.ground.effects:
@@ -290,16 +296,12 @@ def _choice(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
 
 def _check_word(hearing: _Hearing, row: Member, word: str) -> None:
     """Taken as it stands, or refused: one word cannot be narrowed."""
-    problem = _rule_problem(hearing, row, word)
-    served = _served(hearing, row)
+    problem = _rule_problem(hearing, row, word) if row.rules else ""
+    served = row.served(hearing.ground) if row.served else row.known
     if not problem and word not in served and (served or row.served):
         problem = _not_served(row, served)
     if problem:
         hearing.refuse(row, problem, got=word)
-
-
-def _served(hearing: _Hearing, row: Member) -> Collection[str]:
-    return row.served(hearing.ground) if row.served else row.known
 
 
 def _not_served(row: Member, served: Collection[str]) -> str:
@@ -316,8 +318,8 @@ def _choices(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
     items = _strings(hearing, row, name, value)
     if not items:
         return None
-    served = _served(hearing, row)
-    if set(served).issuperset(items):
+    served = row.served(hearing.ground) if row.served else row.known
+    if all(map(served.__contains__, items)):
         return list(items)
     fold = row.fold or str
     spelled = {fold(word): word for word in served}
@@ -419,7 +421,7 @@ _NARROW: dict[Kind, Callable[[_Hearing, Member, str, JSON], JSON]] = {
 def _settle_lists(hearing: _Hearing) -> None:
     """Grant types and response types fit together: one follows from the other, or both are narrowed (RFC 7591 §2.1)."""
     card, ground = hearing.card, hearing.ground
-    grants, types = words(card.get("grant_types")), words(card.get("response_types"))
+    grants, types = texts_of(card, "grant_types"), texts_of(card, "response_types")
     if not grants and types:
         grants = [grant for grant in grants_for(types, ground.default_grant_types) if grant in ground.grant_types]
     elif not grants:
@@ -456,7 +458,8 @@ def _settle_method(hearing: _Hearing) -> None:
 def _settle_type(hearing: _Hearing) -> None:
     """Web, unless a public client's redirects all stay on the device (RFC 8252 §8.4)."""
     card = hearing.card
-    redirects = words(card.setdefault("redirect_uris", []))
+    card.setdefault("redirect_uris", [])
+    redirects = texts_of(card, "redirect_uris")
     if "application_type" not in card:
         inferred = hearing.ground.infer_native and card[METHOD] == "none" and bool(redirects)
         card["application_type"] = "native" if inferred and all(map(stays_on_device, redirects)) else "web"
@@ -466,24 +469,27 @@ def _settle_type(hearing: _Hearing) -> None:
 
 def _check_callbacks(hearing: _Hearing) -> None:
     card, ground = hearing.card, hearing.ground
-    implicit = any("implicit" in grants_of(kind) for kind in words(card["response_types"]))
-    caller = Caller(card["application_type"] == "native", implicit, ground.issuer, ground.callbacks, ground.limits.url)
+    grants = texts_of(card, "grant_types")
+    caller = Caller(card["application_type"] == "native", "implicit" in grants, ground.issuer, ground.callbacks, ground.limits.url)
     for row in _CALLBACK_ROWS:
-        for index, uri in enumerate(words(card.get(row.name))):
+        if row.name not in card:
+            continue
+        for index, uri in enumerate(texts_of(card, row.name)):
             problem = callback_problem(uri, caller if row is _REDIRECTS else caller._replace(implicit=False))
             if problem:
                 hearing.refuse(row, problem, name=f"{row.name}[{index}]", got=uri, stage=_Stage.REDIRECTS)
             elif row is _REDIRECTS:
                 hearing.warnings += [f"{row.name}[{index}]: {found}" for found in callback_warnings(uri, caller)]
-    if not card["redirect_uris"] and any(grant in REDIRECT_GRANTS for grant in words(card["grant_types"])):
-        grants = echo(" ".join(words(card["grant_types"])))
-        problem = f"at least one is needed with the grant types {grants} (RFC 7591 section 2)"
+    if not card["redirect_uris"] and not _BY_BROWSER.isdisjoint(grants):
+        problem = f"at least one is needed with the grant types {echo(' '.join(grants))} (RFC 7591 section 2)"
         hearing.refuse(_REDIRECTS, problem, stage=_Stage.REDIRECTS)
 
 
 def _drop_idle(hearing: _Hearing) -> None:
     """Members that mean nothing here are dropped and told, or refused (strict); a false one was no wish."""
     card = hearing.card
+    if _IDLE.keys().isdisjoint(card):
+        return
     for name in [name for name in card if name in _IDLE]:
         row, idle = _IDLE[name]
         why = idle(card, hearing.ground)
@@ -503,8 +509,8 @@ def _fill(hearing: _Hearing) -> None:
     card, ground = hearing.card, hearing.ground
     if hearing.default_scope:
         card.setdefault("scope", hearing.default_scope)
-    for name, derive, default in _DEFAULTED:
-        if name in card:
+    for name, derive, beside, default in _DEFAULTED:
+        if name in card or (beside and beside not in card):
             continue
         value = derive(card, ground) if derive else default
         if value != "":
@@ -514,9 +520,7 @@ def _fill(hearing: _Hearing) -> None:
 def _check_agreements(hearing: _Hearing) -> None:
     card, ground = hearing.card, hearing.ground
     public = card[METHOD] == "none"
-    for name in card:
-        if name not in _AGREEING:
-            continue
+    for name in [name for name in card if name in _AGREEING]:
         row, agrees, algorithm = _AGREEING[name]
         for agreement in agrees:
             problem = agreement(card, ground)
@@ -531,7 +535,7 @@ def _check_hosts(hearing: _Hearing) -> None:
     """Links that people see should be on a host of the client; http ones are told too (RFC 7591 §5)."""
     if not hearing.links:
         return
-    redirects = words(hearing.card["redirect_uris"])
+    redirects = texts_of(hearing.card, "redirect_uris")
     hosts = {host_of(uri) for uri in redirects}
     for row, name, url in hearing.links:
         if url[:5].lower() == "http:":
@@ -549,15 +553,16 @@ _PLAIN_NAME = re.compile(r"(?!__)[A-Za-z0-9_.:/@-]{1,128}")
 """Names that an open list of extensions takes; nothing that a template or a prototype would react to."""
 
 _EXTENSION = Member("extension", Kind.ANY, "RFC 7591 §2", "A member that the operator lets through.", i18n=True)
+_BY_BROWSER = frozenset(REDIRECT_GRANTS)
 _ALONE = frozenset({"refresh_token"})
 """Grant types that give nothing by themselves."""
-_ROWS = dict(MEMBERS)
 _HOW = {row.name: _NARROW[row.kind] for row in (*MEMBERS.values(), _EXTENSION)}
 _SILENT = frozenset(row.name for row in MEMBERS.values() if row.by is By.SERVER or row.unread)
+_HEARD = {name: row for name, row in MEMBERS.items() if name not in _SILENT}
 _REDIRECTS = MEMBERS["redirect_uris"]
 _CALLBACK_ROWS = tuple(row for row in MEMBERS.values() if row.kind is Kind.CALLBACKS)
 _IDLE = {row.name: (row, row.idle) for row in MEMBERS.values() if row.idle}
-_DEFAULTED = tuple((row.name, row.derive, row.default) for row in MEMBERS.values() if row.derive or row.default is not None)
+_DEFAULTED = tuple((row.name, row.derive, row.beside, row.default) for row in MEMBERS.values() if row.derive or row.default is not None)
 _AGREEING = {row.name: (row, row.agrees, row.kind is Kind.ALG) for row in MEMBERS.values() if row.agrees or row.kind is Kind.ALG}
 _METHODS = frozenset(row.name for row in MEMBERS.values() if row.name.endswith("_endpoint_auth_method"))
 _SECRETIVE = _METHODS | {row.name for row in MEMBERS.values() if row.kind is Kind.ALG}

@@ -10,7 +10,7 @@ import msgspec
 from calling_card.protocol.abroad.addresses import host_of, same_origin
 from calling_card.protocol.card.ground import Ground
 from calling_card.protocol.card.keysets import keys_of
-from calling_card.protocol.clients import JSON, Card, words
+from calling_card.protocol.clients import JSON, Card, texts_of
 from calling_card.protocol.members.row import Agreement
 from calling_card.protocol.syntax import echo
 
@@ -105,9 +105,10 @@ def grants_of(response_type: str) -> tuple[str, ...]:
 
 def agree(grants: Sequence[str], types: Sequence[str]) -> tuple[list[str], list[str]]:
     """The parts of both lists that fit together: no response type without its grants, no redirect grant without a response type."""
-    kept = [kind for kind in types if set(grants).issuperset(grants_of(kind))]
-    needed = {grant for kind in kept for grant in grants_of(kind)}
-    return [grant for grant in grants if grant not in REDIRECT_GRANTS or grant in needed], kept
+    had = frozenset(grants)
+    kept = [kind for kind in types if had.issuperset(grants_of(kind))]
+    needed = frozenset[str]().union(*map(grants_of, kept))
+    return [grant for grant in grants if grant in needed or grant not in REDIRECT_GRANTS], kept
 
 
 def types_for(grants: Collection[str], served: Sequence[str]) -> list[str]:
@@ -157,15 +158,11 @@ def needs(other: str) -> Agreement:
     return agreement
 
 
-def default_enc(alg: str) -> Agreement:
+def default_enc(card: Card, ground: Ground) -> str:
     """The content encryption of a client that named a key encryption only (OIDC Registration §2)."""
-
-    def derive(card: Card, ground: Ground) -> str:
-        if alg not in card or not ground.encryption_encs:
-            return ""
-        return "A128CBC-HS256" if "A128CBC-HS256" in ground.encryption_encs else ground.encryption_encs[0]
-
-    return derive
+    del card
+    served = ground.encryption_encs
+    return "A128CBC-HS256" if "A128CBC-HS256" in served else next(iter(served), "")
 
 
 def has_keys_for(alg: str) -> Agreement:
@@ -228,7 +225,7 @@ def as_at_token(endpoint: str) -> Agreement:
 def not_alone(card: Card, ground: Ground) -> str:
     """A public client proves nothing, so it has no power of its own (RFC 6749 §4.4)."""
     del ground
-    if card[METHOD] != "none" or "client_credentials" not in words(card.get("grant_types")):
+    if card[METHOD] != "none" or "client_credentials" not in texts_of(card, "grant_types"):
         return ""
     return "none excludes the grant type client_credentials: register with a secret, or without that grant (RFC 6749 section 4.4)"
 
@@ -287,13 +284,13 @@ def only_with(other: str) -> Agreement:
 def only_with_ciba(card: Card, ground: Ground) -> str:
     """Members of a grant that was not registered mean nothing (CIBA §4)."""
     del ground
-    return "" if CIBA in words(card.get("grant_types")) else f"means nothing without the grant type {CIBA}"
+    return "" if CIBA in texts_of(card, "grant_types") else f"means nothing without the grant type {CIBA}"
 
 
 def says_how_to_deliver(card: Card, ground: Ground) -> str:
     """A CIBA client says how it learns that its token is ready (CIBA §4)."""
     del ground
-    if CIBA not in words(card.get("grant_types")) or "backchannel_token_delivery_mode" in card:
+    if CIBA not in texts_of(card, "grant_types") or "backchannel_token_delivery_mode" in card:
         return ""
     return f"with {CIBA} need backchannel_token_delivery_mode"
 
@@ -311,7 +308,7 @@ def unsigned_in_code_flow_only(card: Card, ground: Ground) -> str:
     """An ID token that comes through the browser must be signed (OIDC Registration §2)."""
     del ground
     alg = card["id_token_signed_response_alg"]
-    if alg != "none" or not any("id_token" in kind for kind in words(card.get("response_types"))):
+    if alg != "none" or not any("id_token" in kind for kind in texts_of(card, "response_types")):
         return ""
     return "none is for clients that get no ID token from the authorization endpoint"
 
@@ -329,7 +326,7 @@ def one_sector(card: Card, ground: Ground) -> str:
     del ground
     if card["subject_type"] != "pairwise" or SECTOR in card:
         return ""
-    hosts = {host_of(uri) for uri in words(card.get("redirect_uris"))}
+    hosts = {host_of(uri) for uri in texts_of(card, "redirect_uris")}
     return "pairwise with redirect URIs on several hosts needs sector_identifier_uri (OIDC Core section 8.1)" if len(hosts) > 1 else ""
 
 
@@ -346,7 +343,7 @@ def sector_problem(listed: bytes, card: Card) -> str:
         uris = msgspec.json.decode(listed, type=list[str])
     except (msgspec.DecodeError, UnicodeDecodeError):
         return "must lead to a JSON array of strings"
-    missing = [uri for uri in words(card.get("redirect_uris")) if uri not in uris]
+    missing = [uri for uri in texts_of(card, "redirect_uris") if uri not in uris]
     return f"its list lacks the redirect URI '{echo(missing[0])}'" if missing else ""
 
 
@@ -373,7 +370,7 @@ def beside_a_redirect(card: Card, ground: Ground) -> str:
     """The front-channel logout page is on the origin of a redirect URI (OIDC Front-Channel Logout §2)."""
     del ground
     page = card["frontchannel_logout_uri"]
-    if isinstance(page, str) and any(same_origin(page, uri) for uri in words(card.get("redirect_uris"))):
+    if isinstance(page, str) and any(same_origin(page, uri) for uri in texts_of(card, "redirect_uris")):
         return ""
     return "must share scheme, host and port with a redirect URI"
 

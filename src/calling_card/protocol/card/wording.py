@@ -59,9 +59,9 @@ def suspicions(text: str, own: str) -> list[str]:
     """What a reader should be warned of in a shown text; ``own`` is the name of this server."""
     found: list[str] = []
     plain = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
-    reserved = _RESERVED.intersection(_WORD.findall(plain))
-    if reserved:
-        found.append(f"uses the word {min(reserved)}, which nobody vouches for")
+    words = _WORD.findall(plain)
+    if not _RESERVED.isdisjoint(words):
+        found.append(f"uses the word {min(_RESERVED.intersection(words))}, which nobody vouches for")
     if own and own in plain:
         found.append("names this server")
     if not text.isascii():
@@ -86,6 +86,8 @@ def _script(char: str) -> str:
 
 def _stacks(text: str) -> bool:
     """Whether more combining marks sit on one letter than any orthography needs."""
+    if text.isalnum():
+        return False
     height = 0
     for char in text:
         height = height + 1 if not char.isalnum() and unicodedata.category(char) in {"Mn", "Me"} else 0

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Protocol
 
+import msgspec
+
 from calling_card.protocol import base64url
 from calling_card.protocol.clients import Client, Generations
 
@@ -58,8 +60,7 @@ SESSION = Kind("session", "cc_session_", 6, 32, 32, "Says in which session of wh
 KINDS = (CLIENT_SECRET, REGISTRATION_ACCESS_TOKEN, INITIAL_ACCESS_TOKEN, AUTHORIZATION_CODE, REFRESH_TOKEN, SESSION)
 
 
-@dataclass(frozen=True, slots=True)
-class Handle:
+class Handle(msgspec.Struct, frozen=True):
     """A credential without its MAC: what it says, not that it is right."""
 
     kind: Kind

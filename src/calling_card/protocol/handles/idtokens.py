@@ -1,7 +1,8 @@
 """ID tokens: who signed in, when and how (OIDC Core §2)."""
 
 import hashlib
-from dataclasses import dataclass
+
+import msgspec
 
 from calling_card.protocol import base64url
 
@@ -13,8 +14,7 @@ ALGS = ("RS256", "ES256")
 """What ID tokens are signed with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
+class Signed(msgspec.Struct, frozen=True):
     """What an ID token says of a sign-in."""
 
     subject: str

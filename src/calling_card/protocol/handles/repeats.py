@@ -8,6 +8,8 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 
+import msgspec
+
 from calling_card.protocol import base64url
 from calling_card.protocol.clients import Client, State
 from calling_card.protocol.errors import No, Refusal
@@ -19,8 +21,7 @@ _LONGEST = 255
 _KIND = "repeated_registration"
 
 
-@dataclass(frozen=True, slots=True)
-class Birth:
+class Birth(msgspec.Struct, frozen=True):
     """What a client has by birth: nobody else has it, before or after."""
 
     client_id: str

@@ -3,8 +3,10 @@
 Every function is one look at a row. The caller turns ``after`` into one compare-and-set and decides again when that fails.
 """
 
-from dataclasses import dataclass, replace
 from enum import Enum
+
+import msgspec
+from msgspec import structs
 
 from calling_card.protocol.clients import Generations
 
@@ -32,8 +34,7 @@ class Policy(Enum):
     NEVER = "never"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """What one presentation of a credential means."""
 
     accepted: bool
@@ -45,8 +46,7 @@ class Step:
     """The suspicious event to report, or empty."""
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(msgspec.Struct, frozen=True):
     """What a decision needs besides the row: the time, and the key that new generations are made with."""
 
     now: int
@@ -60,13 +60,15 @@ def first(clock: Clock) -> Generations:
 
 def confirm(row: Generations) -> Generations:
     """The successor was used: what came before it is dead."""
-    return replace(row, confirmed=row.issued, confirmed_key=row.issued_key, overlap_since=None, put_digest=None)
+    return structs.replace(row, confirmed=row.issued, confirmed_key=row.issued_key, overlap_since=None, put_digest=None)
 
 
 def issue(row: Generations, clock: Clock, digest: bytes | None = None) -> Generations:
     """One generation more; the confirmed one lives on for a while from its first supersession."""
     since = clock.now if row.overlap_since is None else row.overlap_since
-    return replace(row, issued=row.issued + 1, issued_key=clock.minting, rotated_at=clock.now, overlap_since=since, put_digest=digest)
+    return structs.replace(
+        row, issued=row.issued + 1, issued_key=clock.minting, rotated_at=clock.now, overlap_since=since, put_digest=digest
+    )
 
 
 def renew(row: Generations, clock: Clock) -> Generations:
@@ -81,7 +83,7 @@ def issue_secret(row: Generations, clock: Clock, overlap: int, ends: int) -> Gen
     """
     after = issue(row if overlap_until(row, clock.now, overlap) else confirm(row), clock)
     last = ends - 1 - overlap
-    return replace(after, overlap_since=min(after.overlap_since or last, last)) if ends else after
+    return structs.replace(after, overlap_since=min(after.overlap_since or last, last)) if ends else after
 
 
 def overlap_until(row: Generations, now: int, overlap: int) -> int:
@@ -93,7 +95,7 @@ def overlap_until(row: Generations, now: int, overlap: int) -> int:
 
 def withdraw(row: Generations) -> Generations:
     """No credential any more, but its generations are never handed out again: key 0 makes no handle."""
-    return replace(confirm(row), confirmed_key=0, issued_key=0)
+    return structs.replace(confirm(row), confirmed_key=0, issued_key=0)
 
 
 def adopt(generation: int, key: int, row: Generations, clock: Clock) -> Generations:

@@ -7,8 +7,10 @@ are out there. A better one is another row with the next number, and new cards a
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
+
+import msgspec
 
 from calling_card.protocol.handles.seals import Seal, Sealing, unwrap, wrap
 
@@ -21,6 +23,8 @@ MOST = 8192
 _HEAD = struct.Struct(">BIII")
 _RAW = -15
 """Deflate without a header: what that would say is known."""
+_WINDOW, _MEMORY = -13, 5
+"""What is enough to press a card behind its dictionary; with more, most of the time goes into clearing memory."""
 
 _METHOD = b'"token_endpoint_auth_method":"client_secret_'
 _ENDS = b'"introspection_endpoint_auth_method":"%b","revocation_endpoint_auth_method":"%b"}'
@@ -64,8 +68,7 @@ DICTIONARIES: Mapping[int, bytes] = MappingProxyType({1: _ONE})
 """By number, from 1 to 255; none ever changes or goes while a card that was made with it may live."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(msgspec.Struct, frozen=True):
     """What a client_id says that is a card."""
 
     key: int
@@ -80,8 +83,7 @@ class Sealed:
     """The card in force when it was sealed, as compact JSON in UTF-8."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lives:
+class Lives(msgspec.Struct, frozen=True):
     """How long what is made now is good, in seconds."""
 
     card: int
@@ -93,10 +95,21 @@ def write(keys: Sealing, metadata: bytes, nonce: bytes, now: int, lives: Lives) 
     """The client_id that says this; ``nonce`` has 12 random bytes. None: it would be longer than a client_id may be."""
     key = keys.minting
     number = max(DICTIONARIES)
-    pressed = zlib.compressobj(9, zlib.DEFLATED, _RAW, 8, zlib.Z_DEFAULT_STRATEGY, DICTIONARIES[number])
-    plain = _HEAD.pack(number, now, lives.card, lives.secret) + pressed.compress(metadata) + pressed.flush()
+    press = _press(number).copy()
+    plain = _HEAD.pack(number, now, lives.card, lives.secret) + press.compress(metadata) + press.flush()
     text = wrap(CARD, key, nonce, keys.seal(CARD.name, plain, nonce))
     return text if len(text) <= CARD.longest and len(metadata) < MOST else None
+
+
+@cache
+def _press(number: int) -> "zlib._Compress":  # pyright: ignore[reportPrivateUsage] # the only name there is for it
+    """One that has read a dictionary, to be copied for each card."""
+    return zlib.compressobj(9, zlib.DEFLATED, _WINDOW, _MEMORY, zlib.Z_DEFAULT_STRATEGY, DICTIONARIES[number])
+
+
+def said(key: int, metadata: bytes, nonce: bytes, now: int, lives: Lives) -> Sealed:
+    """What a client_id says that was made of this under the key, as `read` would find it."""
+    return Sealed(key, nonce[:INCARNATION], now, now + lives.card, now + lives.secret if lives.secret else 0, metadata)
 
 
 def read(keys: Sealing, client_id: str) -> Sealed | None:
@@ -107,8 +120,7 @@ def read(keys: Sealing, client_id: str) -> Sealed | None:
         return None
     number, issued_at, life, secret = _HEAD.unpack_from(plain.ljust(_HEAD.size, b"\0"))
     metadata = _inflated(plain[_HEAD.size :], number)
-    ends = issued_at + secret if secret else 0
-    return None if metadata is None else Sealed(outer.key, outer.nonce[:INCARNATION], issued_at, issued_at + life, ends, metadata)
+    return None if metadata is None else said(outer.key, metadata, outer.nonce, issued_at, Lives(life, secret))
 
 
 def _inflated(pressed: bytes, number: int) -> bytes | None:

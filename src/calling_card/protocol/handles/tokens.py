@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from calling_card.protocol import base64url
+from calling_card.protocol.clients import Route
 
 TYP = "at+jwt"
 """Header ``typ`` of a signed access token (RFC 9068 §2.1)."""
@@ -18,7 +19,7 @@ class AccessToken(msgspec.Struct, frozen=True, array_like=True):
     jti: bytes
     """16 random bytes."""
     client_id: str
-    route: str
+    route: Route
     incarnation: bytes
     epoch: int
     subject: str

@@ -1,7 +1,8 @@
 """What becomes of a client that waits for approval, and what it may do meanwhile (A-88, H-31)."""
 
 import hashlib
-from dataclasses import replace
+
+from msgspec import structs
 
 from calling_card.protocol.clients import JSON, Card, Client, State
 
@@ -16,29 +17,29 @@ def digest(client: Client) -> bytes:
 
 def approved(client: Client) -> Client:
     """The client with its card approved; what its test persons allowed it goes on."""
-    return replace(client, state=State.ACTIVE, approved_card=digest(client))
+    return structs.replace(client, state=State.ACTIVE, approved_card=digest(client))
 
 
 def refused(client: Client, why: str) -> Client:
     """The client at its end, which keeps its place and says why."""
-    return replace(suspended(client), refusal=why)
+    return structs.replace(suspended(client), refusal=why)
 
 
 def suspended(client: Client) -> Client:
     """The client with every access token dead; it remembers that it waited."""
-    return replace(client, state=State.SUSPENDED, epoch=client.epoch + 1, waits=client.waits or client.state is State.HELD)
+    return structs.replace(client, state=State.SUSPENDED, epoch=client.epoch + 1, waits=client.waits or client.state is State.HELD)
 
 
 def resumed(client: Client) -> Client:
     """A suspended client as it was before: one that waited for approval waits again."""
-    return replace(client, state=State.HELD if client.waits else State.ACTIVE, waits=False, refusal="")
+    return structs.replace(client, state=State.HELD if client.waits else State.ACTIVE, waits=False, refusal="")
 
 
 def judged_again(client: Client, *, held: bool) -> Client:
     """The client after its card was judged anew: nothing but approval ends the waiting, and approval is of one card."""
     if not held or client.state is not State.ACTIVE or digest(client) == client.approved_card:
         return client
-    return replace(client, state=State.HELD, epoch=client.epoch + 1)
+    return structs.replace(client, state=State.HELD, epoch=client.epoch + 1)
 
 
 def begins_to_wait(before: Client, after: Client) -> bool:

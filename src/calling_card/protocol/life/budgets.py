@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from calling_card.protocol.abroad.addresses import host_of, stays_on_device
-from calling_card.protocol.clients import Card, Tier, words
+from calling_card.protocol.clients import Card, Tier, texts_of
 from calling_card.protocol.errors import No, Refusal
 
 
@@ -67,7 +67,7 @@ def strangers(card: Card, network: str) -> Sequence[Draw]:
     draws: list[Draw] = [(STRANGERS, "")]
     if network:
         draws.append((NETWORK, network))
-    callbacks = words(card.get("redirect_uris"))
+    callbacks = texts_of(card, "redirect_uris")
     draws += [(REDIRECT_HOST, host) for host in dict.fromkeys(host_of(uri) for uri in callbacks if not stays_on_device(uri))]
     software = card.get("software_id")
     if isinstance(software, str):

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias, TypeVar
+
+from msgspec import structs
 
 from calling_card.protocol.abroad.addresses import host_of, host_problem
 from calling_card.protocol.abroad.clientids import host_in, listed
@@ -199,4 +201,4 @@ EVENTS = {Act.SUSPEND: "client_suspended", Act.REVOKE: "client_revoked", Act.DEL
 
 def ended(client: Client, act: Act) -> Client:
     """The client after an act that leaves it there: its access tokens are dead, and one that is suspended may not act."""
-    return suspended(client) if act is Act.SUSPEND else replace(client, epoch=client.epoch + 1)
+    return suspended(client) if act is Act.SUSPEND else structs.replace(client, epoch=client.epoch + 1)

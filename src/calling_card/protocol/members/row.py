@@ -84,6 +84,8 @@ class Member:
     """What the card says when the client does not; None: nothing."""
     derive: Agreement | None = None
     """The default where it depends on the rest; an empty text: none."""
+    beside: str = ""
+    """The member without which there is no default; empty: there is one anyway."""
     implied: str = ""
     """What holds when the card says nothing, for the reference."""
     rules: tuple[Rule, ...] = ()

@@ -1,10 +1,11 @@
 """An export: JSON Lines, of which the first says whose it is. Bytes are base64, what is JSON in the store is JSON here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar, cast
 
 import msgspec
+from msgspec import structs
 
 from calling_card.protocol.answers import card_of, to_bytes
 from calling_card.protocol.clients import JSON, Card, Client, client_key
@@ -84,7 +85,7 @@ def client_of(said: Said) -> Client:
     if not isinstance(card, dict) or not isinstance(imported, str | None) or not isinstance(said.get("client_id"), str):
         raise Unmovable("a client needs client_id and metadata, and imported is a text")
     client = value_of({**row, "key": "", "metadata": "", "decision": "", "card_until": 0}, Client)
-    return replace(
+    return structs.replace(
         client,
         key=client_key(client.route, client.client_id),
         metadata=to_bytes(card),

@@ -7,16 +7,17 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import quote_plus, urlencode
 
 import msgspec
 
 from calling_card.protocol import base64url
 from calling_card.protocol.abroad.addresses import has_any_port, is_dangerous, redirect_matches
-from calling_card.protocol.clients import Card, words
+from calling_card.protocol.clients import Card, holds, words
 from calling_card.protocol.errors import No, Refusal
+from calling_card.protocol.syntax import read_form
 
 PROMPTS = ("none", "login", "consent", "select_account")
 MODES = ("query", "fragment", "form_post")
@@ -26,12 +27,13 @@ _LONGEST_STATE = 2048
 """Bytes (A-15)."""
 _FIELDS = 100
 _LONGEST = 512
+_LONGEST_CLAIMS = 8192
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
 _VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(msgspec.Struct, frozen=True):
     """The parameters of an authorization request, none of them believed."""
 
     values: Mapping[str, str]
@@ -42,8 +44,7 @@ class Said:
         return self.values.get(name, "")
 
 
-@dataclass(frozen=True, slots=True)
-class Return:
+class Return(msgspec.Struct, frozen=True):
     """Where answers go; there is one only for a redirect URI that the client registered."""
 
     uri: str
@@ -56,8 +57,7 @@ class Return:
     """Whether the request named the redirect URI."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(msgspec.Struct, frozen=True):
     """What the client may ask for."""
 
     card: Card
@@ -70,8 +70,7 @@ class Bounds:
     strict: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True):
     """A request that may be put before the person."""
 
     scope: str
@@ -92,18 +91,23 @@ def read_request(query: str) -> Said:
     if len(query) > _LONGEST_REQUEST:
         raise Refusal(No.INVALID_REQUEST, f"the query is longer than {_LONGEST_REQUEST} characters")
     try:
-        pairs = parse_qsl(query, keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=_FIELDS)
+        pairs = read_form(query, _FIELDS)
     except ValueError:
         raise Refusal(No.INVALID_REQUEST, f"the query is no form in UTF-8 with at most {_FIELDS} fields (RFC 6749 appendix B)") from None
-    values: dict[str, str] = {}
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        _check_once(pairs)
+    sent = {name: value for name, value in values.items() if value} if "" in values.values() else values
+    return Said(sent, tuple([value for name, value in pairs if name == "resource" and value]) if "resource" in values else ())
+
+
+def _check_once(pairs: Sequence[tuple[str, str]]) -> None:
+    """Raises `Refusal` for what was sent twice, but for resources (RFC 8707 §2)."""
     seen: set[str] = set()
-    for name, value in pairs:
+    for name, _ in pairs:
         if name in seen and name != "resource":
             raise Refusal(No.INVALID_REQUEST, f"{ascii(name[:80])[1:-1]}: was sent more than once (RFC 6749 section 3.1)")
         seen.add(name)
-        if value:
-            values[name] = value
-    return Said(values, tuple(value for name, value in pairs if name == "resource" and value))
 
 
 def worth_a_fetch(said: Said, *, pkce: bool) -> None:
@@ -164,13 +168,16 @@ def wish(said: Said, bounds: Bounds) -> Wish:
 
 def _not_served(said: Said, bounds: Bounds) -> None:
     del bounds
-    for name, no in (
-        ("request", No.REQUEST_NOT_SUPPORTED),
-        ("request_uri", No.REQUEST_URI_NOT_SUPPORTED),
-        ("registration", No.REGISTRATION_NOT_SUPPORTED),
-    ):
-        if said.get(name):
+    for name, no in _NOT_SERVED.items():
+        if name in said.values:
             raise Refusal(no, f"{name}: this server does not take it (OIDC Core section 3.1.2.6)")
+
+
+_NOT_SERVED = {
+    "request": No.REQUEST_NOT_SUPPORTED,
+    "request_uri": No.REQUEST_URI_NOT_SUPPORTED,
+    "registration": No.REGISTRATION_NOT_SUPPORTED,
+}
 
 
 def _response_type(said: Said, bounds: Bounds) -> None:
@@ -179,7 +186,7 @@ def _response_type(said: Said, bounds: Bounds) -> None:
         raise Refusal(No.INVALID_REQUEST, "response_type: is missing (RFC 6749 section 3.1.1)")
     if kind != "code":
         raise Refusal(No.UNSUPPORTED_RESPONSE_TYPE, "response_type: this server serves code (RFC 6749 section 3.1.1)")
-    if "code" not in words(bounds.card.get("response_types")) or "authorization_code" not in words(bounds.card.get("grant_types")):
+    if not (holds(bounds.card, "response_types", "code") and holds(bounds.card, "grant_types", "authorization_code")):
         raise Refusal(No.UNAUTHORIZED_CLIENT, "response_type: the client is not registered for code (RFC 6749 section 4.1.2.1)")
 
 
@@ -271,8 +278,10 @@ def _max_age(said: Said, card: Card) -> int | None:
 
 def _subject(claims: str) -> str:
     """The fixed ``sub`` in the ``claims`` parameter; everything else in it is a wish we may leave alone (OIDC Core §5.5)."""
+    if not 0 < len(claims) <= _LONGEST_CLAIMS:
+        return ""
     try:
-        read: object = msgspec.json.decode(claims) if 0 < len(claims) <= 8192 else None
+        read: object = msgspec.json.decode(claims)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return ""
     for name in ("id_token", "sub", "value"):
@@ -282,7 +291,7 @@ def _subject(claims: str) -> str:
 
 def asking_for_another(query: str) -> str:
     """The same request, but somebody else may sign in; a wish for consent stays (OIDC Core §3.1.2.1)."""
-    pairs = parse_qsl(query, keep_blank_values=True)
+    pairs = read_form(query, _FIELDS)
     prompts = {word for name, value in pairs if name == "prompt" for word in value.split()} & {"consent"}
     others = [(name, value) for name, value in pairs if name != "prompt"]
     return urlencode([*others, ("prompt", " ".join(["select_account", *prompts]))])
@@ -290,11 +299,15 @@ def asking_for_another(query: str) -> str:
 
 def answer_url(back: Return, members: Mapping[str, str]) -> str:
     """The redirect URI with the answer in its query or fragment; what its query already holds stays (RFC 6749 §4.1.2)."""
-    added = urlencode(members)
+    added = "&".join([f"{name}={value if _PLAIN.fullmatch(value) else _quoted(value)}" for name, value in members.items()])
     if back.mode == "fragment":
         return f"{back.uri}#{added}"
     joint = "" if back.uri.endswith(("?", "&")) else "&" if "?" in back.uri else "?"
     return f"{back.uri}{joint}{added}"
+
+
+_quoted = lru_cache(maxsize=64)(quote_plus)
+"""Remembered, for our issuer is in every answer."""
 
 
 def proves(verifier: str, challenge: str) -> bool:

@@ -2,10 +2,10 @@
 
 import hashlib
 import hmac
-from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import msgspec
+from msgspec import structs
 
 from calling_card.protocol import base64url
 from calling_card.protocol.abroad.addresses import stays_on_device
@@ -26,8 +26,7 @@ class Stage(StrEnum):
     REVOKED = "revoked"
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True):
     """What one person allowed one client."""
 
     client_key: bytes
@@ -63,8 +62,7 @@ class Grant:
     cnf: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Consent:
+class Consent(msgspec.Struct, frozen=True):
     """A remembered yes (CREDENTIALS §8)."""
 
     person: bytes
@@ -93,7 +91,7 @@ def may_be_remembered(card: Card, redirect_uri: str) -> bool:
 
 def ended(grant: Grant) -> Grant:
     """The grant after its end: no code, no refresh token and no access token of it lives."""
-    return replace(grant, stage=Stage.REVOKED, epoch=grant.epoch + 1)
+    return structs.replace(grant, stage=Stage.REVOKED, epoch=grant.epoch + 1)
 
 
 def of_client(grant: Grant, client: Client) -> bool:
@@ -131,5 +129,5 @@ _SEEN = frozenset(SEEN)
 
 def seen(card: Card) -> bytes:
     """16 bytes that stand for what people said yes to about the client itself."""
-    members = {name: value for name, value in card.items() if name in _SEEN or ("#" in name and name.partition("#")[0] in _SEEN)}
+    members = {name: card[name] for name in card if name in _SEEN or ("#" in name and name.partition("#")[0] in _SEEN)}
     return hashlib.sha256(msgspec.json.encode(members, order="deterministic")).digest()[:16]

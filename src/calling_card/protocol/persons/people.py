@@ -1,8 +1,10 @@
 """People, how they prove themselves, and how long that holds (OIDC Core §2, CREDENTIALS §3, H-29)."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from calling_card.protocol import base64url
 from calling_card.protocol.clients import JSON, Card
@@ -28,8 +30,7 @@ class Role(StrEnum):
     OWNER = "owner"
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True):
     """The two facts about a person that every question of authority asks."""
 
     epoch: int
@@ -37,8 +38,7 @@ class Standing:
     active: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(msgspec.Struct, frozen=True):
     """Somebody who can sign in."""
 
     id: bytes
@@ -48,7 +48,7 @@ class Person:
     role: Role
     password: str
     """PHC string of the password's argon2id hash; empty: none, only passkeys."""
-    claims: Card = field(default_factory=dict[str, JSON])
+    claims: Card = msgspec.field(default_factory=dict[str, JSON])
     """OpenID Connect claims about the person, by name (OIDC Core §5.1)."""
     created_at: int = 0
     epoch: int = 0
@@ -66,8 +66,7 @@ class Person:
         return name if isinstance(name, str) and name else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(msgspec.Struct, frozen=True):
     """One browser in which a person is signed in."""
 
     person: bytes

@@ -1,7 +1,9 @@
 """Resource indicators: which URI may be the audience of a token (RFC 8707 §2, H-05)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
+
+import msgspec
 
 from calling_card.protocol.abroad.addresses import Address, AddressError, is_loopback_host, split_url
 from calling_card.protocol.abroad.addresses import is_own as leads_here
@@ -12,8 +14,7 @@ MOST, LONGEST = 10, 4096
 """How many resources one request may name, and how many characters they may have together: they stand in every token."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(msgspec.Struct, frozen=True):
     """A resource server: what its tokens look like and which client asks about them (RFC 8707 §2, RFC 7662 §2.1)."""
 
     uri: str
@@ -26,8 +27,7 @@ class Resource:
     created_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """For whom a token is, and in which form."""
 
     audience: tuple[str, ...]
@@ -36,8 +36,7 @@ class Target:
     scope: str
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """This server, as far as tokens for it are concerned."""
 
     issuer: str
@@ -46,6 +45,11 @@ class Place:
 
 def canonical(uri: str) -> str:
     """Scheme and host in lower case, no slash for an empty path: what two spellings of one resource share."""
+    return _canonical(uri)
+
+
+@lru_cache(maxsize=64)
+def _canonical(uri: str) -> str:
     scheme, _, rest = uri.partition("://")
     end = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
     path = rest[end:]
@@ -117,20 +121,18 @@ def target(wanted: dict[str, str], scope: str, configured: Sequence[Resource], p
     """
     if not wanted:
         return _by_scope(scope, configured, place, person=person)
-    found = {resource.uri: resource for resource in configured}
     own = canonical(place.userinfo)
     if not configured:
         return Target(tuple(wanted.values()), "opaque" if list(wanted) == [own] else "jwt", scope)
-    chosen = [found[uri] for uri in wanted if uri in found]
-    usable = set(scopes_of(chosen)) | (set(OWN) if own in wanted else set[str]())
-    kept = [word for word in scope.split() if word in usable] if usable else scope.split()
+    chosen = [resource for resource in configured if resource.uri in wanted]
+    usable = [*scopes_of(chosen), *(OWN if own in wanted else ())]
+    kept = [word for word in scope.split() if word in usable or not usable]
     if usable and not kept:
         raise Refusal(No.INVALID_SCOPE, "scope: the resource knows none of the scopes of this client (RFC 8707 section 2.2)")
     return Target(tuple(place.userinfo if uri == own else uri for uri in wanted), _form(chosen), " ".join(kept))
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(msgspec.Struct, frozen=True):
     """What was allowed, or what of it is asked for."""
 
     scope: str
@@ -149,11 +151,13 @@ def part(allowed: Extent, asked: Extent, configured: Sequence[Resource], place: 
     left = " ".join(kept)
     given = acceptable(allowed.resources, configured, place, person=True)
     wanted = acceptable(asked.resources, configured, place, person=True)
+    if not wanted:
+        return target(given, left, configured, place, person=True)
     reach = given or {canonical(uri): uri for uri in target({}, left, configured, place, person=True).audience}
     for uri, spelled in wanted.items():
         if uri not in reach:
             raise Refusal(No.INVALID_TARGET, f"resource: {spelled[:80]} is not what the person allowed (RFC 8707 section 2.2)")
-    return target(wanted or given, left, configured, place, person=True)
+    return target(wanted, left, configured, place, person=True)
 
 
 def _by_scope(scope: str, configured: Sequence[Resource], place: Place, *, person: bool) -> Target:

@@ -1,7 +1,8 @@
 """Tiers whose clients wait for approval, whatever they say (A-88)."""
 
 from collections.abc import Collection
-from dataclasses import replace
+
+from msgspec import structs
 
 from calling_card.protocol.clients import Tier
 from calling_card.protocol.policy.decide import Decision, Outcome, Reason
@@ -9,9 +10,8 @@ from calling_card.protocol.policy.decide import Decision, Outcome, Reason
 
 def awaited(decision: Decision, tier: Tier, hold: Collection[str]) -> Decision:
     """The decision, held where the client's tier is among those that wait."""
-    name = tier.name.lower()
-    if name not in hold:
+    if not hold or (name := tier.name.lower()) not in hold:
         return decision
     reason = Reason(Outcome.HOLD, "registration_state", None, "held", f"{name} clients wait for approval")
     worst = max(decision.outcome, Outcome.HOLD, key=list(Outcome).index)
-    return replace(decision, outcome=worst, reasons=(*decision.reasons, reason))
+    return structs.replace(decision, outcome=worst, reasons=(*decision.reasons, reason))

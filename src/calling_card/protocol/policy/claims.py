@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from enum import StrEnum
 
 from calling_card.protocol.answers import card_of
-from calling_card.protocol.clients import Card, Client, words
+from calling_card.protocol.clients import Card, Client, texts_of
 from calling_card.protocol.policy.rows import Software
 from calling_card.protocol.syntax import echo
 
@@ -23,8 +23,8 @@ class Claim(StrEnum):
 
 def private_schemes(card: Card) -> list[str]:
     """Schemes of the client's redirect URIs that are its own, in lower case (RFC 8252 §7.1)."""
-    found = (uri.partition(":")[0].lower() for uri in words(card.get("redirect_uris")))
-    return list(dict.fromkeys(scheme for scheme in found if scheme not in ("http", "https")))
+    found = [uri.partition(":")[0].lower() for uri in texts_of(card, "redirect_uris")]
+    return list(dict.fromkeys([scheme for scheme in found if scheme not in ("https", "http")]))
 
 
 def lays(card: Card, before: Card | None, known: Sequence[Software]) -> bool:
@@ -34,7 +34,7 @@ def lays(card: Card, before: Card | None, known: Sequence[Software]) -> bool:
 
 def single(card: Card, known: Sequence[Software]) -> bool:
     """Whether the operator lets only one client with this ``software_id`` and ``software_version`` live (R-88)."""
-    return any(row.single_instance and row.id == card.get("software_id") for row in known)
+    return bool(known) and any(row.single_instance and row.id == card.get("software_id") for row in known)
 
 
 def same_software(card: Card, other: Card) -> bool:

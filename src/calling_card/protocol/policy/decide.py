@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 
 from calling_card.protocol.abroad.addresses import host_of
-from calling_card.protocol.clients import JSON, Card, Door, Tier, words
+from calling_card.protocol.clients import JSON, Card, Door, Tier, texts_of
 from calling_card.protocol.errors import No
 from calling_card.protocol.policy.conditions import Case
 from calling_card.protocol.policy.judging import rulings
@@ -25,16 +25,16 @@ def decide(door: Door, tier: Tier, before: Card | None, card: Card, rules: Rules
     if rules.policy is not None:
         result, found = rulings(Case(result, door, tier, rules.guest, new=before is None), rules.policy)
         reasons += found
-    worst = max((reason.outcome for reason in reasons), key=_WORSE, default=Outcome.ALLOW)
+    worst = max([reason.outcome for reason in reasons], key=_WORSE) if reasons else Outcome.ALLOW
     return Decision(worst, result, tuple(reasons))
 
 
 def _grants(card: Card, rules: Rules, tier: Tier) -> Reason | None:
     """Grants above the ceiling go; a client that would be left without a use of its own is refused."""
-    said = words(card.get("grant_types"))
-    kept: list[JSON] = [grant for grant in said if grant in rules.grants]
-    if len(kept) == len(said):
+    said = texts_of(card, "grant_types")
+    if rules.grants.issuperset(said):
         return None
+    kept: list[JSON] = [grant for grant in said if grant in rules.grants]
     lost = ", ".join(grant for grant in said if grant not in rules.grants)
     if not kept or kept == ["refresh_token"]:
         allowed = ", ".join(sorted(rules.grants)) or "none"
@@ -53,9 +53,9 @@ def _scopes(card: Card, rules: Rules, tier: Tier) -> Reason | None:
     if rules.scopes is None or not isinstance(scope, str):
         return None
     said = scope.split()
-    kept = [word for word in said if word in rules.scopes]
-    if len(kept) == len(said):
+    if rules.scopes.issuperset(said):
         return None
+    kept = [word for word in said if word in rules.scopes]
     kept = kept or [word for word in rules.default_scope.split() if word in rules.scopes]
     if not kept:
         ceiling = " ".join(sorted(rules.scopes)) or "none"
@@ -70,7 +70,7 @@ def _hosts(card: Card, rules: Rules, tier: Tier) -> Reason | None:
     del tier
     if rules.hosts is None:
         return None
-    for uri in words(card.get("redirect_uris")):
+    for uri in texts_of(card, "redirect_uris"):
         host = host_of(uri)
         if not host or host not in rules.hosts:
             listed = ", ".join(sorted(rules.hosts))
@@ -83,7 +83,7 @@ def _sites(card: Card, rules: Rules, tier: Tier) -> Reason | None:
     """As with an invitation; a redirect that is not on the web passes where its scheme is on the list of schemes."""
     if rules.sites is None:
         return None
-    for uri in words(card.get("redirect_uris")):
+    for uri in texts_of(card, "redirect_uris"):
         host = host_of(uri)
         if not on_sites(host, rules.sites) and (host or scheme_of(uri) not in (rules.schemes or ())):
             return _redirect(uri, f"the host {host or '(none)'}", tier, rules.sites)
@@ -93,7 +93,7 @@ def _sites(card: Card, rules: Rules, tier: Tier) -> Reason | None:
 def _schemes(card: Card, rules: Rules, tier: Tier) -> Reason | None:
     if rules.schemes is None:
         return None
-    for uri in words(card.get("redirect_uris")):
+    for uri in texts_of(card, "redirect_uris"):
         if scheme_of(uri) not in rules.schemes:
             return _redirect(uri, f"the scheme {scheme_of(uri)}", tier, sorted(rules.schemes))
     return None

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
+
 from calling_card.protocol.card.rules import grants_of
-from calling_card.protocol.clients import JSON, Card, words
+from calling_card.protocol.clients import JSON, Card, texts_of
 from calling_card.protocol.errors import No
 
 
@@ -31,8 +33,7 @@ class Reason:
     """Name of the operator's rule; empty: a ceiling."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """What a client may become: the card in force and the reasons, as data."""
 
     outcome: Outcome
@@ -42,5 +43,5 @@ class Decision:
 
 def kept_types(card: Card) -> list[JSON]:
     """The response types of which every grant is still there."""
-    kept = words(card.get("grant_types"))
-    return [kind for kind in words(card.get("response_types")) if all(grant in kept for grant in grants_of(kind))]
+    kept = texts_of(card, "grant_types")
+    return [kind for kind in texts_of(card, "response_types") if all(grant in kept for grant in grants_of(kind))]

@@ -6,7 +6,9 @@ Nothing is proven here. Who has the keys checks the signature before anything be
 import hashlib
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 from calling_card.protocol.answers import card_of
 from calling_card.protocol.card.vocabulary import MEMBERS, By
@@ -114,8 +116,7 @@ class Here:
     now: int
 
 
-@dataclass(frozen=True, slots=True)
-class Brought:
+class Brought(msgspec.Struct, frozen=True):
     """What came beside the members of a request."""
 
     request: Assertion | None = None
@@ -279,12 +280,11 @@ def _usable(issuer: Issuer, name: str) -> bool:
     return not issuer.allowed or base in issuer.allowed
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(msgspec.Struct, frozen=True):
     """A request with what the statement says in it."""
 
     said: Card
-    overridden: list[str] = field(default_factory=list[str])
+    overridden: list[str] = msgspec.field(default_factory=list[str])
     """Members of the request that do not count, because the statement says otherwise."""
 
 

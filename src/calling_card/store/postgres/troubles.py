@@ -40,6 +40,13 @@ BY_STATE = (
 
 READ_ONLY = "25006"
 
+GONE = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncio.CancelledError)
+"""What the driver says, where the server does not, of a connection that is of no use any more.
+
+The third comes of a server that had hung up between two statements, which it does on a transaction that stood still: the driver has read
+its last words by the next statement, and not yet that they were the last.
+"""
+
 
 def trouble(error: BaseException) -> Trouble:
     """What kind of trouble this is."""
@@ -48,11 +55,7 @@ def trouble(error: BaseException) -> Trouble:
         return Trouble.AGAIN
     if state:
         return next((kind for begins, kind in BY_STATE if state.startswith(begins)), Trouble.OURS)
-    if isinstance(error, asyncpg.DataError) or not isinstance(
-        error, (OSError, TimeoutError, asyncpg.InterfaceError, asyncio.CancelledError)
-    ):
-        return Trouble.OURS
-    return Trouble.LOST
+    return Trouble.LOST if isinstance(error, GONE) and not isinstance(error, asyncpg.DataError) else Trouble.OURS
 
 
 def sqlstate(error: BaseException) -> str:

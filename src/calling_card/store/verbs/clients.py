@@ -81,11 +81,11 @@ class Clients(Transactions):
 
     async def resources(self) -> Sequence[Resource]:
         """See `Store.resources`."""
-        return [rows.resource_of(row) for row in await self._read(sql.RESOURCES)]
+        return self._resources.of(await self._look(sql.RESOURCES))
 
     async def signing_keys(self) -> Sequence[SigningKey]:
         """See `Store.signing_keys`."""
-        return [rows.signing_key_of(row) for row in await self._read(sql.SIGNING_KEYS)]
+        return self._signing_keys.of(await self._look(sql.SIGNING_KEYS))
 
     async def generations_by_key(self) -> Mapping[int, int]:
         """See `Store.generations_by_key`; it walks over all clients."""
@@ -335,7 +335,7 @@ def replacement(before: Client, after: Client) -> Values:
     """The values of a replacement in the order of its statement."""
     return (
         after.epoch,
-        after.state.value,
+        after.state,
         after.owner,
         after.secret_expires_at,
         *rows.rat_values(after.rat),
@@ -346,7 +346,7 @@ def replacement(before: Client, after: Client) -> Values:
         before.key,
         before.incarnation,
         before.epoch,
-        before.state.value,
+        before.state,
         *rows.rat_values(before.rat),
         *rows.secret_values(before),
         before.metadata,

@@ -1,12 +1,11 @@
 """A token request, whatever its grant type (RFC 6749 §4.1.3, §4.4.2, §6)."""
 
-from dataclasses import dataclass
+import msgspec
 
 from calling_card.usecases.authenticate import Presented
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """A token request."""
 
     presented: Presented

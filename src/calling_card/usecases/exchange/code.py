@@ -1,7 +1,8 @@
 """A code becomes tokens, once (RFC 6749 §4.1.3, RFC 7636 §4.5, CREDENTIALS §9.2)."""
 
 import hmac
-from dataclasses import replace
+
+from msgspec import structs
 
 from calling_card.ports import Ports
 from calling_card.protocol.abroad.addresses import redirect_matches
@@ -43,7 +44,7 @@ async def by_code(ports: Ports, known: Known, asked: Asked) -> Issued:
             raise _bad()
         allowed = Extent(grant.scope, grant.resource.split())
         chosen = part(allowed, Extent(asked.scope, asked.resources), await ports.store.resources(), ports.place)
-        after = replace(grant, stage=Stage.LIVE, refresh=first(Clock(now, ports.keyring.minting)), last_used_at=now)
+        after = structs.replace(grant, stage=Stage.LIVE, refresh=first(Clock(now, ports.keyring.minting)), last_used_at=now)
         made = await give(ports, known, after, chosen, grant.nonce)  # before the code is spent: making them can fail
         if await ports.store.change_grant(grant, after, told(grant, "grant_redeemed", ports.now(), asked.presented.request_id)):
             return made

@@ -1,7 +1,8 @@
 """A refresh token becomes an access token and its own successor (RFC 6749 §6, RFC 9700 §4.14.2, CREDENTIALS §9.2)."""
 
 import hmac
-from dataclasses import replace
+
+from msgspec import structs
 
 from calling_card.ports import Ports
 from calling_card.protocol.clients import State, Tier
@@ -40,7 +41,7 @@ async def by_refresh(ports: Ports, known: Known, asked: Asked) -> Issued:
             continue
         if step.after == grant.refresh:
             return await give(ports, known, grant, chosen, "")
-        after = replace(grant, refresh=step.after, last_used_at=clock.now)
+        after = structs.replace(grant, refresh=step.after, last_used_at=clock.now)
         made = await give(ports, known, after, chosen, "")  # before the token is replaced: making them can fail
         if await ports.store.change_grant(
             grant, after, told(grant, step.event or "grant_refreshed", ports.now(), asked.presented.request_id)

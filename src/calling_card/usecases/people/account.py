@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from calling_card.ports import Busy, Ports
 from calling_card.protocol.abroad.documents import Version
 from calling_card.protocol.clients import Client, Tier
@@ -130,13 +132,13 @@ async def _password(ports: Ports, visit: Visit, present: Present, asked: Act) ->
     try:
         if person.password and not await ports.passwords.fits(person.password, asked.current):
             raise Refusal(No.SIGN_IN_FAILED, "password_wrong")
-        after = replace(person, password=await ports.passwords.hash(asked.new), epoch=person.epoch + 1)
+        after = structs.replace(person, password=await ports.passwords.hash(asked.new), epoch=person.epoch + 1)
     except Busy:
         raise Refusal(No.UNAVAILABLE, "too many people sign in at this moment; try again", retry_after=2) from None
     event = Event("password_changed", ports.now(), b"", "person", visit.request_id, {"person": person.subject, "by": "person"})
     if not await ports.store.change_person(person, after, event):
         raise Refusal(No.UNAVAILABLE, "the account is being changed elsewhere; try again", retry_after=1)
-    session = replace(present.session, id=ports.entropy(16), epoch=after.epoch, key=ports.keyring.minting)
+    session = structs.replace(present.session, id=ports.entropy(16), epoch=after.epoch, key=ports.keyring.minting)
     again = Event("signed_in", ports.now(), b"", "person", visit.request_id, {"person": person.subject, "amr": session.amr})
     await ports.store.begin_session(session, None, again)
     return Done("password_changed", cookie(ports, session))

@@ -1,7 +1,8 @@
 """Who is in this browser: its session, and the forms it was given (OIDC Core §3.1.2.3, RFC 9700 §4.7). Other use cases call this one."""
 
 import hmac
-from dataclasses import dataclass
+
+import msgspec
 
 from calling_card.ports import Ports
 from calling_card.protocol.errors import No, Refusal
@@ -11,8 +12,7 @@ from calling_card.protocol.persons import interactions
 from calling_card.protocol.persons.people import Person, Session
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(msgspec.Struct, frozen=True):
     """A request from a browser."""
 
     browser: bytes
@@ -26,10 +26,11 @@ class Visit:
     agent: str = ""
     """What the browser calls itself."""
     request_id: str = ""
+    new: bool = False
+    """Whether it has no number yet: the answer brings it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(msgspec.Struct, frozen=True):
     """Somebody is signed in here."""
 
     session: Session

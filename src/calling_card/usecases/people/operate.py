@@ -2,7 +2,9 @@
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import structs
 
 from calling_card.ports import Ports
 from calling_card.protocol.clients import JSON, Card
@@ -63,7 +65,7 @@ async def set_active(ports: Ports, name: str, by: str, *, active: bool) -> Card:
         person = await _find(ports, name)
         if person.active is active:
             return line(person)
-        after = replace(person, active=active, epoch=person.epoch + (not active))
+        after = structs.replace(person, active=active, epoch=person.epoch + (not active))
         body: dict[str, JSON] = {"person": person.subject, "active": active, "by": by}
         if await ports.store.change_person(person, after, Event("person_changed", ports.now(), b"", "operator", body=body)):
             return line(after)
@@ -77,7 +79,7 @@ async def reset(ports: Ports, name: str, password: str, by: str, *, passkeys: bo
     hashed = await ports.passwords.hash(made)
     for _ in range(ATTEMPTS):
         person = await _find(ports, name)
-        after = replace(person, password=hashed, epoch=person.epoch + 1)
+        after = structs.replace(person, password=hashed, epoch=person.epoch + 1)
         body: dict[str, JSON] = {"person": person.subject, "by": by}
         if await ports.store.change_person(person, after, Event("password_changed", ports.now(), b"", "operator", body=body)):
             if passkeys:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from calling_card.ports import Busy, Ports
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
@@ -104,7 +106,7 @@ async def _strengthened(ports: Ports, visit: Visit, person: Person, password: st
     """The person with a hash by today's parameters, if it was made by weaker ones."""
     if not ports.passwords.outdated(person.password):
         return person
-    after = replace(person, password=await ports.passwords.hash(password))
+    after = structs.replace(person, password=await ports.passwords.hash(password))
     event = Event("password_changed", ports.now(), b"", "server", visit.request_id, {"person": person.subject, "by": "server"})
     return after if await ports.store.change_person(person, after, event) else person
 
