@@ -219,6 +219,21 @@ def test_a_value_that_json_cannot_hold_loses_no_line(value: object) -> None:
     assert "value" in line
 
 
+LISTS = {
+    "texts": (["a", "b"], ["a", "b"]),
+    "lists of what is simple": ([["scope", ["a"], None, 1, True]], [["scope", ["a"], None, 1, True]]),
+    "something to hide": ([["cc_rat_AbC-_123"]], [["cc_rat_..."]]),
+    "what is no JSON": ([[b"a"]], [["b'a'"]]),
+    "too many": ([*range(60)], [*range(50)]),
+    "too deep": ([[[[[1]]]]], [[[["[1]"]]]]),
+}
+
+
+@pytest.mark.parametrize("value, written", LISTS.values(), ids=LISTS)
+def test_a_list_is_written_as_it_is_unless_something_is_to_be_left_out(value: object, written: object) -> None:
+    assert logged("listed", value=value)["value"] == written
+
+
 @meets("X-56")
 def test_a_long_value_is_cut() -> None:
     line = logged("long", value="x" * 100_000, listed=["x" * 100_000])
@@ -502,3 +517,16 @@ async def test_no_piece_is_so_long_that_another_process_could_write_into_the_mid
 
     assert len(lines(stream)) == 8
     assert all(len(piece) <= PIPE_BUF for piece in stream.pieces)
+
+
+async def test_lines_that_are_too_many_for_one_piece_leave_in_a_few_and_in_their_order() -> None:
+    stream = Pieces()
+    log = Log("info", stream, grouped=True)
+
+    for number in range(16):
+        log("client_sealed", number=number, warnings=["x" * 200])
+    await asyncio.sleep(0)
+
+    assert [line["number"] for line in lines(stream)] == [*range(16)]
+    assert all(len(piece) <= PIPE_BUF for piece in stream.pieces)
+    assert len(stream.pieces) < 16

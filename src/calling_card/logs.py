@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import chain, islice
+from itertools import islice
 from select import PIPE_BUF
 from threading import Lock
 from types import NoneType
@@ -38,7 +38,7 @@ _MINUTE = 60
 _KINDS = 1024
 """Kinds of failures told apart within a minute; beyond, what is summed is known by its event alone."""
 _SIMPLE = frozenset({str, int, float, bool, NoneType, datetime})
-"""Types whose values JSON holds as they are, or in one way."""
+"""Types whose values JSON holds as they are, or in one way; so are lists of them."""
 _GROUP = 16
 """Lines that may wait for each other."""
 _encode = msgspec.json.Encoder().encode
@@ -61,14 +61,24 @@ def _hidden(text: str) -> str:
 
 def _texts(lines: Sequence[Mapping[str, object]]) -> Sequence[str]:
     """The lines as JSON. Most are short, simple and without anything to hide, which is seen in the whole text at once."""
-    if _SIMPLE.issuperset(map(type, chain.from_iterable([line.values() for line in lines]))):
+    values = [value for line in lines for value in line.values()]
+    if _SIMPLE.issuperset(map(type, values)) or all(map(_is_simple, values)):
         try:
             text = _encode_lines(lines).decode()
         except UnicodeEncodeError:  # half of a surrogate pair
             text = "\x7f"
-        if text.isascii() and len(text) <= PIPE_BUF and "\x7f" not in text and "cc_" not in text and "eyJ" not in text and _short(text):
-            return [text]
+        if text.isascii() and "\x7f" not in text and "cc_" not in text and "eyJ" not in text and _short(text):
+            half = len(lines) // 2
+            return [text] if len(text) <= PIPE_BUF or not half else [*_texts(lines[:half]), *_texts(lines[half:])]
     return [_to_json(_clean(line)) + "\n" for line in lines]
+
+
+def _is_simple(value: object, depth: int = _DEEPEST) -> bool:
+    """Whether JSON holds a value as it is, so that nothing in it is to be left out or shown in another way."""
+    if type(value) is not list:
+        return type(value) in _SIMPLE
+    items = cast("list[object]", value)
+    return depth > 0 and len(items) <= _MOST and all(_is_simple(item, depth - 1) for item in items)
 
 
 def _short(text: str) -> bool:

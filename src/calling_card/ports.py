@@ -590,8 +590,8 @@ class Signer(Protocol):
         """A new key that signs with this algorithm, sealed under the keyring's minting key."""
         ...
 
-    def know(self, keys: Sequence[SigningKey]) -> None:
-        """Take over the stored keys if they changed."""
+    def know(self, stored: Sequence[SigningKey], now: int = 0) -> None:
+        """Take over the stored keys that are not over now, if they changed; the same list is looked through once."""
         ...
 
     def sign(self, claims: Mapping[str, object], typ: str, alg: str = "ES256") -> str:

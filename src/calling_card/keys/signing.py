@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
@@ -39,6 +40,8 @@ class JoseSigner:
         """Without keys until `know` is called."""
         self._keyring = keyring
         self._makers = makers
+        self._stored: Sequence[SigningKey] = ()
+        self._until = 0.0
         self._known: tuple[tuple[str, str], ...] = ()
         self._keys: dict[str, tuple[str, Key]] = {}
         self._minting: dict[str, str] = {}
@@ -59,12 +62,18 @@ class JoseSigner:
         sealed = self._keyring.minting.to_bytes(2, "big") + nonce + self._keyring.seal(SEAL, plain, nonce)
         return SigningKey(hashlib.sha256(key.thumbprint().encode()).hexdigest()[:16], alg, "minting", now, 0, sealed)
 
-    def know(self, keys: Sequence[SigningKey]) -> None:
-        """Take over the stored keys if they changed. Raises `LookupError` when one cannot be opened."""
-        seen = tuple((key.kid, key.state) for key in keys)
+    def know(self, stored: Sequence[SigningKey], now: int = 0) -> None:
+        """Take over the stored keys that are not over now, if they changed. Raises `LookupError` when one cannot be opened."""
+        if stored is self._stored and now <= self._until:
+            return
+        keys = [key for key in stored if not key.over(now)]
+        self._take([key for key in keys if key.state in PUBLISHED], tuple((key.kid, key.state) for key in keys))
+        self._stored, self._until = stored, min([key.until for key in keys if key.until], default=math.inf)
+
+    def _take(self, published: Sequence[SigningKey], seen: tuple[tuple[str, str], ...]) -> None:
+        """Open those that are new; ``seen`` tells whether anything changed."""
         if seen == self._known:
             return
-        published = [key for key in keys if key.state in PUBLISHED]
         opened = {key.kid: self._keys.get(key.kid) or (key.alg, self._open(key)) for key in published}
         self._keys = opened
         self._minting = {key.alg: key.kid for key in published if key.state == "minting"}

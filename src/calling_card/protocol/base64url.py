@@ -8,7 +8,7 @@ _FROM_URL = bytes.maketrans(b"-_", b"+/")
 
 def encode(raw: bytes) -> str:
     """The one spelling of these bytes."""
-    return binascii.b2a_base64(raw, newline=False).translate(_TO_URL).rstrip(b"=").decode()
+    return binascii.b2a_base64(raw, newline=False).translate(_TO_URL, b"=").decode()
 
 
 def decode(text: str) -> bytes | None:

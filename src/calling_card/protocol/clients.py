@@ -2,6 +2,7 @@
 
 import hashlib
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from typing import TypeAlias, cast
 
 import msgspec
@@ -123,8 +124,12 @@ class Client(msgspec.Struct, frozen=True):
     """What is kept of a secret that the client brought from another server; None: it brought none, or has one of ours by now."""
 
 
+@lru_cache(maxsize=64)
 def client_key(route: Route, client_id: str) -> bytes:
-    """The 16-byte place of a client (CREDENTIALS §4); a text that is no Unicode has one too, where nobody lives."""
+    """The 16-byte place of a client (CREDENTIALS §4); a text that is no Unicode has one too, where nobody lives.
+
+    Remembered for a while, for a request asks several times.
+    """
     return hashlib.sha256(route.encode() + b"\0" + client_id.encode(errors="surrogatepass")).digest()[:16]
 
 

@@ -47,6 +47,8 @@ class Passed(msgspec.Struct, frozen=True):
 
     def changed(self, before: Card) -> list[JSON]:
         """The members that are other than before, or gone."""
+        if before == self.card:
+            return []
         return [name for name in {**before, **self.card} if before.get(name) != self.card.get(name)]
 
 

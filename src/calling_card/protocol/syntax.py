@@ -17,6 +17,9 @@ _LONGEST_NUMBER = 40
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 _SAFE = "!#$&'()*+,/:;=?@[]^_`{|}~ "
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_DUBIOUS = re.compile(rb"\\u(?:0000|[Dd][89A-Fa-f])")
+"""Escapes that may stand for what no text may hold, or for half of what it may."""
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def read_object(body: bytes, *, depth: int = 8, members: int = 200) -> dict[str, JSON]:
@@ -30,7 +33,7 @@ def read_object(body: bytes, *, depth: int = 8, members: int = 200) -> dict[str,
     if not isinstance(value, dict):
         raise _no("must be one JSON object (RFC 7591 section 3.1)")
     said = cast(dict[str, JSON], value)
-    if b"\\u" in body:
+    if _DUBIOUS.search(body):
         _check_escapes(said)
     return said
 
@@ -48,10 +51,13 @@ def read_form(text: str, most: int) -> list[tuple[str, str]]:
 
     Raises `ValueError` for more than ``most`` of them, and for what is not UTF-8.
     """
-    parts = text.replace("+", " ").split("&")
+    plain = text.replace("+", " ").replace("%3A", ":").replace("%2F", "/")  # mostly nothing else is escaped
+    parts = plain.split("&")
     if len(parts) > most:
         raise ValueError(f"there are more than {most} fields")
     cut = [part.partition("=") for part in parts if part]
+    if "%" not in plain:
+        return [(name, value) for name, _, value in cut]
     return [(_unescaped(name) if "%" in name else name, _unescaped(value) if "%" in value else value) for name, _, value in cut]
 
 
@@ -86,7 +92,7 @@ def _check_escapes(said: dict[str, JSON]) -> None:
     for text in _texts(said):
         if "\0" in text:
             raise _no("must not contain the character U+0000")
-        if any("\ud800" <= char <= "\udfff" for char in text):
+        if _HALF.search(text):
             raise _no("must not contain half of a surrogate pair (RFC 7493 section 2.1)")
 
 

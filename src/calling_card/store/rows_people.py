@@ -70,7 +70,7 @@ def grant_values(grant: Grant) -> Values:
         grant.id,
         grant.incarnation,
         grant.person,
-        grant.stage.value,
+        grant.stage,
         grant.epoch,
         grant.code_deadline,
         grant.code_key,

@@ -1,5 +1,7 @@
 """What holds for every store, whatever it keeps its rows in."""
 
+from operator import attrgetter
+
 import msgspec
 from msgspec import structs
 
@@ -110,24 +112,23 @@ def check_same_grant(before: Grant, after: Grant) -> None:
         raise ValueError("a grant changes in stage, epoch, scope, resource, refresh generations, use, document and key binding only")
 
 
-def for_good(grant: Grant) -> tuple[object, ...]:
-    """What a grant has for life."""
-    return (
-        grant.client_key,
-        grant.id,
-        grant.incarnation,
-        grant.person,
-        grant.code_deadline,
-        grant.code_key,
-        grant.redirect_uri,
-        grant.code_challenge,
-        grant.nonce,
-        grant.sid,
-        grant.person_epoch,
-        grant.auth_time,
-        grant.amr,
-        grant.created_at,
-    )
+for_good = attrgetter(
+    "client_key",
+    "id",
+    "incarnation",
+    "person",
+    "code_deadline",
+    "code_key",
+    "redirect_uri",
+    "code_challenge",
+    "nonce",
+    "sid",
+    "person_epoch",
+    "auth_time",
+    "amr",
+    "created_at",
+)
+"""What a grant has for life."""
 
 
 def as_kept(grant: Grant) -> Grant:

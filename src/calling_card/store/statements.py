@@ -108,6 +108,11 @@ REMEMBER_DAY = "UPDATE clients SET last_used_day = ? WHERE client_key = ? AND in
 HOLD_CLIENT = "SELECT 1 FROM clients WHERE client_key = ?"
 LIVES = "SELECT 1 FROM clients WHERE client_key = ? AND incarnation = ?"
 DELETE_CLIENT = "DELETE FROM clients WHERE client_key = ? AND incarnation = ?"
+HANGING = """
+SELECT EXISTS (SELECT 1 FROM grants WHERE client_key = ?), EXISTS (SELECT 1 FROM marks WHERE client_key = ? AND kind = 'token'),
+    EXISTS (SELECT 1 FROM consents WHERE client_key = ?), EXISTS (SELECT 1 FROM documents WHERE client_key = ?),
+    EXISTS (SELECT 1 FROM resources WHERE client_key = ?), EXISTS (SELECT 1 FROM test_persons WHERE client_key = ?)
+"""
 DELETE_GRANTS = "DELETE FROM grants WHERE client_key = ?"
 DELETE_DOCUMENTS = "DELETE FROM documents WHERE client_key = ?"
 DELETE_CONSENTS = "DELETE FROM consents WHERE client_key = ?"

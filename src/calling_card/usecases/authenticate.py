@@ -69,7 +69,7 @@ async def authenticate(ports: Ports, presented: Presented) -> Known:
     """
     if presented.method == "assertion":
         return await _by_assertion(ports, presented)
-    foreign = presented.secret != "" and not presented.secret.startswith(CLIENT_SECRET.prefix)
+    foreign = bool(presented.secret) and not presented.secret.startswith(CLIENT_SECRET.prefix)
     handle = None if foreign else _handle(ports, presented)
     for _ in range(ATTEMPTS):
         known = await _known(ports, presented, presented.method)
@@ -86,7 +86,7 @@ async def _known(ports: Ports, presented: Presented, method: str) -> Known:
     client = await _client(ports, presented)
     if client is None:
         raise refused(ports, presented, "no such client is active")
-    card = await _card(ports, client, presented)
+    card = await _card(ports, client, presented) if client.tier is Tier.URL else card_of(client)
     if not _same_method(client, card, method):
         raise refused(ports, presented, f"the client is not registered for {method}")
     return Known(client, card)
@@ -102,7 +102,7 @@ async def _client(ports: Ports, presented: Presented) -> Client | None:
     """The client of this name, unless it is suspended."""
     for route, client_id in _names(ports, presented):
         client = await ports.store.client(client_key(route, client_id)) or await by_card(ports, client_id)
-        if client is not None and (client.client_id, client.route) == (client_id, route):
+        if client is not None and client.client_id == client_id and client.route is route:
             return None if client.state is State.SUSPENDED else client
     return None
 
@@ -136,8 +136,8 @@ def _brought(ports: Ports, presented: Presented) -> bytes:
 
 
 async def _card(ports: Ports, client: Client, presented: Presented) -> Card:
-    """What the client says of itself; a code stands for the version of the document that its person was shown (D-35)."""
-    if client.tier is not Tier.URL or presented.endpoint != "token":
+    """What a client that is an address says of itself; a code stands for the version that its person was shown (D-35)."""
+    if presented.endpoint != "token":
         return card_of(client)
     code = read(ports.keyring, ports.settings.issuer, AUTHORIZATION_CODE, presented.speaks)
     code = code if code is not None and hmac.compare_digest(code.owner[:16], client.key) else None
@@ -170,9 +170,9 @@ async def _secret(ports: Ports, presented: Presented, client: Client, handle: Ha
     step = present_secret(handle.generation, row, now, ports.settings.secret_overlap)
     if step.event == "credential_from_future" and await adopted(ports, client, handle, presented.request_id):
         return False
-    if step.accepted and ends_soon(client, now, ports.secret_lifetime(client.tier)):
+    if client.secret_expires_at and step.accepted and ends_soon(client, now, ports.secret_lifetime(client.tier)):
         ports.log("secret_ends_soon", level="warning", client_id=client.client_id, ends_at=client.secret_expires_at)
-    return await _taken(ports, presented, client, row, step)
+    return (step.accepted and step.after is row) or await _taken(ports, presented, client, row, step)
 
 
 async def _imported(ports: Ports, presented: Presented, client: Client) -> bool:

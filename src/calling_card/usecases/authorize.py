@@ -152,7 +152,8 @@ async def decide(ports: Ports, visit: Visit, transaction: str, *, allow: bool, r
         return await begin(ports, request.asked)
     try:
         wanted = await _wanted(ports, request)
-        await _check_approved(ports, request, wanted, present)
+        if request.known.client.state is State.HELD:
+            await _check_approved(ports, request, wanted, present)
     except Refusal as refusal:
         return await _stopped(ports, request, refusal)
     if found.session != present.session.id or found.shown != _shown(request, wanted):
@@ -172,7 +173,7 @@ async def _settled(ports: Ports, asked: Asked, patience: int = 0) -> _Request:
 def _portrait(ports: Ports, request: _Request) -> Portrait:
     """The client as pages show it, in the languages of the request before those of the browser (R-53)."""
     known = request.known
-    languages = (*request.said.get("ui_locales").split()[:10], *request.asked.visit.languages)
+    languages = (*request.said.ui_locales.split()[:10], *request.asked.visit.languages)
     vouched = kept(ports.issuers, known.client) if known.client.tier is Tier.VOUCHED else None
     return portrait(known.client, known.card, request.back.uri, languages, known.version, vouched)
 
@@ -184,10 +185,10 @@ def _is_private(back: Return) -> bool:
 
 def _asking(ports: Ports, said: Said, asked: Asked, patience: int) -> Asking:
     """Whom the request names; a document is worth a fetch only for a request that could come to something (D-39)."""
-    discovery = wants_discovery(said.get("client_discovery"))
-    if (discovery or "://" in said.get("client_id")) and not patience:
+    discovery = wants_discovery(said.client_discovery)
+    if (discovery or "://" in said.client_id) and not patience:
         worth_a_fetch(said, pkce=ports.settings.pkce != "optional")
-    return Asking(said.get("client_id"), discovery=discovery, source=asked.visit.source, patience=patience)
+    return Asking(said.client_id, discovery=discovery, source=asked.visit.source, patience=patience)
 
 
 async def _wanted(ports: Ports, request: _Request) -> _Wanted:
@@ -219,9 +220,8 @@ def _within(ports: Ports, request: _Request, bounds: Bounds) -> tuple[Wish, bool
 
 
 async def _check_approved(ports: Ports, request: _Request, wanted: _Wanted, present: Present) -> None:
-    """Who may use a client that waits for approval is known only when somebody is signed in. Raises `Refusal` (A-88)."""
-    client = request.known.client
-    if client.state is State.HELD and not await admits(ports, client, present.person.id):
+    """Who may use this client, which waits for approval, is known only when somebody is signed in. Raises `Refusal` (A-88)."""
+    if not await admits(ports, request.known.client, present.person.id):
         raise Refusal(No.HELD, WAITS)
     if wanted.too_much:
         raise Refusal(No.INVALID_SCOPE, f"scope: none of these can be tried while {WAITS} (RFC 6749 section 3.3)")
@@ -231,7 +231,7 @@ async def _next(ports: Ports, request: _Request, wanted: _Wanted) -> Outcome:
     """Sign in, then consent, then the code; ``prompt=none`` makes a refusal of each question (A-22)."""
     silent = "none" in wanted.wish.prompts
     present = await current(ports, request.asked.visit)
-    subject = await _hinted(ports, wanted.wish)
+    subject = await _hinted(ports, wanted.wish) if wanted.wish.hint else wanted.wish.subject
     began_at = _began(ports, request)
     if present is None or _must_sign_in(ports, wanted.wish, present, subject, began_at):
         if silent:
@@ -239,7 +239,8 @@ async def _next(ports: Ports, request: _Request, wanted: _Wanted) -> Outcome:
         return _sign_in(ports, request, wanted, present, began_at)
     if subject and subject != present.person.subject:
         raise Refusal(No.LOGIN_REQUIRED, "another person is signed in than id_token_hint or claims name (OIDC Core section 3.1.2.2)")
-    await _check_approved(ports, request, wanted, present)
+    if request.known.client.state is State.HELD:
+        await _check_approved(ports, request, wanted, present)
     kept = await ports.store.consents(present.person.id, request.known.client)
     if "consent" in wanted.wish.prompts or not _remembered(ports, request, wanted, present, kept):
         if silent:
@@ -263,7 +264,7 @@ def _must_sign_in(ports: Ports, asked: Wish, present: Present, subject: str, beg
 def _began(ports: Ports, request: _Request) -> int:
     """When this request first came to this browser, if it comes back from our sign-in form; else 0."""
     found = _transaction(ports, request.asked)
-    return found.began_at if found is not None else 0
+    return 0 if found is None else found.began_at
 
 
 def _transaction(ports: Ports, asked: Asked) -> Transaction | None:
@@ -273,9 +274,7 @@ def _transaction(ports: Ports, asked: Asked) -> Transaction | None:
 
 
 async def _hinted(ports: Ports, asked: Wish) -> str:
-    """The one person the request is about, or empty (A-25). Raises `Refusal` for a hint that we did not issue."""
-    if not asked.hint:
-        return asked.subject
+    """The one person that a hint is about (A-25). Raises `Refusal` for a hint that we did not issue."""
     claims = (await signer(ports)).verify(asked.hint, TYP) or {}
     ours = claims.get("iss") == ports.settings.issuer and "auth_time" in claims  # signed userinfo tells of no sign-in
     subject = claims.get("sub") if ours else None
@@ -336,7 +335,7 @@ def _remembered(ports: Ports, request: _Request, wanted: _Wanted, present: Prese
     if not kept or not _rememberable(ports, request):
         return False
     now = _consent(ports, request, wanted, present)
-    return any(structs.replace(consent, given_at=now.given_at) == now for consent in kept)
+    return now in [structs.replace(consent, given_at=now.given_at) for consent in kept]
 
 
 def _changed(request: _Request, kept: Sequence[Consent]) -> bool:
@@ -362,7 +361,7 @@ def _consent(ports: Ports, request: _Request, wanted: _Wanted, present: Present)
 async def _give(ports: Ports, request: _Request, wanted: _Wanted, present: Present, *, remember: bool, clicked: bool) -> Answer:
     """A pending grant and its code: the first write of the whole way, all of it or nothing."""
     client, asked, now = request.known.client, request.asked, ports.now()
-    grant = _grant(ports, request, wanted, present)
+    grant = _grant(ports, request, wanted, present, now)
     body: dict[str, JSON] = {
         "person": present.person.subject,
         "scope": grant.scope,
@@ -378,38 +377,39 @@ async def _give(ports: Ports, request: _Request, wanted: _Wanted, present: Prese
     return _answer(ports, request, {"code": code}, clicked=clicked)
 
 
-def _grant(ports: Ports, request: _Request, wanted: _Wanted, present: Present) -> Grant:
-    client, now, minting = request.known.client, ports.now(), ports.keyring.minting
+def _grant(ports: Ports, request: _Request, wanted: _Wanted, present: Present, now: int) -> Grant:
+    client, back, asked = request.known.client, request.back, wanted.wish
+    session, minting, version = present.session, ports.keyring.minting, request.known.version
     return Grant(
         client_key=client.key,
         id=ports.entropy(16),
         incarnation=client.incarnation,
-        person=present.person.id,
+        person=session.person,
         stage=Stage.PENDING,
         epoch=0,
         code_deadline=now + CODE_LIFETIME,
         code_key=minting,
-        scope=wanted.wish.scope,
+        scope=asked.scope,
         resource=" ".join(wanted.resources),
-        redirect_uri=request.back.uri if request.back.sent else "",
-        code_challenge=wanted.wish.challenge,
-        nonce=wanted.wish.nonce,
-        sid=present.session.id,
+        redirect_uri=back.uri if back.sent else "",
+        code_challenge=asked.challenge,
+        nonce=asked.nonce,
+        sid=session.id,
         person_epoch=present.person.epoch,
-        auth_time=present.session.auth_time,
-        amr=present.session.amr,
+        auth_time=session.auth_time,
+        amr=session.amr,
         refresh=first(Clock(now, minting)),
         created_at=now,
         last_used_at=now,
-        document_version=request.known.version.number if request.known.version else None,
+        document_version=None if version is None else version.number,
     )
 
 
 async def _note_repeats(ports: Ports, request: _Request, wanted: _Wanted) -> None:
     """A challenge or nonce that comes again and again protects nobody: the operator is told (A-98)."""
     client = request.known.client
-    for once in filter(None, (wanted.wish.challenge, wanted.wish.nonce)):
-        if ports.repeats.take(f"{client.client_id}|{once}"):
+    for once in (wanted.wish.challenge, wanted.wish.nonce):
+        if once and ports.repeats.take(f"{client.client_id}|{once}"):
             await ports.store.report(Event("challenge_repeated", ports.now(), client.key, "client", request.asked.visit.request_id))
 
 

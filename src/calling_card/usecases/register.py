@@ -165,9 +165,9 @@ async def admit(
     """
     heard = await _heard(ports, said, door, invitation, request_id, brought)
     passed, vouched = heard.passed, heard.vouched
-    client = born(ports, passed, door, heard.tier, invitation, birth)
     alone = single(passed.card, ports.known_software)
-    sealed = None if alone else _sealed(ports, client, passed)
+    sealed = None if alone else _sealed(ports, passed, door, heard.tier)
+    client = sealed or born(ports, passed, door, heard.tier, invitation, birth)
     await _charged(ports, heard, invitation, brought.source, free=sealed is not None)
     told = _told(client, passed)
     if sealed is not None:
@@ -210,23 +210,22 @@ def _draws(card: Card, source: str, invitation: Invitation | None, vouched: Vouc
     return strangers(card, source) if vouched is None else stated(vouched.issuer.issuer, vouched.software_id)
 
 
-def _sealed(ports: Ports, client: Client, passed: Passed) -> Client | None:
-    """The same client as a card that nobody keeps (CREDENTIALS §6).
+def _sealed(ports: Ports, passed: Passed, door: Door, tier: Tier) -> Client | None:
+    """A new client as a card that nobody keeps (CREDENTIALS §6).
 
     None: it is to be stored. It is no stranger, or waits for an operator who has to find it, or came by a door without a registration
     access token, or its card is too long, or the keys changed this moment.
     """
-    stranger = client.tier is Tier.ANONYMOUS and client.door is Door.RFC7591 and client.state is State.ACTIVE
+    stranger = tier is Tier.ANONYMOUS and door is Door.RFC7591 and not passed.held
     if not stranger or ports.settings.open_registration != "sealed":
         return None
-    secret = client.secret_expires_at - client.issued_at if client.secret_expires_at else 0
-    lives = Lives(ports.settings.sealed_days * 86400, secret)
+    now, metadata = ports.now(), to_bytes(passed.card)
+    lives = Lives(ports.settings.sealed_days * 86400, ports.secret_lifetime(tier))
     key, nonce = ports.keyring.minting, ports.entropy(NONCE)
-    client_id = seal_card(ports.keyring, client.metadata, nonce, client.issued_at, lives)
+    client_id = seal_card(ports.keyring, metadata, nonce, now, lives)
     if client_id is None or ports.keyring.minting != key:
         return None
-    card = card_says(key, client.metadata, nonce, client.issued_at, lives)
-    return unwritten(client_id, card, passed, client.issued_at)
+    return unwritten(client_id, card_says(key, metadata, nonce, now, lives), passed, now)
 
 
 async def _keep(ports: Ports, client: Client, request_id: str, told: dict[str, JSON], *, alone: bool) -> None:

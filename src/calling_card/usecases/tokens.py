@@ -3,6 +3,7 @@
 import hmac
 
 import msgspec
+from msgspec import structs
 
 from calling_card.ports import Ports, Rows, Signer
 from calling_card.protocol import base64url
@@ -15,13 +16,14 @@ from calling_card.protocol.persons.resources import Target, canonical
 from calling_card.usecases.clients import Known, admits
 
 
-class Issued(msgspec.Struct, frozen=True):
-    """Tokens as the answer tells of them (RFC 6749 §5.1)."""
+class Issued(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tokens as the answer tells of them, by its names (RFC 6749 §5.1)."""
 
     access_token: str
+    token_type: str
     expires_in: int
     """Seconds."""
-    scope: str
+    scope: str = ""
     refresh_token: str = ""
     """Empty: none."""
     id_token: str = ""
@@ -39,8 +41,7 @@ class Living(msgspec.Struct, frozen=True):
 
 async def signer(ports: Ports) -> Signer:
     """The signer, with the keys that are published now (OIDC Core §10.1.1)."""
-    now = ports.now()
-    ports.signer.know([key for key in await ports.store.signing_keys() if not key.over(now)])
+    ports.signer.know(await ports.store.signing_keys(), ports.now())
     return ports.signer
 
 
@@ -66,28 +67,30 @@ async def mint(ports: Ports, client: Client, target: Target, grant: Grant | None
         grant_epoch=0 if grant is None else grant.epoch,
         person_epoch=0 if grant is None else grant.person_epoch,
     )
-    made = await _text(ports, token, target.form)
+    made = await _signed(ports, token) if target.form == "jwt" else _sealed(ports, token)
     if len(made) > LONGEST:
         raise Refusal(No.INVALID_TARGET, f"resource: the token would have more than {LONGEST} characters; name fewer (RFC 8707 section 2)")
     ports.store.used(client, now // 86400)
-    return Issued(made, lifetime, target.scope)
+    return Issued(made, "Bearer", lifetime, target.scope)
 
 
 LONGEST = seals.ACCESS_TOKEN.longest
 """Characters of an access token, whatever its form: what fits into a header everywhere."""
 
 
-async def _text(ports: Ports, token: tokens.AccessToken, form: str) -> str:
-    if form == "jwt":
-        return (await signer(ports)).sign(tokens.to_claims(token, ports.settings.issuer), tokens.TYP)
+async def _signed(ports: Ports, token: tokens.AccessToken) -> str:
+    return (await signer(ports)).sign(tokens.to_claims(token, ports.settings.issuer), tokens.TYP)
+
+
+def _sealed(ports: Ports, token: tokens.AccessToken) -> str:
     return seals.write(ports.keyring, seals.ACCESS_TOKEN, tokens.to_bytes(token), ports.entropy(seals.NONCE))
 
 
 async def give(ports: Ports, known: Known, grant: Grant, chosen: Target, nonce: str) -> Issued:
     """Everything a grant gives at an exchange; ``nonce`` is empty but for the first one (OIDC Core §3.1.3.3). Raises as `mint`."""
     issued = await mint(ports, known.client, chosen, grant)
-    identity = await _identity(ports, known, grant, issued, nonce)
-    return Issued(issued.access_token, issued.expires_in, issued.scope, _refresh(ports, known, grant), identity)
+    identity = await _identity(ports, known, grant, issued, nonce) if "openid" in grant.scope.split() else ""
+    return structs.replace(issued, refresh_token=_refresh(ports, known, grant), id_token=identity)
 
 
 def _refresh(ports: Ports, known: Known, grant: Grant) -> str:
@@ -99,9 +102,7 @@ def _refresh(ports: Ports, known: Known, grant: Grant) -> str:
 
 
 async def _identity(ports: Ports, known: Known, grant: Grant, issued: Issued, nonce: str) -> str:
-    """An ID token when the person allowed ``openid``, signed as the client registered (OIDC Core §2)."""
-    if "openid" not in grant.scope.split():
-        return ""
+    """An ID token, signed as the client registered (OIDC Core §2)."""
     signed = idtokens.Signed(base64url.encode(grant.person), known.client.client_id, grant.auth_time, grant.amr, nonce)
     claims = idtokens.claims(signed, ports.settings.issuer, ports.now(), ports.settings.id_token_lifetime, issued.access_token)
     alg = known.card.get("id_token_signed_response_alg")

@@ -49,10 +49,14 @@ def visit(ports: Ports, request: Request) -> Visit:
         cookie=sent.get(name_of(ports, "session"), ""),
         languages=languages(request),
         source=source_network(request.source),
-        agent=_AGENT.sub(" ", request.headers.get(b"user-agent", [b""])[0].decode("latin-1"))[:200],
+        agent=_agent(request.headers[b"user-agent"][0]) if b"user-agent" in request.headers else "",
         request_id=request.id,
         new=not number,
     )
+
+
+def _agent(header: bytes) -> str:
+    return _AGENT.sub(" ", header.decode("latin-1"))[:200]
 
 
 def number_cookie(ports: Ports, visit: Visit) -> tuple[tuple[bytes, bytes], ...]:

@@ -24,6 +24,8 @@ JSON_TYPE = (b"content-type", JSON)
 JWT_TYPE = (b"content-type", b"application/jwt")
 NO_STORE = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
 """On every answer with a credential, and on every error (C-03)."""
+PRIVATE_JSON = (JSON_TYPE, *NO_STORE)
+"""The headers of JSON that nobody may keep."""
 EACH = 32
 """Bytes that a header counts for besides its name and value, as in HTTP/2 (RFC 9113 §6.5.2): thousands of small ones are many too."""
 _ALWAYS = b"x-content-type-options: nosniff\r\n"
@@ -84,18 +86,28 @@ class Answer(msgspec.Struct, frozen=True):
 
 def lines(request: Request, answer: Answer) -> bytes:
     """Every header of an answer but those of its connection. Raises `ValueError` when a value would be more than a line (RFC 9110 §5.5)."""
-    own = b"\r\n".join([*map(b": ".join, answer.headers), b""])
-    if len(own) - len(own.translate(None, _CONTROLS)) != 2 * len(answer.headers):
-        raise ValueError("a header of the answer has a control character in it")
+    own = _PRIVATE_JSON if answer.headers is PRIVATE_JSON else _own(answer.headers)
     shared, length = _SHARED if request.shared else _ALWAYS, b""
     if answer.status not in (204, 304):
         length = b"content-length: %d\r\n" % len(answer.body)
     return b"%b%bx-request-id: %b\r\n%b" % (own, shared, request.id.encode(), length)
 
 
+def _own(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """What a handler said; that it is lines, and as many as headers, is looked at here."""
+    own = b"\r\n".join([*map(b": ".join, headers), b""])
+    if len(own) - len(own.translate(None, _CONTROLS)) != 2 * len(headers):
+        raise ValueError("a header of the answer has a control character in it")
+    return own
+
+
+_PRIVATE_JSON = _own(PRIVATE_JSON)
+"""Put together once, for nearly every answer has them."""
+
+
 def json_answer(status: int, value: object, *more: tuple[bytes, bytes]) -> Answer:
     """A JSON answer that nobody may keep."""
-    return Answer(status, _encode(value), (JSON_TYPE, *NO_STORE, *more))
+    return Answer(status, _encode(value), (*PRIVATE_JSON, *more) if more else PRIVATE_JSON)
 
 
 def bearer(request: Request) -> str | None:
@@ -144,12 +156,13 @@ def form(request: Request) -> Form:
     sent = dict(pairs)
     if len(sent) < len(pairs):
         _check_once(pairs)
-    values = {name: value for name, value in sent.items() if value and name not in _LISTS}
+    bare = "" not in sent.values() and _LISTS.isdisjoint(sent)
+    values = sent if bare else {name: value for name, value in sent.items() if value and name not in _LISTS}
     resources = _listed(pairs, "resource") if "resource" in sent else ()
     return Form(values, resources, _listed(pairs, "redirect_uris[]") if "redirect_uris[]" in sent else ())
 
 
-_LISTS = ("resource", "redirect_uris[]")
+_LISTS = frozenset({"resource", "redirect_uris[]"})
 
 
 def _listed(pairs: Sequence[tuple[str, str]], name: str) -> tuple[str, ...]:

@@ -25,11 +25,7 @@ async def token(ports: Ports, request: Request) -> Answer:
         code_verifier=said("code_verifier", ""),
         refresh_token=said("refresh_token", ""),
     )
-    issued = await issue.issue(ports, asked)
-    body: dict[str, object] = {"access_token": issued.access_token, "token_type": "Bearer", "expires_in": issued.expires_in}
-    due = (("scope", issued.scope), ("refresh_token", issued.refresh_token), ("id_token", issued.id_token))
-    body.update({name: value for name, value in due if value})
-    return json_answer(200, body)
+    return json_answer(200, await issue.issue(ports, asked))
 
 
 def _registers(request: Request, sent: Form) -> bool:

@@ -45,6 +45,8 @@ _LAST = b"connection: close\r\n"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing, so that their requests hardly ever wait (RFC 9110 §9.2.1)."""
 _VERSIONS = ("1.1", "1.0")
+_HEEDED = frozenset({b"transfer-encoding", b"expect"})
+"""Headers that mean something to the wire itself, besides those that the parser heeds."""
 _INVALID = "Invalid HTTP request received."
 _PROBES = tuple(endpoint.path.encode() for endpoint in ENDPOINTS if endpoint.plain)
 """Whoever watches over this process hears that it lives, however busy it is; else it would be ended for being busy."""
@@ -276,16 +278,18 @@ class Wire(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Raises `ValueError` for a body in another coding than the one that is read here (RFC 9112 §6.1)."""
-        name = name.lower()
+        name, headers = name.lower(), self._headers
+        self._weight += len(name) + len(value) + EACH
+        if name in headers:
+            headers[name].append(value)
+        else:
+            headers[name] = [value]
+        if name not in _HEEDED:
+            return
         if name == b"transfer-encoding" and value.strip().lower() != b"chunked":
             raise ValueError("Transfer-Encoding: chunked alone is read")
         if name == b"expect" and value.lower() == b"100-continue":
             self._expects = True
-        self._weight += len(name) + len(value) + EACH
-        if name in self._headers:
-            self._headers[name].append(value)
-        else:
-            self._headers[name] = [value]
 
     def on_headers_complete(self) -> None:
         """From here on a header is a trailer, and goes nowhere."""

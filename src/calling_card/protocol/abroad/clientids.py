@@ -93,6 +93,8 @@ def route_of(client_id: str, customs: Customs, *, discovery: bool) -> Route:
         if not client_id.lower().startswith(("https://", "http://")):
             raise Refusal(No.INVALID_REQUEST, "client_discovery: needs a client_id that is a URL (OAuth Client Discovery, authorization)")
         return Route.LOOKER
+    if "://" not in client_id:
+        return Route.REGISTERED
     if client_id[:8].lower() == "https://" or (client_id[:7].lower() == "http://" and (customs.loopback or customs.atproto)):
         return Route.CIMD
     return Route.CIMD if client_id.startswith(customs.issuer + HOSTED) else Route.REGISTERED

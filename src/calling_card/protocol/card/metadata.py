@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import cast
 
 import msgspec
 
@@ -194,10 +195,10 @@ def _strings(hearing: _Hearing, row: Member, name: str, value: JSON) -> list[str
     if not isinstance(value, list):
         hearing.refuse(row, "must be an array of strings", name=name)
         return None
-    items = [item for item in value if isinstance(item, str) and item]
-    if len(items) != len(value):
+    if not (all(value) and _TEXTS.issuperset(map(type, value))):
         hearing.refuse(row, "must be an array of strings that are not empty", name=name)
         return None
+    items = cast("list[str]", value)
     once = items if len(items) < 2 else list(dict.fromkeys(items))
     limit = row.limit(hearing.ground.limits) if row.limit else hearing.ground.limits.items
     if len(once) > limit:
@@ -509,18 +510,19 @@ def _fill(hearing: _Hearing) -> None:
     card, ground = hearing.card, hearing.ground
     if hearing.default_scope:
         card.setdefault("scope", hearing.default_scope)
-    for name, derive, beside, default in _DEFAULTED:
+    for name, derive, beside, default in _ALWAYS_DEFAULTED if _BESIDE.isdisjoint(card) else _DEFAULTED:
         if name in card or (beside and beside not in card):
             continue
-        value = derive(card, ground) if derive else default
-        if value != "":
-            card[name] = list(value) if isinstance(value, list) else value
+        if derive is None:
+            card[name] = default.copy() if type(default) is list else default
+        elif value := derive(card, ground):
+            card[name] = value
 
 
 def _check_agreements(hearing: _Hearing) -> None:
     card, ground = hearing.card, hearing.ground
     public = card[METHOD] == "none"
-    for name in [name for name in card if name in _AGREEING]:
+    for name in filter(_AGREEING.__contains__, card):
         row, agrees, algorithm = _AGREEING[name]
         for agreement in agrees:
             problem = agreement(card, ground)
@@ -552,6 +554,8 @@ def _check_hosts(hearing: _Hearing) -> None:
 _PLAIN_NAME = re.compile(r"(?!__)[A-Za-z0-9_.:/@-]{1,128}")
 """Names that an open list of extensions takes; nothing that a template or a prototype would react to."""
 
+_TEXTS = frozenset({str})
+
 _EXTENSION = Member("extension", Kind.ANY, "RFC 7591 §2", "A member that the operator lets through.", i18n=True)
 _BY_BROWSER = frozenset(REDIRECT_GRANTS)
 _ALONE = frozenset({"refresh_token"})
@@ -563,6 +567,9 @@ _REDIRECTS = MEMBERS["redirect_uris"]
 _CALLBACK_ROWS = tuple(row for row in MEMBERS.values() if row.kind is Kind.CALLBACKS)
 _IDLE = {row.name: (row, row.idle) for row in MEMBERS.values() if row.idle}
 _DEFAULTED = tuple((row.name, row.derive, row.beside, row.default) for row in MEMBERS.values() if row.derive or row.default is not None)
+_BESIDE = frozenset(row.beside for row in MEMBERS.values() if row.beside)
+_ALWAYS_DEFAULTED = tuple(row for row in _DEFAULTED if row[2] == "")
+"""The defaults of a card that says nothing that others are needed beside."""
 _AGREEING = {row.name: (row, row.agrees, row.kind is Kind.ALG) for row in MEMBERS.values() if row.agrees or row.kind is Kind.ALG}
 _METHODS = frozenset(row.name for row in MEMBERS.values() if row.name.endswith("_endpoint_auth_method"))
 _SECRETIVE = _METHODS | {row.name for row in MEMBERS.values() if row.kind is Kind.ALG}

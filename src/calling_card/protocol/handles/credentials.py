@@ -15,8 +15,6 @@ from calling_card.protocol import base64url
 from calling_card.protocol.clients import Client, Generations
 
 VERSION = 1
-_HEAD = struct.Struct(">BBH")
-_GENERATION = struct.Struct(">I")
 
 
 class Macs(Protocol):
@@ -46,7 +44,12 @@ class Kind:
     @cached_property
     def length(self) -> int:
         """Characters of a handle of this kind, prefix included."""
-        return len(self.prefix) + (8 * (_HEAD.size + self.owner + _GENERATION.size + self.mac) + 5) // 6
+        return len(self.prefix) + (8 * (self.fields.size + self.mac) + 5) // 6
+
+    @cached_property
+    def fields(self) -> struct.Struct:
+        """Version, code of the kind, number of the key, owner and generation: what is under the MAC."""
+        return struct.Struct(f">BBH{self.owner}sI")
 
 
 CLIENT_SECRET = Kind("client_secret", "cc_secret_", 1, 24, 32, "Authenticates a client at the token endpoint.")
@@ -69,11 +72,6 @@ class Handle(msgspec.Struct, frozen=True):
     generation: int
 
 
-def _mac(macs: Macs, issuer: str, kind: Kind, key: int, fields: bytes) -> bytes | None:
-    full = macs.mac(key, kind.name, _named(issuer) + fields)
-    return None if full is None else full[: kind.mac]
-
-
 @lru_cache(maxsize=16)
 def _named(issuer: str) -> bytes:
     """The issuer with its length, as it stands before the fields."""
@@ -84,11 +82,11 @@ def _named(issuer: str) -> bytes:
 def write(macs: Macs, issuer: str, handle: Handle) -> str:
     """The credential as text. Raises `LookupError` when its key is not honoured any more."""
     kind, key = handle.kind, handle.key
-    fields = _HEAD.pack(VERSION, kind.code, key) + handle.owner + _GENERATION.pack(handle.generation)
-    mac = _mac(macs, issuer, kind, key, fields)
+    fields = kind.fields.pack(VERSION, kind.code, key, handle.owner, handle.generation)
+    mac = macs.mac(key, kind.name, _named(issuer) + fields)
     if mac is None:
         raise LookupError(f"key {key} is not honoured")
-    return kind.prefix + base64url.encode(fields + mac)
+    return kind.prefix + base64url.encode(fields + mac[: kind.mac])
 
 
 def read(macs: Macs, issuer: str, kind: Kind, text: str) -> Handle | None:
@@ -98,14 +96,13 @@ def read(macs: Macs, issuer: str, kind: Kind, text: str) -> Handle | None:
     raw = base64url.canonical(text[len(kind.prefix) :])
     if raw is None:
         return None
-    version, code, key = _HEAD.unpack_from(raw)
+    version, code, key, owner, generation = kind.fields.unpack_from(raw)
     if version != VERSION or code != kind.code:
         return None
-    expected = _mac(macs, issuer, kind, key, raw[: -kind.mac])
-    if expected is None or not hmac.compare_digest(expected, raw[-kind.mac :]):
+    expected = macs.mac(key, kind.name, _named(issuer) + raw[: -kind.mac])
+    if expected is None or not hmac.compare_digest(expected[: kind.mac], raw[-kind.mac :]):
         return None
-    end = _HEAD.size + kind.owner
-    return Handle(kind, key, raw[_HEAD.size : end], _GENERATION.unpack_from(raw, end)[0])
+    return Handle(kind, key, owner, generation)
 
 
 def owner(client: Client) -> bytes:

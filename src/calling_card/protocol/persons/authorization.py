@@ -33,15 +33,29 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
 _VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 
 
-class Said(msgspec.Struct, frozen=True):
-    """The parameters of an authorization request, none of them believed."""
+class Said(msgspec.Struct, frozen=True, rename={"resources": "resource"}):
+    """The parameters of an authorization request, none of them believed; empty: it was not sent."""
 
-    values: Mapping[str, str]
-    resources: tuple[str, ...]
-
-    def get(self, name: str) -> str:
-        """A parameter, or empty."""
-        return self.values.get(name, "")
+    client_id: str = ""
+    client_discovery: str = ""
+    redirect_uri: str = ""
+    response_type: str = ""
+    response_mode: str = ""
+    scope: str = ""
+    state: str = ""
+    nonce: str = ""
+    code_challenge: str = ""
+    code_challenge_method: str = ""
+    prompt: str = ""
+    max_age: str = ""
+    claims: str = ""
+    id_token_hint: str = ""
+    login_hint: str = ""
+    ui_locales: str = ""
+    resources: tuple[str, ...] = ()
+    request: str = ""
+    request_uri: str = ""
+    registration: str = ""
 
 
 class Return(msgspec.Struct, frozen=True):
@@ -94,11 +108,12 @@ def read_request(query: str) -> Said:
         pairs = read_form(query, _FIELDS)
     except ValueError:
         raise Refusal(No.INVALID_REQUEST, f"the query is no form in UTF-8 with at most {_FIELDS} fields (RFC 6749 appendix B)") from None
-    values = dict(pairs)
+    values: dict[str, object] = dict(pairs)
     if len(values) < len(pairs):
         _check_once(pairs)
-    sent = {name: value for name, value in values.items() if value} if "" in values.values() else values
-    return Said(sent, tuple([value for name, value in pairs if name == "resource" and value]) if "resource" in values else ())
+    if "resource" in values:
+        values["resource"] = [value for name, value in pairs if name == "resource" and value]
+    return msgspec.convert(values, Said)
 
 
 def _check_once(pairs: Sequence[tuple[str, str]]) -> None:
@@ -112,33 +127,33 @@ def _check_once(pairs: Sequence[tuple[str, str]]) -> None:
 
 def worth_a_fetch(said: Said, *, pkce: bool) -> None:
     """Whether a request could come to something, by what can be told without its client (D-39). Raises `Refusal`."""
-    for name, section in (("response_type", "3.1.1"), ("redirect_uri", "3.1.2.3")):
-        if not said.get(name):
+    for name, value, section in (("response_type", said.response_type, "3.1.1"), ("redirect_uri", said.redirect_uri, "3.1.2.3")):
+        if not value:
             raise Refusal(No.INVALID_REQUEST, f"{name}: is missing (RFC 6749 section {section})")
-    if said.get("response_type") != "code":
+    if said.response_type != "code":
         raise Refusal(No.UNSUPPORTED_RESPONSE_TYPE, "response_type: this server serves code (RFC 6749 section 3.1.1)")
-    if is_dangerous(said.get("redirect_uri")):
+    if is_dangerous(said.redirect_uri):
         raise Refusal(No.INVALID_REDIRECT_URI, "redirect_uri: is no URL, or one that is never redirected to (RFC 9700 section 4.1)")
-    if pkce and (not _CHALLENGE.fullmatch(said.get("code_challenge")) or said.get("code_challenge_method") != "S256"):
+    if pkce and (not _CHALLENGE.fullmatch(said.code_challenge) or said.code_challenge_method != "S256"):
         raise Refusal(No.INVALID_REQUEST, "code_challenge: is missing; send one with code_challenge_method=S256 (RFC 7636 section 4.4.1)")
 
 
 def where(said: Said, card: Card) -> Return:
     """Where answers go. Raises `Refusal` that can only be shown (A-12, A-13)."""
-    state, mode = said.get("state"), said.get("response_mode")
+    state, mode = said.state, said.response_mode
     if len(state.encode()) > _LONGEST_STATE:
         raise Refusal(No.INVALID_REQUEST, f"state: is longer than {_LONGEST_STATE} bytes")
     uri, registered = _chosen(said, words(card.get("redirect_uris")))
     if is_dangerous(uri):
         raise Refusal(No.INVALID_REDIRECT_URI, "redirect_uri: has a scheme that is never redirected to (RFC 9700 section 4.1)")
-    return Return(uri, registered, mode if mode in MODES else "query", state, sent=said.get("redirect_uri") != "")
+    return Return(uri, registered, mode if mode in MODES else "query", state, sent=said.redirect_uri != "")
 
 
 def _chosen(said: Said, registered: Sequence[str]) -> tuple[str, str]:
     """The redirect URI, and the registered one that it is."""
-    asked = said.get("redirect_uri")
+    asked = said.redirect_uri
     if not asked:
-        if len(registered) != 1 or has_any_port(registered[0]) or "openid" in said.get("scope").split():
+        if len(registered) != 1 or has_any_port(registered[0]) or "openid" in said.scope.split():
             raise Refusal(No.INVALID_REDIRECT_URI, "redirect_uri: is missing (RFC 6749 section 3.1.2.3)")
         return registered[0], registered[0]
     for one in registered:
@@ -155,33 +170,30 @@ def wish(said: Said, bounds: Bounds) -> Wish:
     for check in _CHECKS:
         check(said, bounds)
     return Wish(
-        scope=scope_of(said.get("scope"), bounds),
-        challenge=said.get("code_challenge"),
-        nonce=said.get("nonce"),
-        prompts=frozenset(said.get("prompt").split()),
+        scope=scope_of(said.scope, bounds),
+        challenge=said.code_challenge,
+        nonce=said.nonce,
+        prompts=frozenset(said.prompt.split()),
         max_age=_max_age(said, bounds.card),
-        hint=said.get("id_token_hint"),
-        subject=_subject(said.get("claims")),
-        login_hint=said.get("login_hint")[:100],
+        hint=said.id_token_hint,
+        subject=_subject(said.claims),
+        login_hint=said.login_hint[:100],
     )
 
 
 def _not_served(said: Said, bounds: Bounds) -> None:
     del bounds
-    for name, no in _NOT_SERVED.items():
-        if name in said.values:
+    for name, value, no in (
+        ("request", said.request, No.REQUEST_NOT_SUPPORTED),
+        ("request_uri", said.request_uri, No.REQUEST_URI_NOT_SUPPORTED),
+        ("registration", said.registration, No.REGISTRATION_NOT_SUPPORTED),
+    ):
+        if value:
             raise Refusal(no, f"{name}: this server does not take it (OIDC Core section 3.1.2.6)")
 
 
-_NOT_SERVED = {
-    "request": No.REQUEST_NOT_SUPPORTED,
-    "request_uri": No.REQUEST_URI_NOT_SUPPORTED,
-    "registration": No.REGISTRATION_NOT_SUPPORTED,
-}
-
-
 def _response_type(said: Said, bounds: Bounds) -> None:
-    kind = " ".join(sorted(said.get("response_type").split()))
+    kind = said.response_type.strip()
     if not kind:
         raise Refusal(No.INVALID_REQUEST, "response_type: is missing (RFC 6749 section 3.1.1)")
     if kind != "code":
@@ -192,14 +204,14 @@ def _response_type(said: Said, bounds: Bounds) -> None:
 
 def _response_mode(said: Said, bounds: Bounds) -> None:
     del bounds
-    if said.get("response_mode") not in ("", *MODES):
+    if said.response_mode and said.response_mode not in MODES:
         raise Refusal(
             No.INVALID_REQUEST, f"response_mode: this server serves {', '.join(MODES)} (OAuth 2.0 Multiple Response Types section 2.1)"
         )
 
 
 def _challenge(said: Said, bounds: Bounds) -> None:
-    challenge, method = said.get("code_challenge"), said.get("code_challenge_method")
+    challenge, method = said.code_challenge, said.code_challenge_method
     if not challenge:
         if method:
             raise Refusal(No.INVALID_REQUEST, "code_challenge: is missing beside its method (RFC 7636 section 4.3)")
@@ -216,7 +228,7 @@ def _challenge(said: Said, bounds: Bounds) -> None:
 
 def _prompt(said: Said, bounds: Bounds) -> None:
     del bounds
-    prompts = said.get("prompt").split()
+    prompts = said.prompt.split()
     for prompt in prompts:
         if prompt not in PROMPTS:
             raise Refusal(No.INVALID_REQUEST, f"prompt: this server knows {', '.join(PROMPTS)} (OIDC Core section 3.1.2.1)")
@@ -226,14 +238,14 @@ def _prompt(said: Said, bounds: Bounds) -> None:
 
 def _numbers(said: Said, bounds: Bounds) -> None:
     del bounds
-    age = said.get("max_age")
+    age = said.max_age
     if age and not (age.isascii() and age.isdigit() and len(age) <= 10):
         raise Refusal(No.INVALID_REQUEST, "max_age: must be a number of seconds (OIDC Core section 3.1.2.1)")
 
 
 def _lengths(said: Said, bounds: Bounds) -> None:
     del bounds
-    if len(said.get("nonce")) > _LONGEST:
+    if len(said.nonce) > _LONGEST:
         raise Refusal(No.INVALID_REQUEST, f"nonce: is longer than {_LONGEST} characters")
 
 
@@ -270,7 +282,7 @@ def _allowed(words: Sequence[str], bounds: Bounds) -> list[str]:
 
 def _max_age(said: Said, card: Card) -> int | None:
     """The request's, or the client's default (OIDC Registration §2)."""
-    asked, default = said.get("max_age"), card.get("default_max_age")
+    asked, default = said.max_age, card.get("default_max_age")
     if asked:
         return int(asked)
     return default if isinstance(default, int) and not isinstance(default, bool) else None

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
@@ -127,7 +128,13 @@ SEEN = (
 _SEEN = frozenset(SEEN)
 
 
+def tagged(card: Card) -> Sequence[str]:
+    """Those of the same members that are in a language."""
+    return [name for name in card if "#" in name and name.partition("#")[0] in _SEEN] if "#" in "".join(card) else ()
+
+
 def seen(card: Card) -> bytes:
     """16 bytes that stand for what people said yes to about the client itself."""
-    members = {name: card[name] for name in card if name in _SEEN or ("#" in name and name.partition("#")[0] in _SEEN)}
+    names = [*_SEEN.intersection(card), *tagged(card)]
+    members = {name: card[name] for name in names}
     return hashlib.sha256(msgspec.json.encode(members, order="deterministic")).digest()[:16]

@@ -90,7 +90,7 @@ def _port(url: Address) -> str:
 
 def scopes_of(configured: Iterable[Resource]) -> list[str]:
     """Every scope that these resource servers know."""
-    return list(dict.fromkeys(word for resource in configured for word in resource.scope.split()))
+    return list(dict.fromkeys([word for resource in configured for word in resource.scope.split()]))
 
 
 def acceptable(asked: Sequence[str], configured: Sequence[Resource], place: Place, *, person: bool) -> dict[str, str]:
@@ -104,8 +104,9 @@ def acceptable(asked: Sequence[str], configured: Sequence[Resource], place: Plac
         raise Refusal(No.INVALID_TARGET, f"resource: at most {MOST} with {LONGEST} characters together (RFC 8707 section 2)")
     wanted = {check(uri, place.issuer): uri for uri in asked}
     known = {resource.uri for resource in configured}
+    own = canonical(place.userinfo)
     for uri, said in wanted.items():
-        if person and uri == canonical(place.userinfo):
+        if person and uri == own:
             continue
         if is_own(uri, place.issuer):
             raise Refusal(No.INVALID_TARGET, "resource: this server itself is not a resource (RFC 8707 section 2)")

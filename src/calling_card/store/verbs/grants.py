@@ -79,7 +79,7 @@ def give(client: Client, grant: Grant, consent: Consent | None, event: Event, no
     """A pending grant with the yes; who lives on a card alone is born first, if the person may give anything at all."""
     if client.card_until and (yield from there(sql.STANDS, (grant.person, grant.person_epoch))):
         yield from bear(client, event, now)
-    who = (client.key, client.incarnation, client.state.value, grant.person, grant.person_epoch)
+    who = (client.key, client.incarnation, client.state, grant.person, grant.person_epoch)
     yes = None if consent is None else (sql.PUT_CONSENT, rows_people.consent_values(consent))
     insertion = (*rows_people.grant_values(grant), *who)
     if (yield Settle(sql.INSERT_GRANT, insertion, event, then=yes, passing="store.grant_given")):
@@ -92,7 +92,7 @@ def give(client: Client, grant: Grant, consent: Consent | None, event: Event, no
 def change(before: Grant, after: Grant) -> Values:
     """The values of a change in the order of its statement."""
     return (
-        after.stage.value,
+        after.stage,
         after.epoch,
         after.scope,
         after.resource,
@@ -103,7 +103,7 @@ def change(before: Grant, after: Grant) -> Values:
         before.client_key,
         before.id,
         before.incarnation,
-        before.stage.value,
+        before.stage,
         before.epoch,
         *rows_people.refresh_values(before.refresh),
     )
