@@ -122,9 +122,9 @@ def _do(name: str, line: Sequence[str], folder: Path | None = None, environment:
 
 _ALL = tuple(workload.name for workload in WORKLOADS)
 _BUT_SIGNED = tuple(name for name in _ALL if "RS256" not in name)
-_CLIENTS = _ALL[:5]
+_CLIENTS = _ALL[:6]
 _MACHINES = ("client_credentials, opaque", "introspect")
-_SDK = ("register (MCP body)", "register (OIDC body)", "metadata", "code flow", "refresh")
+_SDK = ("register (MCP body)", "register (OIDC body)", "register, each another", "metadata", "code flow", "refresh")
 
 PEERS = (
     Peer(

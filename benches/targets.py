@@ -144,8 +144,9 @@ def _number(value: float) -> str:
 
 # ── The rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-MCP, OIDC = "register (MCP body)", "register (OIDC body)"
+MCP, OIDC, OTHER = "register (MCP body)", "register (OIDC body)", "register, each another"
 _REFUSED = "Strangers get no client_credentials: the client is found and authenticated, and refused."
+_OTHER = "The MCP body with another name each time: none of them is familiar (decision 0019)."
 _LOAD = "Requests in a second of its processor time, over those of the fastest server on its easiest workload."
 _FOREIGN = "A sealed client has no token of its own: it is authenticated and told that another's is not alive."
 
@@ -155,12 +156,12 @@ def _times(name: str, ours: tuple[str, str], theirs: tuple[str, str], must: floa
     return Target(f"{name}, against {whose}", must, aim, " ×", ours=ours, theirs=theirs, note=note)
 
 
-def _node(workload: str, must: float, aim: float) -> Target:
-    return _times(workload, (OURS, workload), (NODE, workload), must, aim)
+def _node(workload: str, must: float, aim: float, note: str = "") -> Target:
+    return _times(workload, (OURS, workload), (NODE, workload), must, aim, note)
 
 
-def _sdk(workload: str, must: float, aim: float) -> Target:
-    return _times(workload, (OURS, workload), (SDK, workload), must, aim)
+def _sdk(workload: str, must: float, aim: float, note: str = "") -> Target:
+    return _times(workload, (OURS, workload), (SDK, workload), must, aim, note)
 
 
 def _slowest(name: str, must: float, aim: float | None, *workloads: str, whose: str = OURS) -> Target:
@@ -174,10 +175,13 @@ def _figure(name: str, must: float, aim: float | None, unit: str, figure: str, *
 TARGETS = (
     _node(MCP, 7, 10),
     _node(OIDC, 7, 10),
+    _node(OTHER, 7, 10, _OTHER),
     _sdk(MCP, 0.9, 1.25),
     _sdk(OIDC, 0.9, 1.25),
+    _sdk(OTHER, 0.9, 1.25),
     _times("register, sealed (MCP body)", (SEALED, "register, sealed (MCP body)"), (SDK, MCP), 1.2, 1.6),
     _times("register, sealed (OIDC body)", (SEALED, "register, sealed (OIDC body)"), (SDK, OIDC), 1.2, 1.6),
+    _times("register, sealed, each another", (SEALED, "register, sealed, each another"), (SDK, OTHER), 1.2, 1.6),
     _node("read", 4.5, 6),
     _node("update", 5, 7.5),
     _node("delete", 6, 9),

@@ -21,6 +21,8 @@ class Workload:
     """Tables that later workloads need."""
 
 
+OTHERS = {**MCP_BODY, "client_name": "Client number «#»"}
+"""No body like any other: what came in once does not make the next one easier (docs/decisions/0019)."""
 _MINE = Capture("path", "p", "registration_client_uri")
 _TOKEN = said("registration_access_token", "rat")
 _ID, _SECRET = said("client_id"), said("client_secret")
@@ -154,6 +156,7 @@ def _introspect_sealed(visit: Visit) -> Plan:
 WORKLOADS = (
     Workload("register (MCP body)", "write", _register(MCP_BODY, managed=True), ("cards",)),
     Workload("register (OIDC body)", "write", _register(OIDC_BODY, managed=False)),
+    Workload("register, each another", "write", _register(OTHERS, managed=False)),
     Workload("read", "read", _read),
     Workload("update", "write", _replace, ("cards",)),
     Workload("delete", "write", _delete),
@@ -169,6 +172,7 @@ WORKLOADS = (
 SEALED = (
     Workload("register, sealed (MCP body)", "read", _register_sealed(MCP_BODY, kept=True), ("sealed",)),
     Workload("register, sealed (OIDC body)", "read", _register_sealed(OIDC_BODY, kept=False)),
+    Workload("register, sealed, each another", "read", _register_sealed(OTHERS, kept=False)),
     Workload("read, sealed", "read", _read_sealed),
     Workload("client_credentials, sealed", "read", _by_itself_sealed),
     Workload("introspect, sealed", "read", _introspect_sealed),

@@ -15,6 +15,7 @@ from calling_card.protocol.abroad.fetching import Fetched, Posted, Purpose
 from calling_card.protocol.answers import Desk
 from calling_card.protocol.card.ground import Ground
 from calling_card.protocol.clients import Client, State, Tier
+from calling_card.protocol.corridor import Familiar
 from calling_card.protocol.events import Event, Recorded
 from calling_card.protocol.life.budgets import Cause, Draw, no_place, used_up
 from calling_card.protocol.life.pruning import Horizon, Litter, Pruned, Suspect, horizon
@@ -815,6 +816,10 @@ class Ports:
     """Structured log line: an event name, then keyword values."""
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when this process accepts nobody any more."""
+    familiar: Familiar = field(default_factory=Familiar)
+    """Introductions of strangers that came through lately."""
+    cards: Familiar = field(default_factory=Familiar)
+    """Sealed cards of strangers that still came through lately."""
 
     @property
     def known_software(self) -> Sequence[Software]:

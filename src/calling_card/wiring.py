@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -61,7 +60,7 @@ class RolledBack(Exception):
     """The store is older than what was written down of it; the text says what to do."""
 
 
-entropy = secrets.token_bytes
+entropy = os.urandom
 """Where whatever must not be guessed comes from."""
 
 

@@ -19,7 +19,7 @@ def test_every_server_has_a_name_of_its_own_and_workloads_that_there_are() -> No
         (["metadata"], ("metadata",)),
         (["read"], ("register (MCP body)", "read")),
         (["refresh"], ("code flow", "refresh")),
-        (["register"], ("register (MCP body)", "register (OIDC body)")),
+        (["register"], ("register (MCP body)", "register (OIDC body)", "register, each another")),
         (["nothing"], ()),
         (None, OURS.workloads),
     ],

@@ -16,6 +16,7 @@ from calling_card.protocol.life.budgets import (
     STRANGERS,
     Cause,
     Draw,
+    names,
     stated,
     strangers,
     used_up,
@@ -51,11 +52,11 @@ def test_every_cause_has_a_name_of_its_own_and_settings_that_are_there() -> None
     ids=["nothing", "a host", "one host twice", "two hosts", "this device", "private-use schemes", "software", "all"],
 )
 def test_a_stranger_draws_on_the_pool_its_network_and_what_its_card_says_of_hosts_and_software(card: Card, draws: list[Draw]) -> None:
-    assert list(strangers(card, HERE)) == [*POOL, *draws]
+    assert list(strangers(names(card), HERE)) == [*POOL, *draws]
 
 
 def test_whose_network_nobody_knows_shares_it_with_nobody() -> None:
-    assert list(strangers({}, "")) == [(STRANGERS, "")]
+    assert list(strangers((), "")) == [(STRANGERS, "")]
 
 
 @meets("H-11")

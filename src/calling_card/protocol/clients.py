@@ -19,15 +19,15 @@ def words(value: JSON) -> list[str]:
     return [word for word in value if isinstance(word, str)] if isinstance(value, list) else []
 
 
-def holds(card: Card, member: str, word: str) -> bool:
-    """Whether a list member that was found good has this text."""
-    value = card.get(member)
-    return isinstance(value, list) and word in value
-
-
 def texts_of(card: Card, name: str) -> list[str]:
     """The same of a card in force, as they stand there: what has passed the vocabulary has nothing but texts in its lists of texts."""
     return cast("list[str]", card.get(name) or [])
+
+
+def holds(card: Card, name: str, word: str) -> bool:
+    """Whether this is among them."""
+    value = card.get(name)
+    return isinstance(value, list) and word in value
 
 
 class Route(StrEnum):

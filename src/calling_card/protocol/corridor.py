@@ -1,22 +1,26 @@
 """The one corridor behind every door: vocabulary, then policy, then a card in force (DESIGN, "One corridor")."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import cached_property
+from operator import is_
 
 import msgspec
 from msgspec import structs
 
+from calling_card.protocol.answers import to_bytes
 from calling_card.protocol.card.ground import Ground
-from calling_card.protocol.card.metadata import Judged, judge
+from calling_card.protocol.card.metadata import Judged, judge, needs_secret
 from calling_card.protocol.clients import JSON, Card, Door, Tier
 from calling_card.protocol.errors import Refusal
+from calling_card.protocol.life.budgets import Draw, names
 from calling_card.protocol.policy import Decision, Outcome, Rules, awaited, decide
 
 _ROW = ("member", "was", "now", "why", "rule")
 """What one reason says, in its order."""
 
 
-class Passed(msgspec.Struct, frozen=True):
+class Passed(msgspec.Struct, frozen=True, dict=True):
     """A card that came through."""
 
     card: Card
@@ -27,6 +31,21 @@ class Passed(msgspec.Struct, frozen=True):
     """Whether the client waits for approval."""
     policy: str = ""
     """Name and version of the operator's policy that judged; empty: there was none."""
+
+    @cached_property
+    def metadata(self) -> bytes:
+        """The card as it is kept."""
+        return to_bytes(self.card)
+
+    @cached_property
+    def needs_secret(self) -> bool:
+        """Whether the client gets a secret."""
+        return needs_secret(self.card)
+
+    @cached_property
+    def draws(self) -> Sequence[Draw]:
+        """What the card draws on when nobody vouches for it."""
+        return names(self.card)
 
     def told(self) -> dict[str, JSON]:
         """What an event says of the judgement: what was changed and why, and what a reader should look at."""
@@ -50,6 +69,36 @@ class Passed(msgspec.Struct, frozen=True):
         if before == self.card:
             return []
         return [name for name in {**before, **self.card} if before.get(name) != self.card.get(name)]
+
+
+class Familiar:
+    """What came through before, for the next who says the same.
+
+    The same software introduces itself by the same bytes wherever it runs (docs/decisions/0019). What becomes of them depends on nothing
+    but these and on what they are judged by, so the one has to be equal and the other has to be the very same; what depends on more is
+    not put here.
+    """
+
+    MOST, LONGEST = 128, 4096
+    """How many are remembered, and up to how many bytes of each."""
+
+    def __init__(self) -> None:
+        """Nobody came yet."""
+        self._known: dict[bytes, tuple[tuple[object, ...], Passed]] = {}
+
+    def find(self, words: bytes, judges: tuple[object, ...]) -> Passed | None:
+        """What became of these words; None: nobody said them lately, or they were judged by something else."""
+        found = self._known.get(words)
+        return found[1] if found is not None and all(map(is_, found[0], judges)) else None
+
+    def remember(self, words: bytes, judges: tuple[object, ...], passed: Passed) -> None:
+        """For a while; those that were said first are forgotten first."""
+        if len(words) > self.LONGEST:
+            return
+        self._known.pop(words, None)
+        if len(self._known) >= self.MOST:
+            del self._known[next(iter(self._known))]
+        self._known[words] = judges, passed
 
 
 def with_statement(passed: Passed, text: str) -> Passed:

@@ -40,7 +40,7 @@ from calling_card.protocol.handles.rotation import (
 from calling_card.protocol.handles.sealed import CARD, mark_until
 from calling_card.protocol.life.approval import begins_to_wait, judged_again, standing
 from calling_card.protocol.life.approval import told as waiting
-from calling_card.protocol.life.budgets import CHANGES, Draw, no_room, strangers
+from calling_card.protocol.life.budgets import CHANGES, Draw, names, no_room, strangers
 from calling_card.protocol.life.pruning import BY_ITSELF, due_of, periods_of
 from calling_card.protocol.policy import shorter
 from calling_card.protocol.syntax import read_object
@@ -402,7 +402,7 @@ def _paid(ports: Ports, asked: Asked, use: Use, client: Client) -> bool:
 
 def _birth(asked: Asked, client: Client) -> Sequence[Draw]:
     """The first write about a client that lives on its card alone draws on what registrations that are stored draw on (CREDENTIALS §6)."""
-    return strangers(card_of(client), asked.source) if client.card_until else ()
+    return strangers(names(card_of(client)), asked.source) if client.card_until else ()
 
 
 async def _report(ports: Ports, client: Client, event: Event) -> None:

@@ -6,8 +6,7 @@ import msgspec
 
 from calling_card.ports import Invitation, KeyCollision, Ports, Registration
 from calling_card.protocol import base64url
-from calling_card.protocol.answers import card_of, information, to_bytes
-from calling_card.protocol.card.metadata import needs_secret
+from calling_card.protocol.answers import card_of, information
 from calling_card.protocol.card.rules import sector_to_check
 from calling_card.protocol.clients import JSON, Card, Client, Door, Route, State, Tier, client_key
 from calling_card.protocol.corridor import Passed, pass_through, with_statement, within
@@ -48,6 +47,16 @@ class Asked(msgspec.Struct, frozen=True):
     """``Idempotency-Key``: a request that is sent again has the same; empty: this one is not (R-96)."""
     source: str = ""
     """Network it comes from, whose budget a fetch is on."""
+
+
+class _Heard(msgspec.Struct, frozen=True):
+    """What a newcomer said, judged, before anything is kept or spent."""
+
+    passed: Passed
+    tier: Tier
+    vouched: Vouched | None = None
+    overridden: Sequence[str] = ()
+    """Members whose value in the request gave way to that of the statement."""
 
 
 async def register(ports: Ports, asked: Asked) -> Card:
@@ -92,17 +101,39 @@ async def _repeated(ports: Ports, known: Repeat) -> Card | None:
 
 
 async def _register(ports: Ports, asked: Asked, birth: Birth | None = None) -> Card:
-    invitation, said, brought = await _come(ports, asked)
-    client, card = await admit(ports, said, Door.RFC7591, invitation, asked.request_id, brought, birth)
-    return information(ports.desk, ports.keyring, client, card)
-
-
-async def _come(ports: Ports, asked: Asked) -> tuple[Invitation | None, Card, Brought]:
-    """Who comes, what is said, and what was brought to prove it."""
     invitation = await invited_by(ports, asked.token)
-    request = read_request(asked.body) if asked.signed else None
-    said = _checked(read_object(asked.body) if request is None else said_in(request))
-    return invitation, said, Brought(request, asked.certificate, asked.source)
+    brought = _brought(asked)
+    heard = await _listened(ports, asked, invitation, brought)
+    client = await _admitted(ports, heard, Door.RFC7591, invitation, asked.request_id, brought, birth)
+    return information(ports.desk, ports.keyring, client, heard.passed.card)
+
+
+def _brought(asked: Asked) -> Brought:
+    return Brought(read_request(asked.body) if asked.signed else None, asked.certificate, asked.source)
+
+
+def _said(asked: Asked, brought: Brought) -> Card:
+    return _checked(read_object(asked.body) if brought.request is None else said_in(brought.request))
+
+
+async def _listened(ports: Ports, asked: Asked, invitation: Invitation | None, brought: Brought) -> _Heard:
+    """What is said, judged, unless a stranger said these very words before; then that judgement stands (docs/decisions/0019)."""
+    stranger, judges = invitation is None and brought.request is None, (ports, ports.policies.current)
+    passed = ports.familiar.find(asked.body, judges) if stranger else None
+    if passed is not None:
+        return _Heard(passed, Tier.ANONYMOUS)
+    said = _said(asked, brought)
+    heard = await _heard(ports, said, Door.RFC7591, invitation, asked.request_id, brought)
+    if stranger and not _is_stated(ports, said, brought) and _stands(ports, said, heard.passed):
+        ports.familiar.remember(asked.body, judges, heard.passed)
+    return heard
+
+
+def _stands(ports: Ports, said: Card, passed: Passed) -> bool:
+    """Whether a judgement depends on the words and the rules alone, and on nothing that the store knows."""
+    policy = ports.policies.current
+    asks = policy is not None and policy.asks_resources
+    return within(said, ports.settings.scopes) and not asks and not lays(passed.card, None, ports.known_software)
 
 
 async def rehearse(ports: Ports, asked: Asked) -> Card:
@@ -110,7 +141,9 @@ async def rehearse(ports: Ports, asked: Asked) -> Card:
 
     It draws on the same budgets (RFC 7591 §3.2.1, A-87). Raises `Refusal` as `register`, and 401 for callers without a credential.
     """
-    invitation, said, brought = await _come(ports, asked)
+    invitation = await invited_by(ports, asked.token)
+    brought = _brought(asked)
+    said = _said(asked, brought)
     if invitation is None and not _is_stated(ports, said, brought):
         why = "dry_run: is for callers with an initial access token or a software statement; without them, register and delete the client"
         raise Refusal(No.NO_TOKEN, f"{why} (RFC 7591 section 3)")
@@ -119,15 +152,6 @@ async def rehearse(ports: Ports, asked: Asked) -> Card:
     if heard.vouched is not None:
         await statements.room(ports, heard.vouched)
     return heard.passed.rehearsed({"registration_state": State.HELD.value} if heard.passed.held else {})
-
-
-class _Heard(msgspec.Struct, frozen=True):
-    """What a newcomer said, judged, before anything is kept or spent."""
-
-    passed: Passed
-    tier: Tier
-    vouched: Vouched | None
-    merged: Merged
 
 
 def _is_stated(ports: Ports, said: Card, brought: Brought) -> bool:
@@ -143,27 +167,38 @@ async def _heard(ports: Ports, said: Card, door: Door, invitation: Invitation | 
     passed, tier = await _passed(ports, merged.said, door, invitation, vouched)
     if lays(passed.card, None, ports.known_software):
         passed = await claims.weighed(ports, passed, None)
-    return _Heard(passed, tier, vouched, merged)
+    return _Heard(passed, tier, vouched, merged.overridden)
 
 
 async def _charged(ports: Ports, heard: _Heard, invitation: Invitation | None, source: str, *, free: bool = False) -> None:
     """What it costs to be heard, unless nothing is kept of it anyway; then what has to be fetched. Raises `Refusal`."""
-    card = heard.passed.card
-    if not free:
-        ports.draw(_draws(card, source, invitation, heard.vouched))
-    if sector_to_check(card, None):
-        whose = source if heard.tier is Tier.ANONYMOUS else _draws(card, source, invitation, heard.vouched)[0][1]
-        await sector.check(ports, card, whose)
+    draws: Sequence[Draw] = () if free else _draws(heard, source, invitation)
+    ports.draw(draws)
+    if sector_to_check(heard.passed.card, None):
+        await sector.check(ports, heard.passed.card, source if heard.tier is Tier.ANONYMOUS else draws[0][1])
 
 
 async def admit(
-    ports: Ports, said: Card, door: Door, invitation: Invitation | None, request_id: str, brought: Brought, birth: Birth | None = None
+    ports: Ports, said: Card, door: Door, invitation: Invitation | None, request_id: str, brought: Brought
 ) -> tuple[Client, Card]:
     """A new client that says this, and its card in force: one corridor and one birth for every door (DESIGN, "One corridor").
 
     Raises `Refusal`: 400 for bad metadata or statement, 401 for an invitation that somebody else used up, 429 when a budget is.
     """
     heard = await _heard(ports, said, door, invitation, request_id, brought)
+    return await _admitted(ports, heard, door, invitation, request_id, brought), heard.passed.card
+
+
+async def _admitted(
+    ports: Ports,
+    heard: _Heard,
+    door: Door,
+    invitation: Invitation | None,
+    request_id: str,
+    brought: Brought,
+    birth: Birth | None = None,
+) -> Client:
+    """The client of who was heard; what it costs is drawn, what is told is told, and what comes once is spent."""
     passed, vouched = heard.passed, heard.vouched
     alone = single(passed.card, ports.known_software)
     sealed = None if alone else _sealed(ports, passed, door, heard.tier)
@@ -172,16 +207,16 @@ async def admit(
     told = _told(client, passed)
     if sealed is not None:
         ports.log("client_sealed", client_id=sealed.client_id, request_id=request_id, **told)
-        return sealed, passed.card
+        return sealed
     if vouched is None:
         await _keep(ports, client, request_id, told, alone=alone)
-        return client, passed.card
+        return client
     async with ports.store.turn(vouched.place):
         before = await statements.room(ports, vouched)
         await statements.spend(ports, vouched)
-        await _keep(ports, client, request_id, told | vouched.told(heard.merged.overridden), alone=alone)
+        await _keep(ports, client, request_id, told | vouched.told(heard.overridden), alone=alone)
         await statements.succeed(ports, client, before, request_id)
-    return client, passed.card
+    return client
 
 
 async def _passed(ports: Ports, said: Card, door: Door, invitation: Invitation | None, vouched: Vouched | None) -> tuple[Passed, Tier]:
@@ -203,11 +238,12 @@ async def held_to(
     return rules, scopes
 
 
-def _draws(card: Card, source: str, invitation: Invitation | None, vouched: Vouched | None) -> Sequence[Draw]:
+def _draws(heard: _Heard, source: str, invitation: Invitation | None) -> Sequence[Draw]:
     """Whose budgets these are: the nearest credential's own, so that nobody uses up another's (H-11, X-33)."""
     if invitation is not None:
         return [(INVITED, invitation.id.hex()) if invitation.id else (OWNER, invitation.owner)]
-    return strangers(card, source) if vouched is None else stated(vouched.issuer.issuer, vouched.software_id)
+    vouched = heard.vouched
+    return strangers(heard.passed.draws, source) if vouched is None else stated(vouched.issuer.issuer, vouched.software_id)
 
 
 def _sealed(ports: Ports, passed: Passed, door: Door, tier: Tier) -> Client | None:
@@ -219,7 +255,7 @@ def _sealed(ports: Ports, passed: Passed, door: Door, tier: Tier) -> Client | No
     stranger = tier is Tier.ANONYMOUS and door is Door.RFC7591 and not passed.held
     if not stranger or ports.settings.open_registration != "sealed":
         return None
-    now, metadata = ports.now(), to_bytes(passed.card)
+    now, metadata = ports.now(), passed.metadata
     lives = Lives(ports.settings.sealed_days * 86400, ports.secret_lifetime(tier))
     key, nonce = ports.keyring.minting, ports.entropy(NONCE)
     client_id = seal_card(ports.keyring, metadata, nonce, now, lives)
@@ -291,7 +327,7 @@ def _checked(said: Card) -> Card:
 def born(ports: Ports, passed: Passed, door: Door, tier: Tier, invitation: Invitation | None, birth: Birth | None = None) -> Client:
     """A new client with identifier, incarnation and first generations, of what its door hands out (R-90, R-103, M-50)."""
     now = ports.now()
-    birth = birth or Birth("c" + base64url.encode(ports.entropy(16)), ports.entropy(8))
+    birth = birth or _birth(ports.entropy(24))
     generations = first(Clock(now, ports.keyring.minting))
     lifetime = ports.secret_lifetime(tier)
     return Client(
@@ -306,13 +342,17 @@ def born(ports: Ports, passed: Passed, door: Door, tier: Tier, invitation: Invit
         owner="" if invitation is None else invitation.owner,
         invitation=None if invitation is None else invitation.id or None,
         issued_at=now,
-        metadata=to_bytes(passed.card),
+        metadata=passed.metadata,
         decision=passed.reasons,
         rat=withdraw(generations) if door in _UNMANAGED else generations,
-        secret=generations if needs_secret(passed.card) else None,
+        secret=generations if passed.needs_secret else None,
         secret_expires_at=now + lifetime if lifetime else 0,
         last_used_day=now // 86400,
     )
+
+
+def _birth(drawn: bytes) -> Birth:
+    return Birth("c" + base64url.encode(drawn[:16]), drawn[16:])
 
 
 def _told(client: Client, passed: Passed) -> dict[str, JSON]:

@@ -216,7 +216,7 @@ def _text_problem(hearing: _Hearing, row: Member, text: str, limit: int) -> str:
     if not (text.isascii() and text.isprintable()) and has_control(text):
         return "has a control character; leave it out"
     problem = hidden_problem(text) if row.shown else ""
-    return problem or (_rule_problem(hearing, row, text) if row.rules else "")
+    return problem or _rule_problem(hearing, row, text)
 
 
 def _rule_problem(hearing: _Hearing, row: Member, text: str) -> str:
@@ -253,8 +253,7 @@ def _url(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
     if url is None:
         return None
     problem = web_problem(url, hearing.ground.limits.url, row.schemes, fragment=row.fragment)
-    if row.rules and not problem:
-        problem = _rule_problem(hearing, row, url)
+    problem = problem or _rule_problem(hearing, row, url)
     if problem:
         hearing.refuse(row, problem, name=name, got=url)
     elif row.effect is Effect.REFUSED and name not in hearing.ground.effects:
@@ -297,12 +296,16 @@ def _choice(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
 
 def _check_word(hearing: _Hearing, row: Member, word: str) -> None:
     """Taken as it stands, or refused: one word cannot be narrowed."""
-    problem = _rule_problem(hearing, row, word) if row.rules else ""
-    served = row.served(hearing.ground) if row.served else row.known
+    problem = _rule_problem(hearing, row, word)
+    served = _served(row, hearing.ground)
     if not problem and word not in served and (served or row.served):
         problem = _not_served(row, served)
     if problem:
         hearing.refuse(row, problem, got=word)
+
+
+def _served(row: Member, ground: Ground) -> Collection[str]:
+    return row.served(ground) if row.served else row.known
 
 
 def _not_served(row: Member, served: Collection[str]) -> str:
@@ -319,7 +322,7 @@ def _choices(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
     items = _strings(hearing, row, name, value)
     if not items:
         return None
-    served = row.served(hearing.ground) if row.served else row.known
+    served = _served(row, hearing.ground)
     if all(map(served.__contains__, items)):
         return list(items)
     fold = row.fold or str

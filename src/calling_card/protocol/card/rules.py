@@ -10,7 +10,7 @@ import msgspec
 from calling_card.protocol.abroad.addresses import host_of, same_origin
 from calling_card.protocol.card.ground import Ground
 from calling_card.protocol.card.keysets import keys_of
-from calling_card.protocol.clients import JSON, Card, texts_of
+from calling_card.protocol.clients import JSON, Card, holds, texts_of
 from calling_card.protocol.members.row import Agreement
 from calling_card.protocol.syntax import echo
 
@@ -225,7 +225,7 @@ def as_at_token(endpoint: str) -> Agreement:
 def not_alone(card: Card, ground: Ground) -> str:
     """A public client proves nothing, so it has no power of its own (RFC 6749 §4.4)."""
     del ground
-    if card[METHOD] != "none" or "client_credentials" not in texts_of(card, "grant_types"):
+    if card[METHOD] != "none" or not holds(card, "grant_types", "client_credentials"):
         return ""
     return "none excludes the grant type client_credentials: register with a secret, or without that grant (RFC 6749 section 4.4)"
 
@@ -284,13 +284,13 @@ def only_with(other: str) -> Agreement:
 def only_with_ciba(card: Card, ground: Ground) -> str:
     """Members of a grant that was not registered mean nothing (CIBA §4)."""
     del ground
-    return "" if CIBA in texts_of(card, "grant_types") else f"means nothing without the grant type {CIBA}"
+    return "" if holds(card, "grant_types", CIBA) else f"means nothing without the grant type {CIBA}"
 
 
 def says_how_to_deliver(card: Card, ground: Ground) -> str:
     """A CIBA client says how it learns that its token is ready (CIBA §4)."""
     del ground
-    if CIBA not in texts_of(card, "grant_types") or "backchannel_token_delivery_mode" in card:
+    if not holds(card, "grant_types", CIBA) or "backchannel_token_delivery_mode" in card:
         return ""
     return f"with {CIBA} need backchannel_token_delivery_mode"
 

@@ -59,20 +59,19 @@ Draw: TypeAlias = tuple[Cause, str]
 """One use, and of whose budget: two keys of one cause have nothing in common."""
 
 
-def strangers(card: Card, network: str) -> Sequence[Draw]:
-    """What somebody draws on who brings nothing: the pool, the network, and whatever the card says of hosts and software.
+def strangers(named: Sequence[Draw], network: str) -> Sequence[Draw]:
+    """What somebody draws on who brings nothing: the pool, the network, and whatever the card names."""
+    return [(STRANGERS, ""), (NETWORK, network), *named] if network else [(STRANGERS, ""), *named]
+
+
+def names(card: Card) -> Sequence[Draw]:
+    """What a card draws on by what it says of hosts and software.
 
     A callback that ends on the device names no host, since every device has it.
     """
-    draws: list[Draw] = [(STRANGERS, "")]
-    if network:
-        draws.append((NETWORK, network))
-    callbacks = texts_of(card, "redirect_uris")
-    draws += [(REDIRECT_HOST, host) for host in dict.fromkeys(host_of(uri) for uri in callbacks if not stays_on_device(uri))]
-    software = card.get("software_id")
-    if isinstance(software, str):
-        draws.append((SOFTWARE, software))
-    return draws
+    callbacks, software = texts_of(card, "redirect_uris"), card.get("software_id")
+    hosts: list[Draw] = [(REDIRECT_HOST, host) for host in dict.fromkeys(host_of(uri) for uri in callbacks if not stays_on_device(uri))]
+    return [*hosts, (SOFTWARE, software)] if isinstance(software, str) else hosts
 
 
 def stated(issuer: str, software: str) -> Sequence[Draw]:
