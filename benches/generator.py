@@ -86,6 +86,8 @@ class Outcome:
     """Answers that were not what the plan says."""
     errors: int
     """Connections lost while an answer was due."""
+    reopened: int
+    """Connections that were closed while they rested, and opened anew before anything was sent on them."""
     refused: int
     """Of the wrong ones, those with a status from 500 on."""
     late: int

@@ -38,7 +38,7 @@ typedef struct { uint64_t count, most, at[BUCKETS]; } Times;
 typedef struct { Text head, body; int status, captures, plain; Capture capture[VALUES]; uint64_t statuses[1000]; Times times; } Step;
 typedef struct { double weight; int table, once, into, put, puts[VALUES], steps; Step *step; Times times; uint64_t dry; } Flow;
 typedef struct {
-    int socket, flow, step, idle, filled, length, sent, fresh;
+    int socket, flow, step, idle, filled, length, sent;
     Row row;
     int64_t began, asked;
     char *in, *out;
@@ -52,7 +52,7 @@ static Wire wires[CONNECTIONS];
 static int table_count, flow_count, connections = 16, epoll, port, going = 1;
 static int idle[CONNECTIONS], idle_count, every;
 static double seconds = 1, warm, rate, weights;
-static uint64_t walks, wanted = UINT64_MAX, wrong, errors, refused, late, numbers, seed = 88172645463325252ull;
+static uint64_t walks, wanted = UINT64_MAX, wrong, errors, reopened, refused, late, numbers, seed = 88172645463325252ull;
 static int64_t began, measured, next_walk;
 static double used;
 static Times all, second;
@@ -246,6 +246,22 @@ static void go_on_sending(Wire *wire) {
     }
 }
 
+static void meet(Wire *wire);
+
+/* A server may close a connection that rests; whoever finds that before sending anything has lost nothing (RFC 9112 §9.3.1). */
+static void reopen(Wire *wire) {
+    close(wire->socket);
+    meet(wire);
+    reopened++;
+}
+
+/* Whether it was closed and we had no time to hear of it: we may have stood still for longer than the server. */
+static int closed(const Wire *wire) {
+    char one;
+    ssize_t got = recv(wire->socket, &one, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+}
+
 static void ask(Wire *wire) {
     write_request(wire, &flows[wire->flow].step[wire->step]);
     wire->sent = wire->filled = 0;
@@ -290,6 +306,7 @@ static int begin(Wire *wire, int64_t due) {
     if (chosen < 0) return 0;
     walks++;
     Flow *flow = &flows[chosen];
+    if (wire->idle && closed(wire)) reopen(wire);
     wire->flow = chosen, wire->step = 0, wire->idle = 0, wire->began = due;
     if (flow->table >= 0) {
         Table *table = &tables[flow->table];
@@ -447,16 +464,18 @@ static void meet(Wire *wire) {
         if (tries == ONCE_AGAIN) fail("nobody listens");
         usleep(20000);
     }
-    wire->fresh = 1;
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = wire};
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, wire->socket, &event) < 0) fail("epoll_ctl");
 }
 
 /* A server may close a connection between two answers; it may not close one that waits for an answer. */
 static void lost(Wire *wire) {
+    if (wire->idle) {
+        reopen(wire);
+        return;
+    }
     close(wire->socket);
     meet(wire);
-    if (wire->idle) return;
     errors++;
     over(wire, 0);
 }
@@ -584,8 +603,9 @@ static void say_text(const char *text) {
 }
 
 static void say_all(double took, double worked) {
-    printf("{\"seconds\":%.6f,\"processor\":%.6f,\"wrong\":%llu,\"errors\":%llu,\"refused\":%llu,\"late\":%llu,\"begun\":%llu,", took, worked,
-           (unsigned long long)wrong, (unsigned long long)errors, (unsigned long long)refused, (unsigned long long)late, (unsigned long long)walks);
+    printf("{\"seconds\":%.6f,\"processor\":%.6f,\"wrong\":%llu,\"errors\":%llu,\"reopened\":%llu,\"refused\":%llu,", took, worked,
+           (unsigned long long)wrong, (unsigned long long)errors, (unsigned long long)reopened, (unsigned long long)refused);
+    printf("\"late\":%llu,\"begun\":%llu,", (unsigned long long)late, (unsigned long long)walks);
     say_times("all", &all);
     printf(",\"flows\":[");
     for (int i = 0; i < flow_count; i++) {

@@ -151,6 +151,8 @@ async def asks(server: Server) -> Mapping[str, Ask]:
         "client_credentials": opaque,
         "es256": signed,
         "introspect": request("POST", "/introspect", f"token={token}".encode(), [FORM, proof]),
+        "not_granted": request("POST", "/token", b"grant_type=client_credentials", [FORM, basic(card)]),
+        "foreign": request("POST", "/introspect", f"token={token}".encode(), [FORM, basic(card)]),
         "register": request("POST", "/register", body, [JSON]),
     }
     return {**{name: again(asked) for name, asked in fixed.items()}, **managed(), **await people(server)}

@@ -25,6 +25,7 @@ _MOVING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _LONGEST = 2000
 _BEGINNING = 500
 """Characters of a long traceback that are kept besides its end."""
+_LEFT_OUT = "\n[...]\n"
 _MOST = 50
 _DEEPEST = 4
 _WEIGHTS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -256,7 +257,7 @@ def _told(failure: object) -> Mapping[str, object]:
 def _ends(text: str) -> str:
     """A traceback as long as a line can carry: its end says what went wrong, so what is left out is its middle."""
     text = _hidden(text)  # first: the rest of a credential that was cut could not be told from any text
-    return text if len(text) <= _LONGEST else f"{text[:_BEGINNING]}\n[...]\n{text[_BEGINNING + 7 - _LONGEST :]}"
+    return text if len(text) <= _LONGEST else text[:_BEGINNING] + _LEFT_OUT + text[_BEGINNING + len(_LEFT_OUT) - _LONGEST :]
 
 
 class Relay(logging.Handler):

@@ -161,7 +161,11 @@ class Store(Protocol):
         ...
 
     async def clients(self, after: str, limit: int) -> Sequence[Client]:
-        """At most ``limit`` clients in the order of their client_id, beginning behind ``after``."""
+        """At most ``limit`` clients in the order of their client_id, beginning behind ``after``; looks at all of them to find these."""
+        ...
+
+    async def next_clients(self, after: bytes, limit: int) -> Sequence[Client]:
+        """At most ``limit`` clients in the order of their keys, beginning behind ``after``: for a walk over all of them."""
         ...
 
     async def register(

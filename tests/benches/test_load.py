@@ -44,6 +44,12 @@ class Rotating(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
+        self.close_connection = self.path in ("/silence", "/last")
+        if self.path == "/silence":
+            return
+        if self.path == "/last":
+            self._say(200, {})
+            return
         self._say(200 if self.path.removeprefix("/redeem/") in self.codes else 400, {})
 
     def _say(self, status: int, body: dict[str, str]) -> None:
@@ -107,3 +113,17 @@ def test_rows_that_are_used_up_end_the_run() -> None:
         outcome = run(port, Plan([Flow([Step("GET", "«path»", 200)], "paths", once=True)], {"paths": table}), Way(10), ["paths"])
 
     assert (outcome.all.done, outcome.wrong, table.rows) == (2, 0, [])
+
+
+def test_a_connection_that_is_closed_while_it_rests_is_opened_anew() -> None:
+    with rotating() as (port, _):
+        outcome = run(port, Plan([Flow([Step("GET", "/last", 200)])]), Way(10, rate=4, walks=3, connections=1))
+
+    assert (outcome.all.done, outcome.wrong, outcome.errors, outcome.reopened) == (3, 0, 0, 2)
+
+
+def test_a_connection_that_is_closed_instead_of_an_answer_is_lost() -> None:
+    with rotating() as (port, _):
+        outcome = run(port, Plan([Flow([Step("GET", "/silence", 200)])]), Way(10, rate=20, walks=4, connections=1))
+
+    assert (outcome.all.done, outcome.errors, outcome.reopened) == (0, 4, 0)

@@ -94,9 +94,9 @@ def test_a_postgresql_database_is_migrated(database: str, tmp_path: Path, monkey
     ends = [called(tmp_path, *words) for words in (["--dry-run"], [], [])]
 
     assert ends == [
-        (0, "would bring the database from schema 0 to 1\n"),
-        (0, "brought the database from schema 0 to 1\n"),
-        (0, "the database has schema 1, the newest that this version knows\n"),
+        (0, "would bring the database from schema 0 to 2\n"),
+        (0, "brought the database from schema 0 to 2\n"),
+        (0, "the database has schema 2, the newest that this version knows\n"),
     ]
 
 

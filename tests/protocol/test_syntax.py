@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from calling_card.protocol.clients import JSON
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.syntax import ECHOED, echo, read_form, read_object
+from calling_card.protocol.syntax import ECHOED, echo, listed, read_form, read_object, twice
 from tests.ledger import meets
 
 
@@ -211,3 +211,26 @@ def test_a_form_is_read_as_the_standard_library_reads_it(text: str) -> None:
         return
 
     assert read_form(text, 5) == expected
+
+
+@pytest.mark.parametrize(
+    "pairs, lists, name",
+    [
+        ([], (), None),
+        ([("a", "1"), ("b", "1")], (), None),
+        ([("a", "1"), ("b", "1"), ("c", ""), ("b", "2"), ("a", "2")], (), "b"),
+        ([("a", "1"), ("a", "2"), ("b", "1")], ("a",), None),
+        ([("a", "1"), ("a", "2"), ("b", "1"), ("b", "1")], ("a",), "b"),
+        ([("", "1"), ("", "2")], (), ""),
+    ],
+)
+def test_the_first_name_that_comes_twice_is_found_unless_it_is_a_list(
+    pairs: list[tuple[str, str]], lists: tuple[str, ...], name: str | None
+) -> None:
+    assert twice(pairs, lists) == name
+
+
+def test_a_list_of_a_form_keeps_its_order_and_its_repeats_and_nothing_empty() -> None:
+    pairs = [("a", "2"), ("b", "3"), ("a", ""), ("a", "1"), ("a", "2")]
+
+    assert (listed(pairs, "a"), listed(pairs, "c")) == (("2", "1", "2"), ())

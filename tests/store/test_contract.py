@@ -108,6 +108,21 @@ async def test_clients_are_listed_by_name_in_portions(store: Store) -> None:
     assert portions == [["Z", "a"], ["b", "c"], ["ä"]]
 
 
+async def test_a_walk_over_all_clients_meets_each_of_them_once(store: Store) -> None:
+    born = [a_client(name) for name in ("b", "a", "c")] + [
+        a_client("https://t.example", route=route) for route in (Route.CIMD, Route.LOOKER)
+    ]
+    for client in born:
+        await store.register(client, an_event(), None)
+
+    met: list[bytes] = []
+    while portion := await store.next_clients(met[-1] if met else b"", 2):
+        assert len(portion) <= 2
+        met += [client.key for client in portion]
+
+    assert met == sorted(client.key for client in born)
+
+
 # Invitations ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -520,6 +535,20 @@ async def test_a_sum_whose_minute_is_over_goes_with_the_next_write(store: Store,
     await store.record(an_event("key_rotated", at=clock.at))
 
     assert await counts(store) == [("rat_spent", 1), ("rat_spent", 4), ("key_rotated", None)]
+
+
+async def test_hundreds_of_sums_that_are_due_at_once_stand_in_no_bodys_way(store: Store, clock: Clock) -> None:
+    clients = [a_client(str(number)) for number in range(600)]
+    for client in clients:
+        await store.report(spent(client, NOW))
+        await store.report(spent(client, NOW))
+    clock.at = NOW + 60
+
+    await store.record(an_event("key_rotated", at=clock.at))
+
+    found = await counts(store)
+    assert found[-1] == ("key_rotated", None)
+    assert found[600:-1] == [("rat_spent", 1)] * 600
 
 
 async def test_strangers_without_number_fill_neither_memory_nor_chain(store: Store) -> None:

@@ -1,6 +1,7 @@
 """What only the SQLite store has: a file, groups of writes, other processes and a disk that fills up."""
 
 import asyncio
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +13,10 @@ import apsw
 import pytest
 from msgspec import structs
 
-from calling_card.ports import KeyCollision, Rows, StoreUnavailable
+from calling_card.ports import KeyCollision, Registration, Rows, StoreUnavailable
 from calling_card.protocol.persons.grants import Stage
 from calling_card.protocol.persons.people import Standing
-from calling_card.store import files, group
+from calling_card.store import files, group, statements
 from calling_card.store.database import Database
 from calling_card.store.sqlite import SqliteStore
 from tests.store.examples import (
@@ -130,6 +131,54 @@ async def test_reads_leave_no_transaction_behind(sqlite: SqliteStore, tmp_path: 
     other.close()
 
 
+async def test_while_nobody_writes_the_connection_that_writes_answers(sqlite: SqliteStore) -> None:
+    await register(sqlite, "a")
+
+    sqlite._reader.close()
+
+    assert await names(sqlite) == ["a"]
+
+
+async def test_what_could_not_be_undone_is_read_by_nobody(sqlite: SqliteStore) -> None:
+    await register(sqlite, "kept")
+
+    the_writer(sqlite).execute("BEGIN IMMEDIATE; DELETE FROM clients")
+
+    assert await names(sqlite) == ["kept"]
+    await register(sqlite, "later")
+    assert await names(sqlite) == ["kept", "later"]
+
+
+async def test_a_log_that_is_being_recovered_is_waited_for_by_the_reader(sqlite: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    await register(sqlite, "a")
+    tried: list[str] = []
+
+    class Recovering:
+        in_transaction = False
+
+        def execute(self, statement: str, _: object) -> None:
+            tried.append(statement)
+            raise apsw.BusyError("database is locked")
+
+    monkeypatch.setattr(sqlite, "_db", Recovering())
+
+    assert await sqlite.client(a_client("a").key) == a_client("a")
+    assert tried == [statements.CLIENT_BY_KEY]
+    monkeypatch.undo()
+
+
+READING = re.compile(r"_(?:read|look|scan)\(\s*sql\.([A-Z_]+)")
+
+
+def test_nothing_that_is_read_writes() -> None:
+    sources = "".join(path.read_text("utf-8") for path in Path(group.__file__).parent.rglob("*.py"))
+    read = set(READING.findall(sources))
+
+    assert len(read) > 40
+    assert {name for name in read if getattr(statements, name).split()[0] not in ("SELECT", "WITH")} == set()
+    assert not [name for name in read if re.search(r"\b(INSERT|UPDATE|DELETE|REPLACE)\b", getattr(statements, name))]
+
+
 async def test_a_store_that_is_opened_again_goes_on_where_it_was(tmp_path: Path, clock: Clock) -> None:
     for name in ("a", "b"):
         store = SqliteStore.open(tmp_path / "store.db", chain_key=CHAIN_KEY, writer=b"writer-1", now=clock)
@@ -196,7 +245,7 @@ async def test_a_client_of_the_mcp_kind_costs_at_most_750_bytes(sqlite: SqliteSt
 
     await register(sqlite, *(f"client-{number:032x}" for number in range(count)))
 
-    pages = "SELECT sum(pgsize) FROM dbstat WHERE name IN ('clients', 'clients_key', 'clients_name')"
+    pages = "SELECT sum(pgsize) FROM dbstat WHERE name LIKE 'clients%'"
     size = the_writer(sqlite).execute(pages).fetchall()[0][0]
     assert isinstance(size, int)
     assert size / count <= 750
@@ -211,6 +260,17 @@ async def test_what_arrives_together_is_committed_together_in_groups_of_64(sqlit
 
     assert len(await names(sqlite)) == len(ends) == 200
     assert len(tried) == 4
+
+
+async def test_whoever_comes_a_pass_of_the_loop_later_comes_along(sqlite: SqliteStore) -> None:
+    with refused_commits(sqlite, 0) as tried:
+        writes: list[asyncio.Future[Registration]] = []
+        for name in ("a", "b", "c"):
+            writes.append(asyncio.ensure_future(sqlite.register(a_client(name), an_event(), None)))
+            await asyncio.sleep(0)
+        await asyncio.gather(*writes)
+
+    assert len(tried) == 1
 
 
 async def test_one_failing_write_in_a_group_fails_alone(sqlite: SqliteStore) -> None:
@@ -291,6 +351,42 @@ async def test_closing_finishes_what_was_accepted(tmp_path: Path, clock: Clock) 
     assert kept.last_used_day == client.last_used_day + 1
     assert (await kinds(again)).count("rat_spent") == 2
     await again.close()
+
+
+async def test_closing_writes_every_sum_however_many_there_are(tmp_path: Path, clock: Clock) -> None:
+    store = SqliteStore.open(tmp_path / "store.db", chain_key=CHAIN_KEY, writer=b"writer-1", now=clock)
+    clients = [a_client(str(number)) for number in range(600)]
+    for client in clients:
+        await store.report(an_event("rat_spent", client))
+        await store.report(an_event("rat_spent", client))
+
+    await store.close()
+
+    again = SqliteStore.open(tmp_path / "store.db", chain_key=CHAIN_KEY, writer=b"writer-2", now=clock)
+    assert len(await kinds(again)) == 1200
+    await again.close()
+
+
+async def test_days_and_sums_that_find_no_room_in_the_queue_wait_for_the_next_write(sqlite: SqliteStore, clock: Clock) -> None:
+    client = a_client("day")
+    await sqlite.register(client, an_event(), None)
+    for _ in range(2):
+        await sqlite.report(an_event("rat_spent", client))
+    with another_process(sqlite, patience=50):
+        crowd = [asyncio.ensure_future(sqlite.register(a_client(str(number)), an_event(), None)) for number in range(group.LONGEST + 64)]
+        await asyncio.sleep(0)
+        sqlite.used(client, client.last_used_day + 1)
+        clock.at += 60
+        with pytest.raises(StoreUnavailable, match="too many wait"):
+            await sqlite.record(an_event("key_rotated", at=clock.at))
+        await asyncio.gather(*crowd, return_exceptions=True)
+
+    await sqlite.record(an_event("key_rotated", at=clock.at))
+
+    kept = await sqlite.client(client.key)
+    assert kept is not None
+    assert kept.last_used_day == client.last_used_day + 1
+    assert (await kinds(sqlite)).count("rat_spent") == 2
 
 
 async def test_a_writer_that_was_cancelled_refuses_instead_of_guessing(tmp_path: Path, clock: Clock) -> None:

@@ -18,6 +18,7 @@ from calling_card.protocol.clients import Client, Route, State, client_key
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.handles.sealed import CARD
+from calling_card.protocol.handles.sealed import read as read_card
 from calling_card.protocol.life.cohorts import Act
 from calling_card.usecases import approve as approval
 from calling_card.usecases import operate
@@ -27,6 +28,7 @@ from calling_card.usecases.renew import credential_key, keys
 from calling_card.web.app import App
 from tests.assertions import TYPE, claims, holder
 from tests.ledger import meets
+from tests.policies import HEAD, FixedPolicies, policy, under
 from tests.visitor import Browser, answer_of, authorize_url, exchange, person_client, somebody
 from tests.world import CALLBACK, ISSUER, START, World, beside, body_of, changed, rat, world
 
@@ -631,6 +633,48 @@ async def test_the_scopes_of_resource_servers_are_known_to_cards(server: World) 
 
     assert is_sealed(card)
     assert (await server.read(card)).json["scope"] == "orders:read"
+
+
+def judged_before(server: World, card: Card) -> bool:
+    found = read_card(server.ports.keyring, card["client_id"])
+    return found is not None and server.ports.cards.find(found.metadata, (server.ports, server.ports.policies.current)) is not None
+
+
+async def test_cards_that_say_the_same_are_judged_once_and_stay_two_clients(alone: World) -> None:
+    first, second = [await alone.register(client_name="Tea", scope="openid") for _ in range(2)]
+
+    await alone.read(first)
+
+    assert judged_before(alone, second)
+    assert [(await alone.read(card)).json["client_id"] for card in (first, second)] == [first["client_id"], second["client_id"]]
+
+
+@meets("M-30", "A-87")
+async def test_another_policy_judges_cards_anew_at_once(alone: World) -> None:
+    changing = FixedPolicies(None)
+    alone.ports = replace(alone.ports, policies=changing)
+    alone.app = App(alone.ports)
+    card = await alone.register(client_name="Tea")
+    before = (await alone.read(card)).status
+
+    changing.current = policy(
+        HEAD + '[[rule]]\nname = "no tea"\nwhen = { application_type = ["web"] }\nthen = "refuse"\nwhy = "coffee only"\n'
+    )
+    during = [(await alone.read(card)).status for _ in range(2)]
+    changing.current = None
+
+    assert (before, during, (await alone.read(card)).status) == (200, [401, 401], 200)
+
+
+@meets("A-87")
+async def test_a_rule_about_resource_servers_judges_a_card_each_time(alone: World) -> None:
+    card = await alone.register(scope="openid")
+    rule = '[[rule]]\nname = "no orders"\nwhen = { resource = ["https://api.example"] }\nthen = "refuse"\nwhy = "no"\n'
+
+    with under(alone, rule) as ruled:
+        answer = await ruled.read(card)
+
+        assert (answer.status, judged_before(ruled, card)) == (200, False)
 
 
 async def test_a_client_that_is_born_while_its_card_is_opened_is_the_one_with_the_row(alone: World) -> None:

@@ -168,6 +168,31 @@ async def test_an_answer_leaves_in_one_piece(call: Callable[..., Call]) -> None:
     assert caller.line.pieces[0].endswith(b'\r\n\r\n{"status":"ok"}')
 
 
+@pytest.mark.parametrize(
+    "asked, waits",
+    [
+        (HEALTH, False),
+        (HEALTH.replace(b"/healthz", b"/register/abc"), False),
+        (HEALTH.replace(b"/healthz", b"/authorize?client_id=abc"), True),
+        (REGISTER, True),
+        (REGISTER.replace(b"/register", b"/introspect"), False),
+    ],
+)
+async def test_what_writes_has_a_task_of_its_own_whatever_its_method(
+    call: Callable[..., Call], monkeypatch: pytest.MonkeyPatch, asked: bytes, waits: bool
+) -> None:
+    caller, begun = call(), list[bool]()
+
+    def take(loop: object, work: object, *, waits: bool) -> None:
+        del loop, work
+        begun.append(waits)
+
+    monkeypatch.setattr(caller.hands, "take", take)
+    caller.wire.data_received(asked)
+
+    assert begun == [waits]
+
+
 @pytest.mark.parametrize("value", [b"a\r\nset-cookie: b=c", b"a\nb", b"a\rb", b"a\0b", b"a\x1bb", b"a\x7fb"], ids=ascii)
 async def test_what_would_be_a_second_line_of_the_head_is_not_written(
     call: Callable[..., Call], value: bytes, caplog: pytest.LogCaptureFixture

@@ -1,5 +1,6 @@
 """Every way to say no: one row a refusal, and the exception that carries it (RFC 6749 §5.2, RFC 7591 §3.2.2)."""
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 
@@ -81,9 +82,12 @@ class No(Enum):
         return self.value.status
 
 
+_NOT_PLAIN = re.compile(r"[^ !#-\[\]-~]")
+
+
 def plain(text: str) -> str:
     """A description as RFC 6749 §5.2 allows it: printable ASCII without quotation mark and backslash."""
-    return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in text)
+    return _NOT_PLAIN.sub("?", text)
 
 
 class Refusal(Exception):

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from math import isfinite
 from typing import cast
 from urllib.parse import quote, unquote_to_bytes
@@ -55,14 +55,27 @@ def read_form(text: str, most: int) -> list[tuple[str, str]]:
     parts = plain.split("&")
     if len(parts) > most:
         raise ValueError(f"there are more than {most} fields")
-    cut = [part.partition("=") for part in parts if part]
-    if "%" not in plain:
-        return [(name, value) for name, _, value in cut]
-    return [(_unescaped(name) if "%" in name else name, _unescaped(value) if "%" in value else value) for name, _, value in cut]
+    pairs = [(name, value) for part in parts if part for name, _, value in [part.partition("=")]]
+    return [(_unescaped(name), _unescaped(value)) for name, value in pairs] if "%" in plain else pairs
+
+
+def twice(pairs: Sequence[tuple[str, str]], lists: Collection[str]) -> str | None:
+    """The first name that comes a second time and is none of these lists; None: each comes once."""
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen and name not in lists:
+            return name
+        seen.add(name)
+    return None
+
+
+def listed(pairs: Sequence[tuple[str, str]], name: str) -> tuple[str, ...]:
+    """What a list holds; an empty value counts as not sent."""
+    return tuple([value for one, value in pairs if one == name and value])
 
 
 def _unescaped(text: str) -> str:
-    return unquote_to_bytes(text).decode()
+    return unquote_to_bytes(text).decode() if "%" in text else text
 
 
 def _text(body: bytes) -> str:

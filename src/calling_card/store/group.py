@@ -22,6 +22,10 @@ MOST = 64
 LONGEST = 4 * MOST
 """Units that may wait: whoever would wait for more than four groups is told to come again (docs/decisions/0017)."""
 
+PASSES = 3
+"""Passes of the loop before a group begins, for a COMMIT costs as much as several units: in the first what the last group waited for is
+answered, in the second those who ask again are read, in the third they come along."""
+
 PATIENCE = 5_000
 """Milliseconds to wait for another process that holds the write lock."""
 
@@ -97,6 +101,11 @@ class Groups:
         """Whether units are refused by now."""
         return self._closed
 
+    @property
+    def idle(self) -> bool:
+        """Whether no transaction is under way on the connection, not even one that could not be undone, and no thread uses it."""
+        return not (self._under_way or self._closed or self._db.in_transaction)
+
     def put(self, unit: Unit[T]) -> asyncio.Future[T]:
         """Queue a unit; its future is done when it is durable, or when nothing of it is kept."""
         if self._closed:
@@ -121,11 +130,19 @@ class Groups:
     async def _run(self) -> None:
         """Group after group until nobody waits."""
         while self._waiting:
+            await self._gather()
             taken = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
             self._under_way = [piece for piece in taken if not piece.future.done()]
             if self._under_way:
                 await self._together(self._under_way)
+                self._under_way = ()
         self._runner = None
+
+    async def _gather(self) -> None:
+        """Wait for those who are about to come, unless there are enough for a group."""
+        for _ in range(PASSES):
+            if len(self._waiting) < MOST:
+                await asyncio.sleep(0)
 
     def _ended(self, runner: asyncio.Task[None]) -> None:
         """Should the runner be torn down, nothing is taken any more; of what was under way nobody can say how it ended."""

@@ -48,6 +48,10 @@ class MemoryStore(MemoryApproval, MemoryGrants, MemoryDocuments, MemoryPeople, M
         behind = [client for client in self._clients.values() if client.client_id > after]
         return sorted(behind, key=lambda client: (client.client_id, client.key))[:limit]
 
+    async def next_clients(self, after: bytes, limit: int) -> Sequence[Client]:
+        """See `Store.next_clients`."""
+        return sorted((client for client in self._clients.values() if client.key > after), key=lambda client: client.key)[:limit]
+
     async def claiming(self, claim: Claim, value: str, limit: int) -> Sequence[Client]:
         """See `Store.claiming`."""
         return [client for client in self._clients.values() if claims(client, claim, value)][:limit]

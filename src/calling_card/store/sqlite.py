@@ -70,9 +70,19 @@ class SqliteStore(Verbs):
     async def _read(self, statement: str, values: Values = ()) -> Sequence[Values]:
         """On the loop."""
         try:
-            return self._reader.execute(statement, values).fetchall()
+            return self._found(statement, values)
         except UNAVAILABLE as error:
             raise as_said(error) from error
+
+    def _found(self, statement: str, values: Values) -> Sequence[Values]:
+        """By the connection that writes while it does not: its cache outlives its commits, each of which empties the reader's.
+
+        It waits for nobody. Should another process be recovering the log, the reader waits a moment.
+        """
+        if self._groups.idle:
+            with suppress(apsw.BusyError):
+                return self._db.execute(statement, values).fetchall()
+        return self._reader.execute(statement, values).fetchall()
 
     async def _look(self, statement: str) -> Sequence[Values]:
         """Once in a pass of the loop; to read never waits, so what was found is as new as the pass."""

@@ -327,6 +327,7 @@ ENTER_GATE = "INSERT INTO leases (name, holder, until) VALUES (?, x'', 0)"
 LEAVE_GATE = "DELETE FROM leases WHERE name = ?"
 
 # Over all clients -----------------------------------------------------------------------------------------------------------------
+CLIENTS_FROM = f"SELECT {columns(CLIENT)} FROM clients WHERE client_key > ? ORDER BY client_key LIMIT ?"
 CLIENTS_BEHIND = f"SELECT {columns(CLIENT)} FROM clients WHERE client_id > ? ORDER BY client_id, client_key LIMIT ?"
 HELD_BEHIND = f"""
 SELECT {columns(CLIENT)} FROM clients WHERE state = 'held' AND client_id > ? ORDER BY client_id, client_key LIMIT ?
@@ -379,7 +380,7 @@ WITH refreshed AS (
 """
 OF_CLAIMANTS = (CLAIMING_SOFTWARE, CLAIMING_SCHEME, SAME_SOFTWARE, OF_A_TIER)
 """Asked only by newcomers with a private-use scheme, of software of which the operator wants one, or of a tier that is counted."""
-ACROSS_CLIENTS = (CLIENTS_BEHIND, HELD_BEHIND, STRANGERS, *OF_CLAIMANTS, GENERATIONS_BY_KEY, *OF_THE_PRUNER)
+ACROSS_CLIENTS = (CLIENTS_FROM, CLIENTS_BEHIND, HELD_BEHIND, STRANGERS, *OF_CLAIMANTS, GENERATIONS_BY_KEY, *OF_THE_PRUNER)
 """The only statements on tables of clients that do not stay with one client; clients cause `STRANGERS` and `OF_CLAIMANTS` alone."""
 
 # People ---------------------------------------------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ from calling_card.store.turns import Turns
 T = TypeVar("T")
 NOWHERE = b""
 """The place of what is about no client and no person."""
+SUMS = 64
+"""Sums that are written together."""
 
 
 class Small(Generic[T]):
@@ -95,23 +97,32 @@ class Transactions(ABC):
         return self._tiers.place(tier, most)
 
     def _send_along(self, place: bytes = NOWHERE, *, rest: bool = False) -> None:
-        """Queue the days and sums that wait, in front of the next write; what fails waits again."""
+        """Queue the days and sums that wait, in front of the next write; what fails, or finds no room, waits again."""
         if self._days:
             days, self._days = self._days, {}
-            self._put(lambda: remember(days), place).add_done_callback(lambda done: self._keep_days(done, days))
-        for event in self._reports.rest() if rest else self._reports.due(self._now()):
-            self._send_sum(event, place)
+            self._send(lambda: remember(days), place, lambda: self._keep_days(days))
+        sums = self._reports.rest() if rest else self._reports.due(self._now())
+        for first in range(0, len(sums), SUMS):
+            self._send_sums(sums[first : first + SUMS], place)
 
-    def _send_sum(self, event: Event, place: bytes) -> None:
-        def keep(done: asyncio.Future[None]) -> None:
-            if done.cancelled() or done.exception() is not None:
+    def _send_sums(self, sums: Sequence[Event], place: bytes) -> None:
+        def keep() -> None:
+            for event in sums:
                 self._reports.keep(event)
 
-        self._put(lambda: told(event), place).add_done_callback(keep)
+        self._send(lambda: told(sums), place, keep)
 
-    def _keep_days(self, done: asyncio.Future[None], days: dict[tuple[bytes, bytes], int]) -> None:
-        if done.cancelled() or done.exception() is not None:
-            self._days = {**days, **self._days}
+    def _send(self, unit: Unit[None], place: bytes, keep: Callable[[], None]) -> None:
+        """Nobody waits for it, so nobody hears of it either when it fails."""
+        try:
+            sent = self._put(unit, place)
+        except StoreUnavailable:
+            keep()
+        else:
+            sent.add_done_callback(lambda done: keep() if done.cancelled() or done.exception() is not None else None)
+
+    def _keep_days(self, days: dict[tuple[bytes, bytes], int]) -> None:
+        self._days = {**days, **self._days}
 
     async def ready(self) -> bool:
         """See `Store.ready`: a real write, tried at most once a second however often it is asked."""
@@ -135,6 +146,7 @@ def remember(days: Mapping[tuple[bytes, bytes], int]) -> Steps[None]:
     yield from each(sql.REMEMBER_DAY, [(day, key, incarnation, day) for (key, incarnation), day in sorted(days.items())])
 
 
-def told(event: Event) -> Steps[None]:
-    """An event that goes with no other change."""
-    yield from note(event)
+def told(events: Sequence[Event]) -> Steps[None]:
+    """Events that go with no other change."""
+    for event in events:
+        yield from note(event)

@@ -30,8 +30,9 @@ from calling_card.protocol.handles.credentials import (
     write,
 )
 from calling_card.protocol.handles.rotation import Step, present_secret
+from calling_card.protocol.handles.sealed import CARD
 from calling_card.usecases import imported
-from calling_card.usecases.clients import ATTEMPTS, Known, by_card
+from calling_card.usecases.clients import ATTEMPTS, Known, registered
 from calling_card.usecases.keysets import KeySet, signer
 from calling_card.usecases.recovering import adopted
 
@@ -101,7 +102,8 @@ def _same_method(client: Client, card: Card, method: str) -> bool:
 async def _client(ports: Ports, presented: Presented) -> Client | None:
     """The client of this name, unless it is suspended."""
     for route, client_id in _names(ports, presented):
-        client = await ports.store.client(client_key(route, client_id)) or await by_card(ports, client_id)
+        may_be_card = route is Route.REGISTERED and client_id.startswith(CARD.prefix)
+        client = await (registered(ports, client_id) if may_be_card else ports.store.client(client_key(route, client_id)))
         if client is not None and client.client_id == client_id and client.route is route:
             return None if client.state is State.SUSPENDED else client
     return None

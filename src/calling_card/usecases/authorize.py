@@ -31,7 +31,7 @@ from calling_card.protocol.persons.authorization import (
     worth_a_fetch,
 )
 from calling_card.protocol.persons.grants import CODE_LIFETIME, Consent, Grant, Stage, in_order, may_be_remembered
-from calling_card.protocol.persons.interactions import Transaction, digest, read
+from calling_card.protocol.persons.interactions import digest, read
 from calling_card.protocol.persons.portrait import Portrait, portrait, redirect_of
 from calling_card.protocol.persons.resources import acceptable, scopes_of
 from calling_card.protocol.trust.statements import kept
@@ -116,6 +116,8 @@ class _Request(msgspec.Struct, frozen=True):
     said: Said
     known: Known
     back: Return
+    began_at: int = 0
+    """When it first came, if a form of ours led back here; else 0."""
 
 
 class _Wanted(msgspec.Struct, frozen=True):
@@ -130,7 +132,7 @@ class _Wanted(msgspec.Struct, frozen=True):
 
 async def begin(ports: Ports, asked: Asked) -> Outcome:
     """What happens next. Raises `Refusal` while client or redirect URI are not settled: that is only ever shown (A-12)."""
-    request = await _settled(ports, asked, VISIT if _transaction(ports, asked) else 0)
+    request = await _settled(ports, asked, _began(ports, asked))
     try:
         wanted = await _wanted(ports, request)
         return await _next(ports, request, wanted)
@@ -145,7 +147,7 @@ async def decide(ports: Ports, visit: Visit, transaction: str, *, allow: bool, r
     """
     found = sent(ports, visit, "consent", transaction)
     present = await current(ports, visit)
-    request = await _settled(ports, Asked(found.request, visit), VISIT)
+    request = await _settled(ports, Asked(found.request, visit), found.began_at)
     if not allow:
         return _answer(ports, request, {"error": No.DENIED.code, "error_description": "the person said no"}, clicked=True)
     if present is None:
@@ -161,13 +163,13 @@ async def decide(ports: Ports, visit: Visit, transaction: str, *, allow: bool, r
     return await _give(ports, request, wanted, present, remember=remember and _rememberable(ports, request), clicked=True)
 
 
-async def _settled(ports: Ports, asked: Asked, patience: int = 0) -> _Request:
+async def _settled(ports: Ports, asked: Asked, began_at: int) -> _Request:
     said = read_request(asked.request)
-    known = await find(ports, _asking(ports, said, asked, patience))
+    known = await find(ports, _asking(ports, said, asked, VISIT if began_at else 0))
     back = where(said, known.card)
     if leads_to(back.uri, ports.settings.issuer):  # the port of the day can make a loopback redirect our own (R-39)
         raise Refusal(No.INVALID_REDIRECT_URI, "redirect_uri: leads to this server itself")
-    return _Request(asked, said, known, back)
+    return _Request(asked, said, known, back, began_at)
 
 
 def _portrait(ports: Ports, request: _Request) -> Portrait:
@@ -232,11 +234,10 @@ async def _next(ports: Ports, request: _Request, wanted: _Wanted) -> Outcome:
     silent = "none" in wanted.wish.prompts
     present = await current(ports, request.asked.visit)
     subject = await _hinted(ports, wanted.wish) if wanted.wish.hint else wanted.wish.subject
-    began_at = _began(ports, request)
-    if present is None or _must_sign_in(ports, wanted.wish, present, subject, began_at):
+    if present is None or _must_sign_in(ports, wanted.wish, present, subject, request.began_at):
         if silent:
             raise Refusal(No.LOGIN_REQUIRED, "the person would have to sign in (OIDC Core section 3.1.2.6)")
-        return _sign_in(ports, request, wanted, present, began_at)
+        return _sign_in(ports, request, wanted, present)
     if subject and subject != present.person.subject:
         raise Refusal(No.LOGIN_REQUIRED, "another person is signed in than id_token_hint or claims name (OIDC Core section 3.1.2.2)")
     if request.known.client.state is State.HELD:
@@ -261,16 +262,10 @@ def _must_sign_in(ports: Ports, asked: Wish, present: Present, subject: str, beg
     return asked.max_age is not None and ports.now() - present.session.auth_time > asked.max_age
 
 
-def _began(ports: Ports, request: _Request) -> int:
-    """When this request first came to this browser, if it comes back from our sign-in form; else 0."""
-    found = _transaction(ports, request.asked)
-    return 0 if found is None else found.began_at
-
-
-def _transaction(ports: Ports, asked: Asked) -> Transaction | None:
-    """The sign-in form of ours that led back here, if it was given to this browser for this very request."""
+def _began(ports: Ports, asked: Asked) -> int:
+    """When this request first came, if a sign-in form of ours led back here that this browser was given for it; else 0."""
     found = read(ports.keyring, asked.transaction, asked.visit.browser, "sign_in", ports.now()) if asked.transaction else None
-    return found if found is not None and found.request == asked.request else None
+    return found.began_at if found is not None and found.request == asked.request else 0
 
 
 async def _hinted(ports: Ports, asked: Wish) -> str:
@@ -285,8 +280,8 @@ async def _hinted(ports: Ports, asked: Wish) -> str:
     return subject
 
 
-def _sign_in(ports: Ports, request: _Request, wanted: _Wanted, present: Present | None, began_at: int) -> SignInNeeded:
-    offered = offer(ports, request.asked.visit, request.asked.request, began_at)
+def _sign_in(ports: Ports, request: _Request, wanted: _Wanted, present: Present | None) -> SignInNeeded:
+    offered = offer(ports, request.asked.visit, request.asked.request, request.began_at)
     return SignInNeeded(offered, _portrait(ports, request), request.back, wanted.wish.login_hint, switch=present is not None)
 
 
@@ -334,8 +329,7 @@ def _remembered(ports: Ports, request: _Request, wanted: _Wanted, present: Prese
     """Whether the person said yes to exactly this before, and the client is what it was then (CREDENTIALS §8)."""
     if not kept or not _rememberable(ports, request):
         return False
-    now = _consent(ports, request, wanted, present)
-    return now in [structs.replace(consent, given_at=now.given_at) for consent in kept]
+    return _consent(request, wanted, present, 0) in [structs.replace(yes, given_at=0) for yes in kept]
 
 
 def _changed(request: _Request, kept: Sequence[Consent]) -> bool:
@@ -344,7 +338,7 @@ def _changed(request: _Request, kept: Sequence[Consent]) -> bool:
     return newest is not None and newest.card != grants.seen(request.known.card)
 
 
-def _consent(ports: Ports, request: _Request, wanted: _Wanted, present: Present) -> Consent:
+def _consent(request: _Request, wanted: _Wanted, present: Present, now: int) -> Consent:
     client = request.known.client
     return Consent(
         person=present.person.id,
@@ -354,7 +348,7 @@ def _consent(ports: Ports, request: _Request, wanted: _Wanted, present: Present)
         resource=in_order(" ".join(wanted.resources)),
         scope=in_order(wanted.wish.scope),
         card=grants.seen(request.known.card),
-        given_at=ports.now(),
+        given_at=now,
     )
 
 
@@ -370,7 +364,7 @@ async def _give(ports: Ports, request: _Request, wanted: _Wanted, present: Prese
         "asked": clicked,
     }
     event = Event("grant_given", now, client.key, "person", asked.visit.request_id, body)
-    if not await ports.store.give(client, grant, _consent(ports, request, wanted, present) if remember else None, event):
+    if not await ports.store.give(client, grant, _consent(request, wanted, present, now) if remember else None, event):
         raise expired()
     await _note_repeats(ports, request, wanted)
     code = write(ports.keyring, ports.settings.issuer, Handle(AUTHORIZATION_CODE, grant.code_key, client.key + grant.id, 1))

@@ -17,7 +17,6 @@ from calling_card.protocol.abroad.clientids import Named, host_in, listed, name
 from calling_card.protocol.abroad.documents import Version, over
 from calling_card.protocol.abroad.fetching import Unfetched, Why
 from calling_card.protocol.answers import card_of, to_bytes
-from calling_card.protocol.card.metadata import needs_secret
 from calling_card.protocol.card.rules import sector_to_check
 from calling_card.protocol.clients import JSON, Card, Client, Door, Generations, Route, State, Tier, client_key, is_over
 from calling_card.protocol.corridor import Passed, pass_through, with_statement, within
@@ -97,13 +96,30 @@ async def _by_card(ports: Ports, client_id: str, card: Sealed) -> Client | None:
     if there is not None or buried or not _is_good(ports, card):
         return there
     try:
-        said = read_object(card.metadata)
-        rules = await governed(ports, ports.rules, Tier.ANONYMOUS, Guest())
-        passed = pass_through(said, ports.ground, rules, await scopes_for(ports, said), door=Door.RFC7591, tier=Tier.ANONYMOUS, before=None)
+        passed = await _judged_today(ports, card.metadata)
     except Refusal as refusal:
         ports.log("card_refused", client_id=client_id, cause=refusal.description)
         return None
     return unwritten(client_id, card, passed, ports.now())
+
+
+async def _judged_today(ports: Ports, metadata: bytes) -> Passed:
+    """What a stranger may be who says this, by today's rules; the same words were judged for others before (docs/decisions/0019)."""
+    judges = (ports, ports.policies.current)
+    passed = ports.cards.find(metadata, judges)
+    if passed is None:
+        said = read_object(metadata)
+        rules, scopes = await governed(ports, ports.rules, Tier.ANONYMOUS, Guest()), await scopes_for(ports, said)
+        passed = pass_through(said, ports.ground, rules, scopes, door=Door.RFC7591, tier=Tier.ANONYMOUS, before=None)
+        if _stands(ports, said):
+            ports.cards.remember(metadata, judges, passed)
+    return passed
+
+
+def _stands(ports: Ports, said: Card) -> bool:
+    """Whether the rules alone judge what is said, without anything that the store knows."""
+    policy = ports.policies.current
+    return within(said, ports.settings.scopes) and not (policy is not None and policy.asks_resources)
 
 
 def _is_good(ports: Ports, card: Sealed) -> bool:
@@ -127,10 +143,10 @@ def unwritten(client_id: str, card: Sealed, passed: Passed, now: int) -> Client:
         owner="",
         invitation=None,
         issued_at=card.issued_at,
-        metadata=to_bytes(passed.card),
+        metadata=passed.metadata,
         decision=passed.reasons,
         rat=generations,
-        secret=generations if needs_secret(passed.card) else None,
+        secret=generations if passed.needs_secret else None,
         secret_expires_at=card.secret_expires_at,
         last_used_day=now // 86400,
         card_until=card.expires_at,

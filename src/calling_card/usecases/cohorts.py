@@ -38,7 +38,7 @@ class Survey:
     states: Mapping[str, int]
     doors: Mapping[str, int]
     samples: Sequence[Card]
-    """The first of them in the order of their client_id."""
+    """Some of them."""
     aside: int = 0
     """How many more were pruned and could be brought back."""
 
@@ -195,7 +195,7 @@ async def _aside(ports: Ports, meant: Cohort) -> AsyncIterator[Pruned]:
 
 
 async def _members(ports: Ports, meant: Cohort) -> AsyncIterator[Candidate]:
-    """The cohort in the order of client_id."""
+    """The cohort, one client after the other."""
     async for client in everyone.clients(ports):
         one = Candidate(client, card_of(client))
         if meant.has(one):

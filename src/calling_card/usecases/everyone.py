@@ -11,15 +11,11 @@ PAGE = 500
 
 
 async def pages(ports: Ports) -> AsyncIterator[Sequence[Client]]:
-    """All clients in the order of client_id; between two pages others have their turn.
-
-    One URL may be two clients, on two routes. The last name of a full page waits for the next one, so that no namesake falls between.
-    """
-    after = ""
-    while page := await ports.store.clients(after, PAGE):
-        whole = page if len(page) < PAGE else [client for client in page if client.client_id != page[-1].client_id]
-        yield whole
-        after = whole[-1].client_id
+    """All clients in the order of their keys; between two pages others have their turn."""
+    after = b""
+    while page := await ports.store.next_clients(after, PAGE):
+        yield page
+        after = page[-1].key
         await asyncio.sleep(0)
 
 

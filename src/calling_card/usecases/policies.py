@@ -311,12 +311,12 @@ class Report:
 
 async def diff(ports: Ports, policy: Policy | None) -> AsyncGenerator[Report]:
     """Judge every client that has a row, as it stands, by the policy that counts and by this one (RFC 7591 §5); a report a page."""
-    report, proposed, after = Report(), proposing(ports, policy), ""
+    report, proposed, after = Report(), proposing(ports, policy), b""
     yield report
-    while page := await ports.store.clients(after, PAGE):
+    while page := await ports.store.next_clients(after, PAGE):
         for client in page:
             report.add(client, *await _fate(ports, proposed, client))
-        after = page[-1].client_id
+        after = page[-1].key
         yield report
 
 

@@ -172,8 +172,9 @@ async def _heard(ports: Ports, said: Card, door: Door, invitation: Invitation | 
 
 async def _charged(ports: Ports, heard: _Heard, invitation: Invitation | None, source: str, *, free: bool = False) -> None:
     """What it costs to be heard, unless nothing is kept of it anyway; then what has to be fetched. Raises `Refusal`."""
-    draws: Sequence[Draw] = () if free else _draws(heard, source, invitation)
-    ports.draw(draws)
+    draws = _draws(heard, source, invitation)
+    if not free:
+        ports.draw(draws)
     if sector_to_check(heard.passed.card, None):
         await sector.check(ports, heard.passed.card, source if heard.tier is Tier.ANONYMOUS else draws[0][1])
 

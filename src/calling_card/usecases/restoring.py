@@ -79,7 +79,7 @@ async def restore(ports: Ports, wanted: Wanted) -> Restored:
 async def _checked(ports: Ports, stream: Iterable[Recorded], heads: Mapping[bytes, tuple[int, bytes]]) -> list[Recorded]:
     """The events behind the store, each linked to the one before it. Raises `Refusal` for one that was altered or left out."""
     ends: dict[bytes, tuple[int, bytes]] = {}
-    behind: list[Recorded] = []
+    found: list[Recorded] = []
     for event in sorted(stream, key=lambda one: (one.writer, one.number)):
         number, before = ends.get(event.writer) or await _predecessor(ports, event, heads)
         key = chain_key(ports, event.writer)
@@ -87,8 +87,8 @@ async def _checked(ports: Ports, stream: Iterable[Recorded], heads: Mapping[byte
             raise Refusal(No.INVALID_REQUEST, f"events: event {event.number} of writer {event.writer.hex()} was altered, or one is missing")
         ends[event.writer] = (event.number, event.mac)
         if event.number > heads.get(event.writer, (0, b""))[0]:
-            behind.append(event)
-    return behind
+            found.append(event)
+    return found
 
 
 async def _predecessor(ports: Ports, event: Recorded, heads: Mapping[bytes, tuple[int, bytes]]) -> tuple[int, bytes]:

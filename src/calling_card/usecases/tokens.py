@@ -45,8 +45,8 @@ async def signer(ports: Ports) -> Signer:
     return ports.signer
 
 
-async def mint(ports: Ports, client: Client, target: Target, grant: Grant | None = None) -> Issued:
-    """An access token for a client, in its own name or under a grant.
+async def mint(ports: Ports, client: Client, target: Target, grant: Grant | None = None, refresh_token: str = "") -> Issued:
+    """An access token for a client, in its own name or under a grant, and the refresh token that goes with it.
 
     Raises `Refusal` (``invalid_target``) rather than make one that is too long to be read again.
     """
@@ -71,7 +71,7 @@ async def mint(ports: Ports, client: Client, target: Target, grant: Grant | None
     if len(made) > LONGEST:
         raise Refusal(No.INVALID_TARGET, f"resource: the token would have more than {LONGEST} characters; name fewer (RFC 8707 section 2)")
     ports.store.used(client, now // 86400)
-    return Issued(made, "Bearer", lifetime, target.scope)
+    return Issued(made, "Bearer", lifetime, target.scope, refresh_token)
 
 
 LONGEST = seals.ACCESS_TOKEN.longest
@@ -88,9 +88,10 @@ def _sealed(ports: Ports, token: tokens.AccessToken) -> str:
 
 async def give(ports: Ports, known: Known, grant: Grant, chosen: Target, nonce: str) -> Issued:
     """Everything a grant gives at an exchange; ``nonce`` is empty but for the first one (OIDC Core §3.1.3.3). Raises as `mint`."""
-    issued = await mint(ports, known.client, chosen, grant)
-    identity = await _identity(ports, known, grant, issued, nonce) if "openid" in grant.scope.split() else ""
-    return structs.replace(issued, refresh_token=_refresh(ports, known, grant), id_token=identity)
+    issued = await mint(ports, known.client, chosen, grant, _refresh(ports, known, grant))
+    if "openid" not in grant.scope.split():
+        return issued
+    return structs.replace(issued, id_token=await _identity(ports, known, grant, issued, nonce))
 
 
 def _refresh(ports: Ports, known: Known, grant: Grant) -> str:

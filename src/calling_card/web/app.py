@@ -101,11 +101,11 @@ class App:
             if endpoint is None:
                 return not_found(self._ports, request)
             if request.method == "OPTIONS":
-                return _preflight(endpoint)
+                return endpoint.preflight
             handler = endpoint.methods.get("GET" if request.method == "HEAD" else request.method)
             if handler is None:
-                wrong = refused(Refusal(No.METHOD_NOT_ALLOWED, f"this endpoint takes {endpoint.allow()} (RFC 9110 section 15.5.6)"))
-                return Answer(wrong.status, wrong.body, (*wrong.headers, (b"allow", endpoint.allow().encode())))
+                wrong = refused(Refusal(No.METHOD_NOT_ALLOWED, f"this endpoint takes {endpoint.allow} (RFC 9110 section 15.5.6)"))
+                return Answer(wrong.status, wrong.body, (*wrong.headers, (b"allow", endpoint.allow.encode())))
             if endpoint.media and request.method in ("POST", "PUT"):
                 await self._take(request, endpoint, receive)
             return await handler(self._ports, request)
@@ -187,23 +187,6 @@ def _headers(scope: Scope) -> tuple[dict[bytes, list[bytes]], int]:
 def _peer(scope: Scope) -> str:
     """The address at the other end of the connection."""
     return scope["client"][0] if scope.get("client") else ""
-
-
-def _preflight(endpoint: Endpoint) -> Answer:
-    """OPTIONS: what a script may send here; the origin header is added with all others (R-91, M-53)."""
-    allow = (b"allow", endpoint.allow().encode())
-    if not endpoint.cors:
-        return Answer(204, b"", (allow,))
-    return Answer(
-        204,
-        b"",
-        (
-            allow,
-            (b"access-control-allow-methods", ", ".join(endpoint.methods).encode()),
-            (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key, MCP-Protocol-Version"),
-            (b"access-control-max-age", b"600"),
-        ),
-    )
 
 
 def _check_media(request: Request, taken: tuple[bytes, ...]) -> None:

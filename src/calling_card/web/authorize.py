@@ -19,16 +19,17 @@ from calling_card.web.pages.views import Consent, Form, Problem, SignIn
 from calling_card.web.refused import refused, with_wait
 from calling_card.web.show import page, see_other, to_client
 
-TRANSACTION = "cc_transaction"
-"""Parameter that our own pages add to a request they send back here."""
+_ADDED = "&cc_transaction="
+"""Before what our own pages add to a request that they send back here."""
 _QUERY = re.compile(rb'[!"$-~]*')
 """Printable, without a space, without the mark of a fragment."""
 
 
 async def start(ports: Ports, request: Request) -> Answer:
     """GET: a client sends a person here."""
-    said, _, added = _readable(request.query).partition(f"&{TRANSACTION}=")
-    return await _go_on(ports, request, visit(ports, request), said, added)
+    said, _, added = _readable(request.query).partition(_ADDED)
+    who = visit(ports, request)
+    return _shown(ports, request, who, await authorize.begin(ports, authorize.Asked(said, who, added)))
 
 
 async def start_by_form(ports: Ports, request: Request) -> Answer:
@@ -41,11 +42,6 @@ def _readable(query: bytes) -> str:
     if not _QUERY.fullmatch(query):
         raise Refusal(No.INVALID_REQUEST, "the parameters are no form: everything but ASCII is percent-encoded (RFC 6749 appendix B)")
     return query.decode("ascii")
-
-
-async def _go_on(ports: Ports, request: Request, who: Visit, said: str, transaction: str, problem: str = "", name: str = "") -> Answer:
-    outcome = await authorize.begin(ports, authorize.Asked(said, who, transaction))
-    return _shown(ports, request, who, outcome, problem, name)
 
 
 def _shown(ports: Ports, request: Request, who: Visit, outcome: authorize.Outcome, problem: str = "", name: str = "") -> Answer:
@@ -144,7 +140,7 @@ async def sign_in_form(ports: Ports, request: Request) -> Answer:
     cookie = session_cookie(ports, done.cookie, done.lifetime)
     if not done.request:
         return see_other(ports.settings.endpoint("/account"), cookie, *number_cookie(ports, who))
-    return see_other(f"{ports.settings.endpoint('/authorize')}?{done.request}&{TRANSACTION}={transaction}", cookie)
+    return see_other(f"{ports.settings.endpoint('/authorize')}?{done.request}{_ADDED}{transaction}", cookie)
 
 
 _PROBLEMS = {No.SIGN_IN_FAILED: "sign_in_failed", No.TOO_MANY_REQUESTS: "throttled", No.UNAVAILABLE: "busy"}
@@ -154,7 +150,8 @@ async def _again(ports: Ports, request: Request, who: Visit, proof: sign_in.Proo
     """The form once more, with what went wrong; what it waits for is the same."""
     waiting = sign_in.waiting(ports, who, proof.transaction)
     if waiting.request:
-        return await _go_on(ports, request, who, waiting.request, proof.transaction, problem, proof.name[:100])
+        outcome = await authorize.begin(ports, authorize.Asked(waiting.request, who, proof.transaction))
+        return _shown(ports, request, who, outcome, problem, proof.name[:100])
     view = show.sign_in_form(ports, sign_in.offer(ports, who), proof.name[:100], problem)
     return page(ports, who, view, status=_STATUS[problem])
 

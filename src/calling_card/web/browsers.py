@@ -19,14 +19,14 @@ _AGENT = re.compile(r"[^ -~]+")
 
 def name_of(ports: Ports, what: str) -> str:
     """Name of a cookie: one that other hosts and http cannot set; on loopback the port keeps servers apart."""
-    return _name(ports.settings.issuer, what)
+    return _name(ports.settings.issuer, ports.settings.base_path, what)
 
 
 @lru_cache(maxsize=16)
-def _name(issuer: str, what: str) -> str:
+def _name(issuer: str, path: str, what: str) -> str:
     place = urlsplit(issuer)
     if place.scheme == "https":
-        return f"__Secure-cc_{what}" if place.path.strip("/") else f"__Host-cc_{what}"
+        return f"__Secure-cc_{what}" if path else f"__Host-cc_{what}"
     return f"cc_{what}_{place.port or 80}"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeAlias
 
 from calling_card.ports import Ports
@@ -11,9 +12,14 @@ from calling_card.web.http import FORM, JSON, Answer, Request
 from calling_card.web.registration import SIGNED, in_query
 
 Handler: TypeAlias = Callable[[Ports, Request], Awaitable[Answer]]
+_SCRIPTS = (
+    (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key, MCP-Protocol-Version"),
+    (b"access-control-max-age", b"600"),
+)
+"""What a script may send anywhere, and for how many seconds it need not ask again."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Endpoint:
     """One endpoint."""
 
@@ -43,13 +49,24 @@ class Endpoint:
     """Served while this setting is on; empty: always."""
     plain: bool = False
     """Whether it answers without TLS and past the proxy: a probe asks the process itself, and is told nothing else."""
+    writes: bool | None = None
+    """Whether its requests mostly have to wait for the disk; None: those whose method may change something."""
 
+    @cached_property
     def allow(self) -> str:
         """Value of the ``Allow`` header."""
         names = list(self.methods)
         if "GET" in names:
             names.insert(1, "HEAD")
         return ", ".join([*names, "OPTIONS"])
+
+    @cached_property
+    def preflight(self) -> Answer:
+        """OPTIONS: what a script may send here; the origin header is added with all others (R-91, M-53)."""
+        allow = (b"allow", self.allow.encode())
+        if not self.cors:
+            return Answer(204, b"", (allow,))
+        return Answer(204, b"", (allow, (b"access-control-allow-methods", ", ".join(self.methods).encode()), *_SCRIPTS))
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -95,6 +112,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         named=True,
         cors=False,
         page=True,
+        writes=True,
     ),
     Endpoint(
         "sign-in",
@@ -177,6 +195,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         body_limit=16384,
         named=True,
         cors=False,
+        writes=False,
     ),
     Endpoint(
         "userinfo",
@@ -256,7 +275,7 @@ class Routes:
 
     def find(self, path: str, request: Request) -> Endpoint | None:
         """The endpoint of a decoded path; a POST is a registration whatever its query says."""
-        if self.by_query and path in self.by_query and request.method != "POST" and in_query(request, "client_id") is not None:
+        if path in self.by_query and request.method != "POST" and in_query(request, "client_id") is not None:
             return self.by_query[path]
         found = self.fixed.get(path)
         if found is None:

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv6Address
 from urllib.parse import unquote_plus
 
@@ -13,7 +13,7 @@ from msgspec import structs
 from calling_card.protocol.abroad.clientids import wants_discovery
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.handles.assertions import TYPE
-from calling_card.protocol.syntax import read_form
+from calling_card.protocol.syntax import listed, read_form, twice
 from calling_card.usecases.authenticate import Presented
 
 JSON = b"application/json"
@@ -22,6 +22,8 @@ JWT = b"application/jwt"
 JOSE = b"application/jose"
 JSON_TYPE = (b"content-type", JSON)
 JWT_TYPE = (b"content-type", b"application/jwt")
+CLOSE = (b"connection", b"close")
+"""Of the last answer on a connection (RFC 9112 §9.6)."""
 NO_STORE = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
 """On every answer with a credential, and on every error (C-03)."""
 PRIVATE_JSON = (JSON_TYPE, *NO_STORE)
@@ -95,10 +97,15 @@ def lines(request: Request, answer: Answer) -> bytes:
 
 def _own(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
     """What a handler said; that it is lines, and as many as headers, is looked at here."""
-    own = b"\r\n".join([*map(b": ".join, headers), b""])
+    own = written(headers)
     if len(own) - len(own.translate(None, _CONTROLS)) != 2 * len(headers):
         raise ValueError("a header of the answer has a control character in it")
     return own
+
+
+def written(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Headers as lines, whatever is in them."""
+    return b"\r\n".join([*map(b": ".join, headers), b""])
 
 
 _PRIVATE_JSON = _own(PRIVATE_JSON)
@@ -154,28 +161,15 @@ def form(request: Request) -> Form:
     except ValueError:
         raise Refusal(No.INVALID_REQUEST, f"the body is not a form in UTF-8 with at most {_FIELDS} fields (RFC 6749 appendix B)") from None
     sent = dict(pairs)
-    if len(sent) < len(pairs):
-        _check_once(pairs)
+    if len(sent) < len(pairs) and (name := twice(pairs, _LISTS)) is not None:
+        raise Refusal(No.INVALID_REQUEST, f"{_plain(name)}: this parameter was sent more than once (RFC 6749 section 3.2)")
     bare = "" not in sent.values() and _LISTS.isdisjoint(sent)
     values = sent if bare else {name: value for name, value in sent.items() if value and name not in _LISTS}
-    resources = _listed(pairs, "resource") if "resource" in sent else ()
-    return Form(values, resources, _listed(pairs, "redirect_uris[]") if "redirect_uris[]" in sent else ())
+    resources = listed(pairs, "resource") if "resource" in sent else ()
+    return Form(values, resources, listed(pairs, "redirect_uris[]") if "redirect_uris[]" in sent else ())
 
 
 _LISTS = frozenset({"resource", "redirect_uris[]"})
-
-
-def _listed(pairs: Sequence[tuple[str, str]], name: str) -> tuple[str, ...]:
-    return tuple([value for one, value in pairs if one == name and value])
-
-
-def _check_once(pairs: Sequence[tuple[str, str]]) -> None:
-    """Raises `Refusal` for what was sent twice and is no list."""
-    seen: set[str] = set()
-    for name, _ in pairs:
-        if name in seen and name not in _LISTS:
-            raise Refusal(No.INVALID_REQUEST, f"{_plain(name)}: this parameter was sent more than once (RFC 6749 section 3.2)")
-        seen.add(name)
 
 
 def presented(request: Request, sent: Form, endpoint: str = "token") -> Presented:

@@ -3,7 +3,7 @@
 from calling_card.ports import Ports
 from calling_card.protocol.errors import No, Refusal, plain
 from calling_card.web.browsers import visit, wants_page
-from calling_card.web.http import Answer, Request, json_answer
+from calling_card.web.http import CLOSE, Answer, Request, json_answer
 from calling_card.web.pages.views import Problem
 from calling_card.web.show import page
 
@@ -20,7 +20,7 @@ def refused(refusal: Refusal) -> Answer:
     if challenge:
         more.append((b"www-authenticate", challenge.encode()))
     if refusal.no is No.TOO_SLOW:
-        more.append((b"connection", b"close"))
+        more.append(CLOSE)
     if refusal.retry_after:
         more.append((b"retry-after", str(refusal.retry_after).encode()))
     return json_answer(refusal.no.status, body, *more)

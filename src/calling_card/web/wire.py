@@ -5,7 +5,7 @@ import logging
 import math
 from asyncio.events import TimerHandle
 from collections import deque
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from enum import Enum
 from functools import partial
 from typing import Any, Protocol
@@ -24,7 +24,7 @@ from calling_card.settings import Settings
 from calling_card.web.app import Receive
 from calling_card.web.endpoints import ENDPOINTS, NAMED
 from calling_card.web.hands import Hands
-from calling_card.web.http import EACH, Answer, Request, lines
+from calling_card.web.http import CLOSE, EACH, Answer, Request, lines, written
 from calling_card.web.pressure import Pressure
 from calling_card.web.refused import refused
 
@@ -40,8 +40,7 @@ _IDLE = 30
 """Seconds that a connection is kept without a request."""
 _TICK = 0.001
 """Seconds that a timer may ring too early."""
-_CLOSE = (b"connection", b"close")
-_LAST = b"connection: close\r\n"
+_LAST = written((CLOSE,))
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing, so that their requests hardly ever wait (RFC 9110 §9.2.1)."""
 _VERSIONS = ("1.1", "1.0")
@@ -74,6 +73,8 @@ class Config(uvicorn.Config):
     serves: Serves
     hands: Hands
     pressure: Pressure
+    writing: Mapping[str, bool]
+    """Paths whose requests mostly have to wait for the disk, or hardly ever, whatever their method."""
     usual: tuple[object, bytes] = (None, b"")
     """The headers that every answer has, as uvicorn keeps them and as bytes."""
 
@@ -82,8 +83,6 @@ class Config(uvicorn.Config):
         """How an application is served under these settings."""
         config = cls(
             app,  # type: ignore[arg-type] # uvicorn hands it on and never calls it
-            host=settings.host,
-            port=settings.port,
             loop="none",
             http=Wire,
             ws="none",
@@ -95,17 +94,17 @@ class Config(uvicorn.Config):
             proxy_headers=False,
             timeout_graceful_shutdown=_GRACE,
             timeout_keep_alive=_IDLE,
-            backlog=2048,
         )
         config.serves = app
         config.head_timeout, config.body_timeout, config.most = settings.head_timeout, settings.body_timeout, settings.connections
         config.hands, config.pressure = Hands(), Pressure(settings.pass_limit / 1000)
+        config.writing = {settings.base_path + one.path: one.writes for one in ENDPOINTS if one.writes is not None}
         return config
 
     def told_always(self, headers: list[tuple[bytes, bytes]]) -> bytes:
         """The headers that every answer has; uvicorn makes a new list of them each second, and we new bytes."""
         if headers is not self.usual[0]:
-            self.usual = headers, b"".join([b"%b: %b\r\n" % header for header in headers])
+            self.usual = headers, written(headers)
         return self.usual[1]
 
 
@@ -114,7 +113,7 @@ def _busy() -> tuple[bytes, bytes]:
     answer = refused(Refusal(No.UNAVAILABLE, "too many requests at once; try again", retry_after=1))
     shared = ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"Retry-After"))
     headers = [*answer.headers, *shared, (b"content-length", b"%d" % len(answer.body))]
-    return STATUS_LINE[answer.status] + b"".join([b"%b: %b\r\n" % header for header in headers]), answer.body
+    return STATUS_LINE[answer.status] + written(headers), answer.body
 
 
 _BUSY = _busy()
@@ -377,7 +376,8 @@ class Wire(asyncio.Protocol):
 
     def _begin(self, turn: Turn) -> None:
         self._running = turn
-        self._config.hands.take(self.loop, self._serve, waits=turn.asked.method not in _SAFE)
+        asked = turn.asked
+        self._config.hands.take(self.loop, self._serve, waits=self._config.writing.get(asked.path, asked.method not in _SAFE))
 
     async def _serve(self) -> None:
         """Answer the request whose turn it is. What cannot be answered ends the connection."""
@@ -418,7 +418,7 @@ class Wire(asyncio.Protocol):
         if self._gone:
             return
         always = self._config.told_always(self._state.default_headers)
-        told = _LAST in always or _CLOSE in answer.headers
+        told = _LAST in always or CLOSE in answer.headers
         keep = turn.keep_alive and not told
         last = b"" if keep or told else _LAST
         faults.point("web.mid_answer")
@@ -441,7 +441,7 @@ class Wire(asyncio.Protocol):
         turn.answered = True
         if self.transport.is_closing():
             return
-        keep = turn.keep_alive and not self._turned_away and _CLOSE not in self._state.default_headers
+        keep = turn.keep_alive and not self._turned_away and CLOSE not in self._state.default_headers
         head, body = _BUSY
         body = b"" if turn.asked.method == "HEAD" else body
         self.transport.write(head + (b"\r\n" if keep else _LAST + b"\r\n") + body)

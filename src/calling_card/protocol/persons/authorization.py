@@ -17,7 +17,7 @@ from calling_card.protocol import base64url
 from calling_card.protocol.abroad.addresses import has_any_port, is_dangerous, redirect_matches
 from calling_card.protocol.clients import Card, holds, words
 from calling_card.protocol.errors import No, Refusal
-from calling_card.protocol.syntax import read_form
+from calling_card.protocol.syntax import listed, read_form, twice
 
 PROMPTS = ("none", "login", "consent", "select_account")
 MODES = ("query", "fragment", "form_post")
@@ -109,20 +109,11 @@ def read_request(query: str) -> Said:
     except ValueError:
         raise Refusal(No.INVALID_REQUEST, f"the query is no form in UTF-8 with at most {_FIELDS} fields (RFC 6749 appendix B)") from None
     values: dict[str, object] = dict(pairs)
-    if len(values) < len(pairs):
-        _check_once(pairs)
+    if len(values) < len(pairs) and (name := twice(pairs, ("resource",))) is not None:
+        raise Refusal(No.INVALID_REQUEST, f"{ascii(name[:80])[1:-1]}: was sent more than once (RFC 6749 section 3.1)")
     if "resource" in values:
-        values["resource"] = [value for name, value in pairs if name == "resource" and value]
+        values["resource"] = listed(pairs, "resource")
     return msgspec.convert(values, Said)
-
-
-def _check_once(pairs: Sequence[tuple[str, str]]) -> None:
-    """Raises `Refusal` for what was sent twice, but for resources (RFC 8707 §2)."""
-    seen: set[str] = set()
-    for name, _ in pairs:
-        if name in seen and name != "resource":
-            raise Refusal(No.INVALID_REQUEST, f"{ascii(name[:80])[1:-1]}: was sent more than once (RFC 6749 section 3.1)")
-        seen.add(name)
 
 
 def worth_a_fetch(said: Said, *, pkce: bool) -> None:
@@ -183,13 +174,16 @@ def wish(said: Said, bounds: Bounds) -> Wish:
 
 def _not_served(said: Said, bounds: Bounds) -> None:
     del bounds
-    for name, value, no in (
-        ("request", said.request, No.REQUEST_NOT_SUPPORTED),
-        ("request_uri", said.request_uri, No.REQUEST_URI_NOT_SUPPORTED),
-        ("registration", said.registration, No.REGISTRATION_NOT_SUPPORTED),
-    ):
-        if value:
-            raise Refusal(no, f"{name}: this server does not take it (OIDC Core section 3.1.2.6)")
+    if said.request or said.request_uri or said.registration:
+        name, no = next((name, no) for name, no in _NOT_SERVED if getattr(said, name))
+        raise Refusal(no, f"{name}: this server does not take it (OIDC Core section 3.1.2.6)")
+
+
+_NOT_SERVED = (
+    ("request", No.REQUEST_NOT_SUPPORTED),
+    ("request_uri", No.REQUEST_URI_NOT_SUPPORTED),
+    ("registration", No.REGISTRATION_NOT_SUPPORTED),
+)
 
 
 def _response_type(said: Said, bounds: Bounds) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
@@ -124,17 +123,11 @@ SEEN = (
 )
 """Members whose change, in any language, makes a client another in people's eyes: remembered consents end (M-36)."""
 
-
 _SEEN = frozenset(SEEN)
-
-
-def tagged(card: Card) -> Sequence[str]:
-    """Those of the same members that are in a language."""
-    return [name for name in card if "#" in name and name.partition("#")[0] in _SEEN] if "#" in "".join(card) else ()
+_encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 def seen(card: Card) -> bytes:
     """16 bytes that stand for what people said yes to about the client itself."""
-    names = [*_SEEN.intersection(card), *tagged(card)]
-    members = {name: card[name] for name in names}
-    return hashlib.sha256(msgspec.json.encode(members, order="deterministic")).digest()[:16]
+    members = {name: value for name, value in card.items() if name in _SEEN or name.partition("#")[0] in _SEEN}
+    return hashlib.sha256(_encode(members)).digest()[:16]

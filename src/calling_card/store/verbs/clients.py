@@ -59,6 +59,10 @@ class Clients(Transactions):
         """See `Store.clients`."""
         return [rows.client_of(row) for row in await self._read(sql.CLIENTS_BEHIND, (after, limit))]
 
+    async def next_clients(self, after: bytes, limit: int) -> Sequence[Client]:
+        """See `Store.next_clients`."""
+        return [rows.client_of(row) for row in await self._read(sql.CLIENTS_FROM, (after, limit))]
+
     async def claiming(self, claim: Claim, value: str, limit: int) -> Sequence[Client]:
         """See `Store.claiming`."""
         if claim is Claim.SOFTWARE:
@@ -207,7 +211,7 @@ class Clients(Transactions):
 
     async def record(self, event: Event) -> None:
         """See `Store.record`."""
-        await self._write(lambda: told(event), event.client_key)
+        await self._write(lambda: told((event,)), event.client_key)
 
     # Invitations, resource servers, signing keys ----------------------------------------------------------------------------------
 
