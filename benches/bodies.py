@@ -1,5 +1,7 @@
 """What clients say in the benchmark."""
 
+import base64
+import hashlib
 from urllib.parse import urlencode
 
 MCP_BODY: dict[str, object] = {
@@ -42,7 +44,13 @@ CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 """The pair of RFC 7636, appendix B: a server has to hash the one and compare, whoever sends it."""
 
 
-def asked(client_id: str, scope: str, state: str) -> str:
+def asked(client_id: str, scope: str, state: str, challenge: str = CHALLENGE) -> str:
     """Query of an authorization request."""
-    said = {"client_id": client_id, "response_type": "code", "redirect_uri": CALLBACK, "scope": scope}
-    return f"{urlencode({**said, 'code_challenge': CHALLENGE, 'code_challenge_method': 'S256'})}&state={state}"
+    said = {"client_id": client_id, "response_type": "code", "redirect_uri": CALLBACK, "scope": scope, "code_challenge_method": "S256"}
+    return f"{urlencode(said)}&code_challenge={challenge}&state={state}"
+
+
+def pair(number: int) -> list[str]:
+    """A verifier of its own and its challenge (RFC 7636 §4.2)."""
+    verifier = f"{number:043d}"
+    return [verifier, base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")]

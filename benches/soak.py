@@ -17,7 +17,7 @@ from benches.plan import Flow, Plan, Step, Table, path, said
 from benches.servers import ISSUER, Running, empty_folder, running
 from benches.targets import Measured
 from benches.visit import FORM, Ours, basic
-from benches.workloads import flow_steps, refreshing, registering, replacing
+from benches.workloads import flow_steps, pairs, refreshing, registering, replacing
 
 SHARE = 0.6
 """Of the peak that was measured just before."""
@@ -95,7 +95,7 @@ def _soak(server: Running, plan: Plan, length: Length, found: Measured) -> Soak:
 
 def mixed(visit: Ours, cards: Table) -> Plan:
     """The mix of RELIABILITY §3 L1, by weight."""
-    tables = {"cards": cards, "young": Table(("path", "rat")), "refresh": Table(("refresh",))}
+    tables = {"cards": cards, "young": Table(("path", "rat")), "refresh": Table(("refresh",)), "pairs": pairs()}
     machine, api = ("Authorization", basic(visit.machine)), ("Authorization", basic(visit.asks))
     bearer = ("Authorization", "Bearer «rat»")
     made = registering(visit, MCP_BODY, path("registration_client_uri", "path"), said("registration_access_token", "rat"))
@@ -103,7 +103,7 @@ def mixed(visit: Ours, cards: Table) -> Plan:
         Flow([Step("POST", visit.introspect, 200, [FORM, api], f"token={visit.machine_token()}")], weight=40),
         Flow([refreshing(visit)], "refresh", weight=12.5),
         Flow([Step("POST", visit.tokens, 200, [FORM, machine], visit.opaque)], weight=12.5),
-        Flow(flow_steps(visit, "profile", said("refresh_token", "refresh")), weight=10),
+        Flow(flow_steps(visit, "profile", said("refresh_token", "refresh")), "pairs", weight=10),
         Flow([Step("GET", visit.metadata, 200)], weight=5),
         Flow([Step("GET", visit.keys, 200)], weight=5),
         Flow([Step("GET", "«path»", 200, [bearer])], "cards", weight=8),
@@ -117,7 +117,7 @@ def mixed(visit: Ours, cards: Table) -> Plan:
 def filling(plan: Plan) -> Plan:
     """What the mix needs before it begins: refresh tokens, and clients that may go."""
     flow, made = plan.flows[3], plan.flows[8]
-    return Plan([Flow(flow.steps, into="refresh"), made], plan.tables)
+    return Plan([Flow(flow.steps, "pairs", into="refresh"), made], plan.tables)
 
 
 def _watched(server: Running, plan: Plan, way: Way, peak: float) -> Soak:

@@ -189,6 +189,7 @@ TARGETS = (
     _node("client_credentials, ES256", 5, 6.5),
     _node("introspect", 2.5, 3),
     _times("read, sealed", (SEALED, "read, sealed"), (NODE, "read"), 3.5, 4.5),
+    _times("read, sealed, each another", (SEALED, "read, sealed, each another"), (NODE, "read"), 3.5, 4.5),
     _times(
         "client_credentials, sealed",
         (SEALED, "client_credentials, sealed"),

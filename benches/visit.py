@@ -67,18 +67,18 @@ class Visit:
         """Who introspects."""
         return self.machine
 
-    def asking(self, scope: str) -> str:
-        """Target of an authorization request of the client of the flow, with a hole for the number."""
-        return f"{self.authorize}?{asked(self.flow_client['client_id'], scope, 's«#»')}"
+    def asking(self, scope: str, challenge: str) -> str:
+        """Target of an authorization request of the client of the flow, with a hole for the number; the challenge may be one."""
+        return f"{self.authorize}?{asked(self.flow_client['client_id'], scope, 's«#»', challenge)}"
 
     def granted(self, said: Mapping[str, str]) -> str:
         """A request at the token endpoint of the client of the flow; values may be holes."""
         proof = {"client_id": self.flow_client["client_id"], "client_secret": self.flow_client["client_secret"]}
         return with_holes(urlencode({**proof, **said}))
 
-    def redemption(self) -> str:
-        """A captured code for tokens."""
-        return self.granted({"grant_type": "authorization_code", "code": "«code»", "redirect_uri": CALLBACK, "code_verifier": VERIFIER})
+    def redemption(self, verifier: str = VERIFIER) -> str:
+        """A captured code for tokens; the verifier may be a hole."""
+        return self.granted({"grant_type": "authorization_code", "code": "«code»", "redirect_uri": CALLBACK, "code_verifier": verifier})
 
     def machine_token(self) -> str:
         """An opaque access token of the machine."""

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benches.bodies import MCP_BODY, OIDC_BODY
+from benches.bodies import MCP_BODY, OIDC_BODY, pair
 from benches.plan import Capture, Flow, Plan, Step, Table, query, said
 from benches.visit import FORM, JSON, Visit, basic
 
@@ -23,6 +23,7 @@ class Workload:
 
 OTHERS = {**MCP_BODY, "client_name": "Client number «#»"}
 """No body like any other: what came in once does not make the next one easier (docs/decisions/0019)."""
+_PAIRS = 30_000
 _MINE = Capture("path", "p", "registration_client_uri")
 _TOKEN = said("registration_access_token", "rat")
 _ID, _SECRET = said("client_id"), said("client_secret")
@@ -92,22 +93,27 @@ def _keys(visit: Visit) -> Plan:
 
 
 def flow_steps(visit: Visit, scope: str, *captures: Capture) -> list[Step]:
-    """A person is sent here and back, and the code is redeemed."""
+    """A person is sent here and back, and the code is redeemed; the row of a walk is a pair."""
     return [
-        Step("GET", visit.asking(scope), visit.sends, visit.cookie, captures=[query("code")]),
-        Step("POST", visit.tokens, 200, [FORM], visit.redemption(), captures),
+        Step("GET", visit.asking(scope, "«challenge»"), visit.sends, visit.cookie, captures=[query("code")]),
+        Step("POST", visit.tokens, 200, [FORM], visit.redemption("«verifier»"), captures),
     ]
 
 
+def pairs() -> Table:
+    """Verifiers and challenges, more than a run can use: who takes one twice is reported, and no real client does (RFC 7636 §7.1)."""
+    return Table(("verifier", "challenge"), [pair(number) for number in range(_PAIRS)])
+
+
 def _flow(visit: Visit) -> Plan:
-    visit.tables["refresh"] = Table(("refresh",))
+    visit.tables["refresh"], visit.tables["pairs"] = Table(("refresh",)), pairs()
     steps = flow_steps(visit, visit.flow_scope, said("refresh_token", "refresh"))
-    return Plan([Flow(steps, into="refresh")], visit.tables)
+    return Plan([Flow(steps, "pairs", into="refresh")], visit.tables)
 
 
 def _signed_flow(visit: Visit) -> Plan:
     steps = flow_steps(visit, "openid profile", said("id_token"))
-    return Plan([Flow(steps)])
+    return Plan([Flow(steps, "pairs")], {"pairs": pairs()})
 
 
 def refreshing(visit: Visit) -> Step:
@@ -120,18 +126,20 @@ def _refresh(visit: Visit) -> Plan:
     return Plan([Flow([refreshing(visit)], "refresh")], visit.tables)
 
 
-def _register_sealed(body: Mapping[str, object], *, kept: bool) -> Callable[[Visit], Plan]:
+def _register_sealed(body: Mapping[str, object], into: str = "") -> Callable[[Visit], Plan]:
+    """``into``: the table for what later workloads need; empty: they need nothing."""
+
     def plan(visit: Visit) -> Plan:
-        if not kept:
+        if not into:
             return once(visit, registering(visit, body))
-        visit.tables["sealed"] = Table(("client_id", "client_secret", "path", "rat"))
-        return Plan([Flow([registering(visit, body, _ID, _SECRET, _MINE, _TOKEN)], into="sealed")], visit.tables)
+        visit.tables[into] = Table(("client_id", "client_secret", "path", "rat"))
+        return Plan([Flow([registering(visit, body, _ID, _SECRET, _MINE, _TOKEN)], into=into)], visit.tables)
 
     return plan
 
 
-def _read_sealed(visit: Visit) -> Plan:
-    return Plan([Flow([Step("GET", "«path»", 200, [_BEARER])], "sealed")], visit.tables)
+def _read_sealed(table: str) -> Callable[[Visit], Plan]:
+    return lambda visit: Plan([Flow([Step("GET", "«path»", 200, [_BEARER])], table)], visit.tables)
 
 
 def _proven(visit: Visit) -> Table:
@@ -170,10 +178,11 @@ WORKLOADS = (
     Workload("refresh", "write", _refresh),
 )
 SEALED = (
-    Workload("register, sealed (MCP body)", "read", _register_sealed(MCP_BODY, kept=True), ("sealed",)),
-    Workload("register, sealed (OIDC body)", "read", _register_sealed(OIDC_BODY, kept=False)),
-    Workload("register, sealed, each another", "read", _register_sealed(OTHERS, kept=False)),
-    Workload("read, sealed", "read", _read_sealed),
+    Workload("register, sealed (MCP body)", "read", _register_sealed(MCP_BODY, "sealed"), ("sealed",)),
+    Workload("register, sealed (OIDC body)", "read", _register_sealed(OIDC_BODY)),
+    Workload("register, sealed, each another", "read", _register_sealed(OTHERS, "others"), ("others",)),
+    Workload("read, sealed", "read", _read_sealed("sealed")),
+    Workload("read, sealed, each another", "read", _read_sealed("others")),
     Workload("client_credentials, sealed", "read", _by_itself_sealed),
     Workload("introspect, sealed", "read", _introspect_sealed),
 )

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -60,7 +61,7 @@ class RolledBack(Exception):
     """The store is older than what was written down of it; the text says what to do."""
 
 
-entropy = os.urandom
+entropy = secrets.token_bytes
 """Where whatever must not be guessed comes from."""
 
 

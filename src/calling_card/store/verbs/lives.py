@@ -9,16 +9,6 @@ from calling_card.store import statements as sql
 from calling_card.store.rules import birth, taken, was_taken
 from calling_card.store.steps import Settle, Steps, changed, gate, note, there
 
-HANGING = (
-    sql.DELETE_GRANTS,
-    sql.DELETE_MARKS,
-    sql.DELETE_CONSENTS,
-    sql.DELETE_DOCUMENTS,
-    sql.DELETE_RESOURCES,
-    sql.DELETE_TEST_PERSONS,
-)
-"""What goes with a client, in the order in which one look tells whether there is any; most clients that go were never used."""
-
 
 def insert(client: Client, event: Event) -> Steps[None]:
     """Insert with its event, or refuse when the place is taken, or was; whoever has it is never merged with."""
@@ -57,9 +47,17 @@ def bury(client: Client, tombstone_until: int) -> Steps[bool]:
             return False
         return (yield from leave(client, tombstone_until))
     point("store.row_gone")
-    found = yield from steps.rows(sql.HANGING, (client.key,) * len(HANGING))
-    for there_are, statement in zip(found[0], HANGING, strict=True):
-        if there_are:
+    found = yield from steps.rows(sql.HANGING, (client.key,) * sql.HANGING.count("?"))
+    hangs = iter(found[0])  # most clients that go were never used: one look tells of each of these whether there is any
+    for statement in (
+        sql.DELETE_GRANTS,
+        sql.DELETE_MARKS,
+        sql.DELETE_CONSENTS,
+        sql.DELETE_DOCUMENTS,
+        sql.DELETE_RESOURCES,
+        sql.DELETE_TEST_PERSONS,
+    ):
+        if next(hangs):
             yield from changed(statement, (client.key,))
     return (yield from leave(client, tombstone_until))
 
