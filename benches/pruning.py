@@ -22,7 +22,7 @@ LONG_AGO = 400
 
 async def pruned(folder: Path, clients: int, seconds: float) -> Mapping[str, float]:
     """Milliseconds a registration took, before and while so many dead clients go; ``seconds``: how long it is looked at at most."""
-    settings = complete(replace(Settings(), data=str(folder), registration_rate=0, log_level="error"))
+    settings = complete(replace(Settings(), data=str(folder), registration_rate=0, never_used_limit=0, log_level="error"))
     async with opened(settings) as ports:
         await register(ports, Asked(BODY, None))
     _multiply(folder / DATABASE, clients)
