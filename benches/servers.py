@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benches.generator import CORES, ROOT, on
+from benches.generator import CORES, ROOT, BadRun, on
 
 SOURCE = os.environ.get("BENCH_SOURCE", str(ROOT / "src"))
 """Of our server; another one compares two states of it."""
@@ -85,6 +85,8 @@ def running(command: Command, folder: Path, cores: Sequence[int] = CORES[:1]) ->
     try:
         _await_answer(process, port, command.metadata, folder)
         yield Running(process, port, folder, time.perf_counter() - began)
+    except BadRun as error:
+        raise BadRun(f"{error}; the server {_fate(process)}: {_last_words(folder)}") from error
     finally:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -108,7 +110,15 @@ def _await_answer(process: subprocess.Popen[bytes], port: int, path: str, folder
             urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5).close()
             return
         time.sleep(0.005)
-    raise NotThere((folder / "log").read_text(encoding="utf-8", errors="replace")[-2000:])
+    raise NotThere(_last_words(folder))
+
+
+def _last_words(folder: Path) -> str:
+    return (folder / "log").read_text(encoding="utf-8", errors="replace")[-2000:]
+
+
+def _fate(process: subprocess.Popen[bytes]) -> str:
+    return "runs" if process.poll() is None else f"ended with {process.returncode}"
 
 
 def free_port() -> int:

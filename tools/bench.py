@@ -8,19 +8,22 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benches import siege
 from benches.besieged import besieged, sealed, stalled
 from benches.compare import compared, load_itself, say
-from benches.generator import Way
+from benches.generator import BadRun, Way
 from benches.growth import MILLION, MINUTE, grown, loaded, pruning_stall, stored, two_workers
 from benches.others import PEERS, Peer, asked_for
 from benches.page import Report, as_json, machine, memory_table, rate_table, verdict_table, versions, written
+from benches.servers import NotThere
 from benches.soak import soaked, soaked_on_postgresql
 from benches.targets import NODE, OURS, SDK, SEALED, SOAK, TARGETS, Measured, judge, missed
+from calling_card.protocol.errors import Refusal
 
 PAGES = Path(__file__).resolve().parent.parent / "docs" / "benchmarks"
 QUICK = (OURS, SEALED, NODE, SDK, "floor")
@@ -69,7 +72,8 @@ def main() -> None:
     print(json.dumps(as_json(report)) if chosen.json else _told(report))
     if chosen.write:
         say(f"written: {written(report, PAGES)}")
-    sys.exit(1 if missed([*report.verdicts, *(one for some in report.soak_verdicts.values() for one in some)]) else 0)
+    failed = any(_FAILED in one for one in report.left)
+    sys.exit(1 if failed or missed([*report.verdicts, *(one for some in report.soak_verdicts.values() for one in some)]) else 0)
 
 
 def _older(chosen: argparse.Namespace) -> str:
@@ -100,11 +104,26 @@ def _comparing(chosen: argparse.Namespace) -> Report:
     if not chosen.only:
         load_itself(way, measured)
     if chosen.growth or not (chosen.quick or chosen.only or chosen.workload):
-        report.growth = _growing(chosen.growth or MILLION, way, measured)
+        with _told_if_bad("growth", left):
+            report.growth = _growing(chosen.growth or MILLION, way, measured)
     if chosen.postgresql is not None:
-        two_workers(way, measured, chosen.postgresql)
+        with _told_if_bad("two workers on PostgreSQL", left):
+            two_workers(way, measured, chosen.postgresql)
     report.left, report.verdicts = left, judge(TARGETS, measured)
     return report
+
+
+_FAILED = ": failed: "
+
+
+@contextmanager
+def _told_if_bad(what: str, left: list[str]) -> Generator[None]:
+    """What went before is not lost with a part that failed."""
+    try:
+        yield
+    except (BadRun, NotThere, Refusal) as error:
+        say(f"FAILED: {what}: {error}")
+        left.append(f"{what}{_FAILED}{str(error).strip().splitlines()[0]}")
 
 
 def _chosen(chosen: argparse.Namespace) -> Sequence[Peer]:

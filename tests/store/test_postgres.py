@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import asyncpg
 import pytest
@@ -17,6 +18,7 @@ from calling_card.protocol.persons.grants import Stage
 from calling_card.store import statements as sql
 from calling_card.store.migrations import SchemaTooNew, Step
 from calling_card.store.postgres import lanes, migrations
+from calling_card.store.postgres.connection import Connection
 from calling_card.store.postgres.dialect import claims, text_of
 from calling_card.store.postgres.pool import Address, each_host
 from calling_card.store.postgres.store import PostgresStore
@@ -582,6 +584,26 @@ async def test_a_database_with_tables_of_another_program_is_left_alone(cluster: 
         await opened(cluster.url("theirs"), clock)
 
     cluster.sql("DROP DATABASE theirs")
+
+
+async def test_a_schema_that_another_node_makes_between_two_questions_is_not_foreign(cluster: Cluster, clock: Clock) -> None:
+    cluster.sql("CREATE DATABASE between")
+    mine, other = await connected(cluster.url("between")), await connected(cluster.url("between"))
+
+    class Slow:
+        """A connection on which another node is faster."""
+
+        async def fetchval(self, statement: str) -> object:
+            found = await mine.fetchval(statement)
+            await migrations.migrate(other, b"faster")
+            return found
+
+    version = await migrations.version_of(cast("Connection", Slow()))
+
+    await mine.close()
+    await other.close()
+    cluster.sql("DROP DATABASE between")
+    assert version == len(migrations.steps())
 
 
 # Beside all that ------------------------------------------------------------------------------------------------------------------

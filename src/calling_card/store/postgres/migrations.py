@@ -51,8 +51,9 @@ def digest(step: Step) -> bytes:
 
 async def version_of(connection: Connection) -> int:
     """The number of the newest step the database has taken; 0: none. Raises `ForeignFile`."""
+    clients = await connection.fetchval(STRANGERS)  # first: a node that makes our tables at this moment makes the ledger before them
     if await connection.fetchval(KNOWN) is None:
-        if await connection.fetchval(STRANGERS) is not None:
+        if clients is not None:
             raise ForeignFile("the database has a table clients of another program; name another database")
         return 0
     return cast("int", await connection.fetchval(VERSION))
