@@ -290,7 +290,7 @@ async def opened(settings: Settings, *, log: Callable[..., None] | None = None, 
     passwords = ArgonPasswords(entropy)
     try:
         if fresh and settings.database:
-            await _check_new(path, store)
+            await _check_new(path, store, keyring)
         if not behind:
             await _check_mark(path, store)
         ports = assemble(settings, store, keyring, log=log, passwords=passwords)
@@ -358,11 +358,16 @@ async def migrated(settings: Settings, *, dry: bool = False) -> Climb:
     return SqliteStore.migrate(path, dry=dry)
 
 
-async def _check_new(path: Path, store: Store) -> None:
-    """A keyring that was made just now fits no database that is older. Raises `KeyringError`."""
-    if await store.signing_keys():
-        (path / KEYRING).unlink()
-        raise KeyringError(f"{path / KEYRING} is missing and the database needs it; copy it from another node or from a backup")
+async def _check_new(path: Path, store: Store, keyring: FileKeyring) -> None:
+    """A keyring that was made just now fits no database that is older. Raises `KeyringError`.
+
+    A process that starts beside us from the same folder may have made the keyring, or the first keys with it.
+    """
+    try:
+        signing.JoseSigner(keyring).know(await store.signing_keys())
+    except LookupError:
+        (path / KEYRING).unlink(missing_ok=True)
+        raise KeyringError(f"{path / KEYRING} is missing and the database needs it; copy it from another node or from a backup") from None
 
 
 async def _check_mark(path: Path, store: Store) -> None:

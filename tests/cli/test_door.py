@@ -118,7 +118,9 @@ async def test_behind_a_closed_door_they_wait_for_others_who_have_the_socket(lis
 async def test_where_there_are_no_others_they_are_refused(listening: Listening) -> None:
     where = listening.getsockname()
 
-    Door(listening, lambda: pytest.fail("somebody came in")).close()
+    door = Door(listening, lambda: pytest.fail("somebody came in"))
+    door.close()
+    door.close()
 
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(where, PATIENCE)

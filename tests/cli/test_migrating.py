@@ -10,9 +10,11 @@ import apsw
 import pytest
 from click.testing import CliRunner
 
+from calling_card import wiring
 from calling_card.cli import commands
-from calling_card.keys.keyring import KeyringError
-from calling_card.settings import BadSettings, load, shown
+from calling_card.keys.keyring import FileKeyring, KeyringError
+from calling_card.ports import Store
+from calling_card.settings import BadSettings, Settings, load, shown
 from calling_card.store import files
 from calling_card.store.migrations import migrate, steps
 from calling_card.wiring import opened
@@ -123,6 +125,26 @@ async def test_a_node_without_the_keyring_of_its_database_does_not_start(databas
         with pytest.raises(KeyringError, match="is missing and the database needs it"):
             async with opened(load({"data": str(tmp_path / "second"), "database": database}, environment={})):
                 pass
+
+
+async def test_a_process_that_starts_beside_another_in_one_folder_leaves_the_keyring_alone(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load({"data": str(tmp_path / "both"), "database": database}, environment={})
+    straight = wiring._store
+
+    async def overtaken(settings: Settings, path: Path, keyring: FileKeyring) -> Store:
+        """The other one makes the first keys, with the keyring that we made."""
+        monkeypatch.setattr(wiring, "_store", straight)
+        async with opened(settings):
+            return await straight(settings, path, keyring)
+
+    monkeypatch.setattr(wiring, "_store", overtaken)
+
+    async with opened(settings) as ports:
+        assert await ports.store.signing_keys()
+
+    assert (tmp_path / "both" / "keyring.json").exists()
 
 
 async def test_a_missing_driver_is_named_with_the_way_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

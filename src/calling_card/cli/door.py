@@ -29,7 +29,9 @@ class Door:
         self._open()
 
     def close(self) -> None:
-        """Let nobody in any more. Whoever comes is refused, unless another process has the socket."""
+        """Let nobody in any more, however often it is said. Whoever comes is refused, unless another process has the socket."""
+        if self._listening.fileno() < 0:
+            return
         self._loop.remove_reader(self._listening)
         self._listening.close()
         if self._resting is not None:
