@@ -1,8 +1,9 @@
 """What clients say in the benchmark."""
 
-import base64
 import hashlib
 from urllib.parse import urlencode
+
+from calling_card.protocol import base64url
 
 MCP_BODY: dict[str, object] = {
     "client_name": "py-sdk",
@@ -53,4 +54,4 @@ def asked(client_id: str, scope: str, state: str, challenge: str = CHALLENGE) ->
 def pair(number: int) -> list[str]:
     """A verifier of its own and its challenge (RFC 7636 §4.2)."""
     verifier = f"{number:043d}"
-    return [verifier, base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")]
+    return [verifier, base64url.encode(hashlib.sha256(verifier.encode()).digest())]

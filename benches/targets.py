@@ -160,8 +160,8 @@ def _node(workload: str, must: float, aim: float, note: str = "") -> Target:
     return _times(workload, (OURS, workload), (NODE, workload), must, aim, note)
 
 
-def _sdk(workload: str, must: float, aim: float, note: str = "") -> Target:
-    return _times(workload, (OURS, workload), (SDK, workload), must, aim, note)
+def _sdk(workload: str, must: float, aim: float) -> Target:
+    return _times(workload, (OURS, workload), (SDK, workload), must, aim)
 
 
 def _slowest(name: str, must: float, aim: float | None, *workloads: str, whose: str = OURS) -> Target:

@@ -69,9 +69,19 @@ def _texts(lines: Sequence[Mapping[str, object]]) -> Sequence[str]:
         except UnicodeEncodeError:  # half of a surrogate pair
             text = "\x7f"
         if text.isascii() and "\x7f" not in text and "cc_" not in text and "eyJ" not in text and _short(text):
-            half = len(lines) // 2
-            return [text] if len(text) <= PIPE_BUF or not half else [*_texts(lines[:half]), *_texts(lines[half:])]
+            return _pieces(text)
     return [_to_json(_clean(line)) + "\n" for line in lines]
+
+
+def _pieces(text: str) -> Sequence[str]:
+    """Whole lines together that a pipe takes at once; a longer line alone."""
+    pieces: list[str] = []
+    begin = 0
+    while begin < len(text):
+        end = (text.rfind("\n", begin, begin + PIPE_BUF) + 1) or (text.index("\n", begin) + 1)
+        pieces.append(text[begin:end])
+        begin = end
+    return pieces
 
 
 def _is_simple(value: object, depth: int = _DEEPEST) -> bool:

@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TypeVar, cast, get_origin
@@ -135,6 +136,12 @@ _AT_MOST: Mapping[int, Sequence[str]] = {
 def _row(default: T, meaning: str, *choices: str) -> T:
     """One setting: its default, what it means, and the words it may have when they are few."""
     return field(default=default, metadata={"meaning": meaning, "since": "0.1.0", "choices": choices})
+
+
+@lru_cache(maxsize=16)
+def path_of(issuer: str) -> str:
+    """Path of an issuer, without a slash at its end."""
+    return urlsplit(issuer).path.rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +334,7 @@ class Settings:
     @property
     def base_path(self) -> str:
         """Path of the issuer, without a slash at its end."""
-        return urlsplit(self.issuer).path.rstrip("/")
+        return path_of(self.issuer)
 
     @property
     def registration_endpoint(self) -> str:

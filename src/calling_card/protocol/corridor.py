@@ -14,7 +14,7 @@ from calling_card.protocol.card.metadata import Judged, judge, needs_secret
 from calling_card.protocol.clients import JSON, Card, Door, Tier
 from calling_card.protocol.errors import Refusal
 from calling_card.protocol.life.budgets import Draw, names
-from calling_card.protocol.policy import Decision, Outcome, Rules, awaited, decide
+from calling_card.protocol.policy import Decision, Outcome, Policy, Rules, awaited, decide
 
 _ROW = ("member", "was", "now", "why", "rule")
 """What one reason says, in its order."""
@@ -115,6 +115,11 @@ def within(said: Card, scopes: Collection[str]) -> bool:
     """Whether the card asks for no scope beyond these."""
     scope = said.get("scope")
     return not isinstance(scope, str) or all(map(scopes.__contains__, scope.split()))
+
+
+def stands(said: Card, scopes: Collection[str], policy: Policy | None) -> bool:
+    """Whether words, settings and rules alone judge what is said, and nothing that the store knows (docs/decisions/0019)."""
+    return within(said, scopes) and not (policy is not None and policy.asks_resources)
 
 
 class Weighed(msgspec.Struct, frozen=True):

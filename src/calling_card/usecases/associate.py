@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from msgspec import structs
 
 from calling_card.ports import Ports
-from calling_card.protocol.answers import information, to_bytes
+from calling_card.protocol.answers import information
 from calling_card.protocol.card import forms
 from calling_card.protocol.clients import JSON, Card, Client, Door
 from calling_card.protocol.corridor import Passed
@@ -106,7 +106,7 @@ async def _renewed(ports: Ports, asked: Asked, known: Known) -> tuple[Client, Ev
     told: dict[str, JSON] = {"changed": list[JSON](), "secret": "renewed"}
     if named:
         passed = await _judged(ports, known, named, asked.source)
-        client = judged_again(structs.replace(client, metadata=to_bytes(passed.card), decision=passed.reasons), held=passed.held)
+        client = judged_again(structs.replace(client, metadata=passed.metadata, decision=passed.reasons), held=passed.held)
         told |= {"changed": passed.changed(known.card), **passed.told(), **waiting(client)}
     after = structs.replace(
         client,

@@ -154,8 +154,7 @@ async def decide(ports: Ports, visit: Visit, transaction: str, *, allow: bool, r
         return await begin(ports, request.asked)
     try:
         wanted = await _wanted(ports, request)
-        if request.known.client.state is State.HELD:
-            await _check_approved(ports, request, wanted, present)
+        await _check_approved(ports, request, wanted, present)
     except Refusal as refusal:
         return await _stopped(ports, request, refusal)
     if found.session != present.session.id or found.shown != _shown(request, wanted):
@@ -223,6 +222,8 @@ def _within(ports: Ports, request: _Request, bounds: Bounds) -> tuple[Wish, bool
 
 async def _check_approved(ports: Ports, request: _Request, wanted: _Wanted, present: Present) -> None:
     """Who may use this client, which waits for approval, is known only when somebody is signed in. Raises `Refusal` (A-88)."""
+    if request.known.client.state is not State.HELD:
+        return
     if not await admits(ports, request.known.client, present.person.id):
         raise Refusal(No.HELD, WAITS)
     if wanted.too_much:
@@ -240,8 +241,7 @@ async def _next(ports: Ports, request: _Request, wanted: _Wanted) -> Outcome:
         return _sign_in(ports, request, wanted, present)
     if subject and subject != present.person.subject:
         raise Refusal(No.LOGIN_REQUIRED, "another person is signed in than id_token_hint or claims name (OIDC Core section 3.1.2.2)")
-    if request.known.client.state is State.HELD:
-        await _check_approved(ports, request, wanted, present)
+    await _check_approved(ports, request, wanted, present)
     kept = await ports.store.consents(present.person.id, request.known.client)
     if "consent" in wanted.wish.prompts or not _remembered(ports, request, wanted, present, kept):
         if silent:

@@ -16,10 +16,10 @@ from calling_card.protocol.abroad import documents
 from calling_card.protocol.abroad.clientids import Named, host_in, listed, name
 from calling_card.protocol.abroad.documents import Version, over
 from calling_card.protocol.abroad.fetching import Unfetched, Why
-from calling_card.protocol.answers import card_of, to_bytes
+from calling_card.protocol.answers import card_of
 from calling_card.protocol.card.rules import sector_to_check
 from calling_card.protocol.clients import JSON, Card, Client, Door, Generations, Route, State, Tier, client_key, is_over
-from calling_card.protocol.corridor import Passed, pass_through, with_statement, within
+from calling_card.protocol.corridor import Passed, pass_through, stands, with_statement, within
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.handles.rotation import Clock, first
@@ -111,15 +111,9 @@ async def _judged_today(ports: Ports, metadata: bytes) -> Passed:
         said = read_object(metadata)
         rules, scopes = await governed(ports, ports.rules, Tier.ANONYMOUS, Guest()), await scopes_for(ports, said)
         passed = pass_through(said, ports.ground, rules, scopes, door=Door.RFC7591, tier=Tier.ANONYMOUS, before=None)
-        if _stands(ports, said):
+        if stands(said, ports.settings.scopes, ports.policies.current):
             ports.cards.remember(metadata, judges, passed)
     return passed
-
-
-def _stands(ports: Ports, said: Card) -> bool:
-    """Whether the rules alone judge what is said, without anything that the store knows."""
-    policy = ports.policies.current
-    return within(said, ports.settings.scopes) and not (policy is not None and policy.asks_resources)
 
 
 def _is_good(ports: Ports, card: Sealed) -> bool:
@@ -320,7 +314,7 @@ def _born(ports: Ports, named: Named, passed: Passed) -> Client:
         owner="",
         invitation=None,
         issued_at=now,
-        metadata=to_bytes(passed.card),
+        metadata=passed.metadata,
         decision=passed.reasons,
         rat=Generations(confirmed_key=0, issued_key=0),
         secret=None,
@@ -334,7 +328,7 @@ async def _kept(ports: Ports, client: Client, before: Version, after: Version, p
 
     The same document may have to wait too, when today's rules say so (A-88).
     """
-    became = judged_again(structs.replace(client, metadata=to_bytes(passed.card), decision=passed.reasons), held=passed.held)
+    became = judged_again(structs.replace(client, metadata=passed.metadata, decision=passed.reasons), held=passed.held)
     if after.number == before.number and not begins_to_wait(client, became):
         same = await ports.store.read_again(before, after, None, None)
         return Known(client, passed.card, after) if same else None

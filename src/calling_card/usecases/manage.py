@@ -8,7 +8,7 @@ import msgspec
 from msgspec import structs
 
 from calling_card.ports import NoRoom, Ports
-from calling_card.protocol.answers import card_of, information, to_bytes
+from calling_card.protocol.answers import card_of, information
 from calling_card.protocol.card.metadata import needs_secret
 from calling_card.protocol.card.vocabulary import MEMBERS
 from calling_card.protocol.clients import JSON, Card, Client, Generations, Route, State, Tier, client_key
@@ -197,7 +197,7 @@ async def rehearse(ports: Ports, asked: Asked) -> Card:
     vouched = await _vouched(ports, asked, client, said, brought)
     merged = Merged(said) if vouched is None else merge(said, vouched)
     passed = await judged(ports, client, merged.said, card_of(client), asked.source, vouched)
-    return passed.rehearsed(standing(judged_again(structs.replace(client, metadata=to_bytes(passed.card)), held=passed.held)))
+    return passed.rehearsed(standing(judged_again(structs.replace(client, metadata=passed.metadata), held=passed.held)))
 
 
 async def _put(ports: Ports, client: Client, after: Client, event: Event | None) -> bool:
@@ -241,11 +241,11 @@ async def _replacement(
     after = structs.replace(
         client,
         rat=step.after,
-        metadata=to_bytes(passed.card),
+        metadata=passed.metadata,
         decision=passed.reasons,
         secret=secret,
         secret_expires_at=ends,
-        imported=client.imported if needs_secret(passed.card) else None,
+        imported=client.imported if passed.needs_secret else None,
     )
     after = judged_again(after, held=passed.held)
     changed = passed.changed(before)
@@ -253,7 +253,7 @@ async def _replacement(
     if vouched is not None:
         body |= vouched.told(merged.overridden)
     if secret != client.secret:
-        body["secret"] = "renewed" if needs_secret(passed.card) else "withdrawn"
+        body["secret"] = "renewed" if passed.needs_secret else "withdrawn"
     if begins_to_wait(client, after):
         body["ended"] = True
     if ports.settings.key_change_ends_grants and not _KEYS.isdisjoint(changed):

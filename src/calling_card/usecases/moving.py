@@ -183,7 +183,7 @@ def _judged_client(coming: Client, passed: Passed) -> Client:
     return structs.replace(
         coming,
         state=state,
-        metadata=coming.metadata if unchanged else to_bytes(passed.card),
+        metadata=coming.metadata if unchanged else passed.metadata,
         decision=coming.decision if unchanged else passed.reasons,
     )
 

@@ -15,7 +15,6 @@ from calling_card.protocol.abroad.clientids import HOSTED, Customs, Named, is_vi
 from calling_card.protocol.abroad.documents import Published, Version
 from calling_card.protocol.abroad.fetching import Fetched, Unfetched, Why
 from calling_card.protocol.abroad.freshness import life
-from calling_card.protocol.answers import to_bytes
 from calling_card.protocol.clients import JSON, Card, Door, Route, Tier, client_key
 from calling_card.protocol.corridor import Passed, pass_through, with_warnings
 from calling_card.protocol.errors import No, Refusal
@@ -54,7 +53,7 @@ async def read(ports: Ports, named: Named, before: Version | None) -> tuple[Vers
     passed = _passed(ports, published, await ports.store.resources(), before)
     span = life(fetched, now, ports.settings.stale_if_error)
     ends = documents.expires_at(published.said) or span.stale_until
-    metadata = to_bytes(passed.card)
+    metadata = passed.metadata
     version = Version(
         client_key=client_key(named.route, named.client_id),
         number=1,

@@ -9,7 +9,7 @@ from calling_card.protocol import base64url
 from calling_card.protocol.answers import card_of, information
 from calling_card.protocol.card.rules import sector_to_check
 from calling_card.protocol.clients import JSON, Card, Client, Door, Route, State, Tier, client_key
-from calling_card.protocol.corridor import Passed, pass_through, with_statement, within
+from calling_card.protocol.corridor import Passed, pass_through, stands, with_statement, within
 from calling_card.protocol.errors import No, Refusal
 from calling_card.protocol.events import Event
 from calling_card.protocol.handles.credentials import INITIAL_ACCESS_TOKEN, read
@@ -131,9 +131,7 @@ async def _listened(ports: Ports, asked: Asked, invitation: Invitation | None, b
 
 def _stands(ports: Ports, said: Card, passed: Passed) -> bool:
     """Whether a judgement depends on the words and the rules alone, and on nothing that the store knows."""
-    policy = ports.policies.current
-    asks = policy is not None and policy.asks_resources
-    return within(said, ports.settings.scopes) and not asks and not lays(passed.card, None, ports.known_software)
+    return stands(said, ports.settings.scopes, ports.policies.current) and not lays(passed.card, None, ports.known_software)
 
 
 async def rehearse(ports: Ports, asked: Asked) -> Card:

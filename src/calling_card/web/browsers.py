@@ -9,6 +9,7 @@ from calling_card.protocol import base64url
 from calling_card.protocol.abroad.addresses import same_origin
 from calling_card.protocol.card.languages import is_tag
 from calling_card.protocol.errors import No, Refusal
+from calling_card.settings import path_of
 from calling_card.usecases.people.browsers import Visit
 from calling_card.web.http import Request, source_network
 
@@ -19,14 +20,14 @@ _AGENT = re.compile(r"[^ -~]+")
 
 def name_of(ports: Ports, what: str) -> str:
     """Name of a cookie: one that other hosts and http cannot set; on loopback the port keeps servers apart."""
-    return _name(ports.settings.issuer, ports.settings.base_path, what)
+    return _name(ports.settings.issuer, what)
 
 
 @lru_cache(maxsize=16)
-def _name(issuer: str, path: str, what: str) -> str:
+def _name(issuer: str, what: str) -> str:
     place = urlsplit(issuer)
     if place.scheme == "https":
-        return f"__Secure-cc_{what}" if path else f"__Host-cc_{what}"
+        return f"__Secure-cc_{what}" if path_of(issuer) else f"__Host-cc_{what}"
     return f"cc_{what}_{place.port or 80}"
 
 

@@ -252,8 +252,7 @@ def _url(hearing: _Hearing, row: Member, name: str, value: JSON) -> JSON:
     url = _string(hearing, row, name, value)
     if url is None:
         return None
-    problem = web_problem(url, hearing.ground.limits.url, row.schemes, fragment=row.fragment)
-    problem = problem or _rule_problem(hearing, row, url)
+    problem = web_problem(url, hearing.ground.limits.url, row.schemes, fragment=row.fragment) or _rule_problem(hearing, row, url)
     if problem:
         hearing.refuse(row, problem, name=name, got=url)
     elif row.effect is Effect.REFUSED and name not in hearing.ground.effects:

@@ -174,9 +174,9 @@ def wish(said: Said, bounds: Bounds) -> Wish:
 
 def _not_served(said: Said, bounds: Bounds) -> None:
     del bounds
-    if said.request or said.request_uri or said.registration:
-        name, no = next((name, no) for name, no in _NOT_SERVED if getattr(said, name))
-        raise Refusal(no, f"{name}: this server does not take it (OIDC Core section 3.1.2.6)")
+    for name, no in _NOT_SERVED:
+        if getattr(said, name):
+            raise Refusal(no, f"{name}: this server does not take it (OIDC Core section 3.1.2.6)")
 
 
 _NOT_SERVED = (

@@ -17,7 +17,7 @@ from calling_card.store.database import Values
 from calling_card.store.rows_people import GRANT, grant_of, standing_of
 from calling_card.store.rules import DAYS_WAITING, MARKS_LIVING, ONCE_LIVING, check_same_client, software_of
 from calling_card.store.steps import Settle, Steps, changed, each, gate, hold, note, there
-from calling_card.store.transactions import Transactions, told
+from calling_card.store.transactions import Transactions
 from calling_card.store.verbs.documents import end_grants
 from calling_card.store.verbs.lives import bear, bury, insert
 
@@ -211,7 +211,7 @@ class Clients(Transactions):
 
     async def record(self, event: Event) -> None:
         """See `Store.record`."""
-        await self._write(lambda: told((event,)), event.client_key)
+        await self._write(lambda: note(event), event.client_key)
 
     # Invitations, resource servers, signing keys ----------------------------------------------------------------------------------
 
