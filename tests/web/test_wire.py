@@ -348,6 +348,7 @@ async def test_what_there_is_no_time_for_is_answered_at_once_and_without_a_task(
     under_way = caller.hands.busy
 
     caller.wire.data_received(REGISTER)
+    caller.hours.turn(0)
 
     first, headers, body = read(b"".join(caller.line.pieces))
     assert (first, json.loads(body)) == (b"HTTP/1.1 503 Service Unavailable", BUSY)
@@ -370,12 +371,49 @@ async def test_its_connection_goes_on_and_is_ended_like_any_other_that_says_noth
     caller.wire.data_received(REGISTER + REGISTER)
     caller.wire.data_received(REGISTER[:100])
     caller.wire.data_received(REGISTER[100:])
+    caller.hours.turn(0)
 
     assert b"".join(caller.line.pieces).count(b"HTTP/1.1 503 ") == 3
     caller.hours.forward(29)
     assert not caller.line.closed
     caller.hours.forward(2)
     assert caller.line.closed
+
+
+async def test_answers_of_one_pass_leave_together_behind_it_and_in_their_order(crowd: Callable[[], Call]) -> None:
+    one, other = crowd(), crowd()
+
+    one.wire.data_received(REGISTER + HEALTH.replace(b"GET /healthz", b"HEAD /jwks"))
+    other.wire.data_received(REGISTER)
+
+    assert one.line.pieces == other.line.pieces == []
+    one.hours.turn(0)
+    told = b"".join(one.line.pieces)
+    assert len(one.line.pieces) == len(other.line.pieces) == 1
+    assert (told.count(b"HTTP/1.1 503 "), told.endswith(b"\r\n\r\n")) == (2, True)
+
+
+async def test_an_answer_that_has_not_left_yet_leaves_before_the_connection_is_closed(crowd: Callable[[], Call]) -> None:
+    caller = crowd()
+    caller.wire.data_received(REGISTER)
+
+    caller.wire.shutdown()
+
+    assert caller.line.closed
+    assert b"".join(caller.line.pieces).startswith(b"HTTP/1.1 503 ")
+    caller.hours.turn(0)
+    assert len(caller.line.pieces) == 1
+
+
+async def test_nothing_is_sent_to_a_caller_who_left_before_its_answer_did(crowd: Callable[[], Call]) -> None:
+    caller = crowd()
+    caller.wire.data_received(REGISTER)
+
+    caller.line.close()
+    caller.wire.connection_lost(None)
+    caller.hours.turn(0)
+
+    assert caller.line.pieces == []
 
 
 @pytest.mark.parametrize("last", [b"GET /jwks HTTP/1.0\r\n\r\n", b"GET /jwks HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"])
@@ -393,6 +431,7 @@ async def test_whoever_wants_no_body_gets_none(crowd: Callable[[], Call]) -> Non
     caller = crowd()
 
     caller.wire.data_received(HEALTH.replace(b"GET /healthz", b"HEAD /jwks"))
+    caller.hours.turn(0)
 
     first, headers, body = read(b"".join(caller.line.pieces))
     assert (first[9:12], body) == (b"503", b"")

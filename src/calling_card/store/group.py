@@ -22,9 +22,9 @@ MOST = 64
 LONGEST = 4 * MOST
 """Units that may wait: whoever would wait for more than four groups is told to come again (docs/decisions/0017)."""
 
-PASSES = 3
+PASSES = 4
 """Passes of the loop before a group begins, for a COMMIT costs as much as several units: in the first what the last group waited for is
-answered, in the second those who ask again are read, in the third they come along."""
+answered, in the second the answers leave, in the third those who ask again are read, in the fourth they come along."""
 
 PATIENCE = 5_000
 """Milliseconds to wait for another process that holds the write lock."""

@@ -25,6 +25,7 @@ from calling_card.web.app import Receive
 from calling_card.web.endpoints import ENDPOINTS, NAMED
 from calling_card.web.hands import Hands
 from calling_card.web.http import CLOSE, EACH, Answer, Request, lines, written
+from calling_card.web.outgoing import Outgoing
 from calling_card.web.pressure import Pressure
 from calling_card.web.refused import refused
 
@@ -72,6 +73,7 @@ class Config(uvicorn.Config):
     most = 0
     serves: Serves
     hands: Hands
+    outgoing: Outgoing
     pressure: Pressure
     writing: Mapping[str, bool]
     """Paths whose requests mostly have to wait for the disk, or hardly ever, whatever their method."""
@@ -97,7 +99,7 @@ class Config(uvicorn.Config):
         )
         config.serves = app
         config.head_timeout, config.body_timeout, config.most = settings.head_timeout, settings.body_timeout, settings.connections
-        config.hands, config.pressure = Hands(), Pressure(settings.pass_limit / 1000)
+        config.hands, config.outgoing, config.pressure = Hands(), Outgoing(), Pressure(settings.pass_limit / 1000)
         config.writing = {settings.base_path + one.path: one.writes for one in ENDPOINTS if one.writes is not None}
         return config
 
@@ -183,6 +185,8 @@ class Wire(asyncio.Protocol):
         """The request that is being answered."""
         self._row: deque[Turn] = deque()
         """Requests that were read and wait for it."""
+        self._told = b""
+        """What leaves behind this pass of the loop."""
 
         self._reads = True
         self._room: asyncio.Event | None = None
@@ -256,7 +260,7 @@ class Wire(asyncio.Protocol):
     def shutdown(self) -> None:
         """Running requests are finished; one whose body is not here by now has a moment left for it."""
         if self._newest is None or self._newest.answered:
-            self.transport.close()
+            self._close()
         else:
             self._newest.keep_alive = False
         if self._awaited is BODY:
@@ -393,7 +397,7 @@ class Wire(asyncio.Protocol):
                 await self._room.wait()
         except BaseException as error:
             _log.error("a request has no answer", exc_info=error)
-            self.transport.close()
+            self._close()
             if not isinstance(error, Exception):
                 raise
         else:
@@ -403,7 +407,7 @@ class Wire(asyncio.Protocol):
         """The next piece of the body, as ASGI has it."""
         if turn.expects and not self._gone:
             turn.expects = False
-            self.transport.write(_GO_ON)
+            self._tell(_GO_ON)
         if turn.more and not turn.body and not self._gone:
             self._resume()
             turn.news = asyncio.Event()
@@ -423,11 +427,11 @@ class Wire(asyncio.Protocol):
         last = b"" if keep or told else _LAST
         faults.point("web.mid_answer")
         body = b"" if turn.asked.method == "HEAD" else answer.body
-        self.transport.write(b"%b%b%b%b\r\n%b" % (STATUS_LINE[answer.status], always, head, last, body))
+        self._tell(b"%b%b%b%b\r\n%b" % (STATUS_LINE[answer.status], always, head, last, body))
         turn.answered, self._running = True, None
         self._state.total_requests += 1
         if not keep:
-            self.transport.close()
+            self._close()
         if self.transport.is_closing():
             return
         self._resume()
@@ -444,9 +448,9 @@ class Wire(asyncio.Protocol):
         keep = turn.keep_alive and not self._turned_away and CLOSE not in self._state.default_headers
         head, body = _BUSY
         body = b"" if turn.asked.method == "HEAD" else body
-        self.transport.write(head + (b"\r\n" if keep else _LAST + b"\r\n") + body)
+        self._tell(head + (b"\r\n" if keep else _LAST + b"\r\n") + body)
         if not keep:
-            self.transport.close()
+            self._close()
 
     def _fits(self) -> bool:
         """Whether there is time for one more; who does not take its answers waits for itself, so its requests are not heaped up here."""
@@ -456,10 +460,26 @@ class Wire(asyncio.Protocol):
         """400, and nothing that comes behind it is read."""
         always = self._config.told_always(self._state.default_headers)
         told = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n" % len(why)
-        self.transport.write(b"%b%b%b%b\r\n%b" % (STATUS_LINE[400], always, told, _LAST, why.encode()))
-        self.transport.close()
+        self._tell(b"%b%b%b%b\r\n%b" % (STATUS_LINE[400], always, told, _LAST, why.encode()))
+        self._close()
 
     # ── The flow of bytes ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _tell(self, data: bytes) -> None:
+        """Whatever is written is written here, so that it leaves in its order."""
+        self._told += data
+        self._config.outgoing.take(self.loop, self, last=self._config.hands.busy <= 1)
+
+    def send(self) -> None:
+        """See `outgoing.Holder`; to those who are gone nothing can be sent."""
+        told, self._told = self._told, b""
+        if told and not self.transport.is_closing():
+            self.transport.write(told)
+
+    def _close(self) -> None:
+        """Behind what was told."""
+        self.send()
+        self.transport.close()
 
     def _pause(self) -> None:
         """Read nothing for now."""
@@ -517,9 +537,9 @@ class Wire(asyncio.Protocol):
             self._wait(_LAST_CALL)
             return
         if self._awaited is HEAD:
-            self.transport.write(_TOO_SLOW)
-        self.transport.close()
+            self._tell(_TOO_SLOW)
+        self._close()
 
     def _stop(self) -> None:
         if self._awaited is BODY and not self.transport.is_closing():
-            self.transport.close()
+            self._close()
