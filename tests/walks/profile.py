@@ -2,6 +2,7 @@
 
 import dis
 import inspect
+import gc
 import sys
 from collections.abc import Awaitable, Generator
 from contextlib import contextmanager
@@ -33,11 +34,13 @@ class Trail:
     @contextmanager
     def _noting(self) -> Generator[None]:
         before = sys.getprofile()
+        gc.disable()  # what others left behind ends in its own time, not under somebody's call
         sys.setprofile(self._seen)
         try:
             yield
         finally:
             sys.setprofile(before)
+            gc.enable()
 
     def _seen(self, frame: FrameType, event: str, _: object) -> None:
         if event != "call" or not (called := ours(frame)) or frame.f_lasti > begins(frame.f_code):
