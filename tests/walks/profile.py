@@ -1,8 +1,8 @@
 """Follows one call through our files: which file called which other one, in order."""
 
 import dis
-import inspect
 import gc
+import inspect
 import sys
 from collections.abc import Awaitable, Generator
 from contextlib import contextmanager
