@@ -80,8 +80,10 @@ class SqliteStore(Verbs):
         It waits for nobody. Should another process be recovering the log, the reader waits a moment.
         """
         if self._groups.idle:
-            with suppress(apsw.BusyError):
+            try:
                 return self._db.execute(statement, values).fetchall()
+            except apsw.BusyError:
+                return self._reader.execute(statement, values).fetchall()
         return self._reader.execute(statement, values).fetchall()
 
     async def _look(self, statement: str) -> Sequence[Values]:

@@ -84,23 +84,25 @@ class Answer(msgspec.Struct, frozen=True):
     status: int
     body: bytes = b""
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    told: bytes = b""
+    """The headers as `own` has them, where many answers have the same; empty: they are put together when it is given."""
 
 
 def lines(request: Request, answer: Answer) -> bytes:
     """Every header of an answer but those of its connection. Raises `ValueError` when a value would be more than a line (RFC 9110 §5.5)."""
-    own = _PRIVATE_JSON if answer.headers is PRIVATE_JSON else _own(answer.headers)
+    told = answer.told or own(answer.headers)
     shared, length = _SHARED if request.shared else _ALWAYS, b""
     if answer.status not in (204, 304):
         length = b"content-length: %d\r\n" % len(answer.body)
-    return b"%b%bx-request-id: %b\r\n%b" % (own, shared, request.id.encode(), length)
+    return b"%b%bx-request-id: %b\r\n%b" % (told, shared, request.id.encode(), length)
 
 
-def _own(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    """What a handler said; that it is lines, and as many as headers, is looked at here."""
-    own = written(headers)
-    if len(own) - len(own.translate(None, _CONTROLS)) != 2 * len(headers):
+def own(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """What a handler said; that it is lines, and as many as headers, is looked at here. Raises `ValueError` as `lines`."""
+    told = written(headers)
+    if len(told) - len(told.translate(None, _CONTROLS)) != 2 * len(headers):
         raise ValueError("a header of the answer has a control character in it")
-    return own
+    return told
 
 
 def written(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -108,13 +110,14 @@ def written(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"\r\n".join([*map(b": ".join, headers), b""])
 
 
-_PRIVATE_JSON = _own(PRIVATE_JSON)
+_PRIVATE_JSON = own(PRIVATE_JSON)
 """Put together once, for nearly every answer has them."""
 
 
 def json_answer(status: int, value: object, *more: tuple[bytes, bytes]) -> Answer:
     """A JSON answer that nobody may keep."""
-    return Answer(status, _encode(value), (*PRIVATE_JSON, *more) if more else PRIVATE_JSON)
+    body = _encode(value)
+    return Answer(status, body, (*PRIVATE_JSON, *more)) if more else Answer(status, body, PRIVATE_JSON, _PRIVATE_JSON)
 
 
 def bearer(request: Request) -> str | None:

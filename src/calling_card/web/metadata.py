@@ -6,7 +6,7 @@ import msgspec
 
 from calling_card.ports import Ports
 from calling_card.usecases import discover
-from calling_card.web.http import JSON_TYPE, Answer, Request
+from calling_card.web.http import JSON_TYPE, Answer, Request, own
 from calling_card.web.pages.messages import LANGUAGES
 
 _encode = msgspec.json.Encoder().encode
@@ -42,6 +42,7 @@ def _whole(value: object, seconds: int) -> Answer:
             return answer
     body = _encode(value)
     tag = b'"' + hashlib.sha256(body).hexdigest()[:16].encode() + b'"'
-    answer = Answer(200, body, (JSON_TYPE, (b"cache-control", f"public, max-age={seconds}".encode()), (b"etag", tag)))
+    headers = JSON_TYPE, (b"cache-control", f"public, max-age={seconds}".encode()), (b"etag", tag)
+    answer = Answer(200, body, headers, own(headers))
     _made[:] = [(value, seconds, answer), *_made[: _MOST - 1]]
     return answer
