@@ -193,3 +193,39 @@ async def test_whoever_waits_to_be_written_is_counted(clock: Clock) -> None:
     room = Room(count, clock)
 
     assert [await room.take(2) for _ in range(3)] == [True, True, False]
+
+
+async def test_all_who_waited_for_a_count_come_in_at_once(clock: Clock) -> None:
+    counted, counts = asyncio.Event(), list[int]()
+
+    async def count(most: int) -> int:
+        counts.append(most)
+        await counted.wait()
+        return 0
+
+    room = Room(count, clock)
+    coming = [asyncio.create_task(room.take(10_000)) for _ in range(500)]
+    await asyncio.sleep(0)
+    counted.set()
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+    assert [task.done() and task.result() for task in coming] == [True] * 500
+    assert len(counts) == 1
+
+
+async def test_a_count_that_is_given_up_is_made_by_one_of_those_who_waited_for_it(clock: Clock) -> None:
+    counted = asyncio.Event()
+
+    async def count(most: int) -> int:
+        await counted.wait()
+        return 0
+
+    room = Room(count, clock)
+    first, *others = [asyncio.create_task(room.take(100)) for _ in range(3)]
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    counted.set()
+
+    assert await asyncio.gather(*others) == [True, True]

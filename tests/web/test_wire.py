@@ -211,6 +211,83 @@ async def test_what_would_be_a_second_line_of_the_head_is_not_written(
     assert "a control character" in caplog.text
 
 
+@pytest.fixture
+async def two(tmp_path: Path) -> Callable[[App], tuple[Call, Call]]:
+    """Connects two callers to one application."""
+    settings = (await world(tmp_path)).ports.settings
+
+    def connect(app: App) -> tuple[Call, Call]:
+        config, hours = Config.of(app, settings), Hours()
+        config.load()
+
+        def one() -> Call:
+            line = Line()
+            wire = Wire(config, ServerState(), {}, hours)  # type: ignore[arg-type] # as much of a loop as it needs
+            wire.connection_made(line)
+            return Call(wire, line, hours, config.hands)
+
+        return one(), one()
+
+    return connect
+
+
+async def test_answers_of_one_pass_leave_together_behind_the_last(two: Callable[[App], tuple[Call, Call]]) -> None:
+    seen: list[tuple[int, int]] = []
+
+    async def work() -> Answer:
+        seen.append((len(one.line.pieces), len(other.line.pieces)))
+        return Answer(200, b"")
+
+    one, other = two(App(work))
+    one.wire.data_received(HEALTH)
+    other.wire.data_received(HEALTH)
+    await asyncio.sleep(0)
+
+    assert seen == [(0, 0), (0, 0)]
+    assert (len(one.line.pieces), len(other.line.pieces)) == (1, 1)
+
+
+@pytest.fixture
+async def held(two: Callable[[App], tuple[Call, Call]]) -> AsyncIterator[Call]:
+    """A caller whose answer is made and has not left, for somebody else is being worked on in this pass."""
+    begun: list[bool] = []
+
+    async def work() -> Answer:
+        begun.append(True)
+        return await stuck() if len(begun) == 1 else Answer(200, b"")
+
+    slow, caller = two(App(work))
+    slow.wire.data_received(REGISTER)
+    caller.wire.data_received(REGISTER)
+    await asyncio.sleep(0)
+    assert caller.line.pieces == []
+    yield caller
+    for task in caller.hours.tasks:
+        task.cancel()
+
+
+async def test_an_answer_leaves_behind_the_pass_in_which_it_was_made(held: Call) -> None:
+    held.hours.turn(0)
+
+    assert len(held.line.pieces) == 1
+
+
+async def test_an_answer_that_has_not_left_yet_leaves_before_its_connection_is_closed(held: Call) -> None:
+    held.wire.shutdown()
+    held.hours.turn(0)
+
+    assert held.line.closed
+    assert len(held.line.pieces) == 1
+
+
+async def test_nothing_is_sent_to_a_caller_who_left_before_its_answer_did(held: Call) -> None:
+    held.line.close()
+    held.wire.connection_lost(None)
+    held.hours.turn(0)
+
+    assert held.line.pieces == []
+
+
 # ── A body ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -348,7 +425,6 @@ async def test_what_there_is_no_time_for_is_answered_at_once_and_without_a_task(
     under_way = caller.hands.busy
 
     caller.wire.data_received(REGISTER)
-    caller.hours.turn(0)
 
     first, headers, body = read(b"".join(caller.line.pieces))
     assert (first, json.loads(body)) == (b"HTTP/1.1 503 Service Unavailable", BUSY)
@@ -371,49 +447,12 @@ async def test_its_connection_goes_on_and_is_ended_like_any_other_that_says_noth
     caller.wire.data_received(REGISTER + REGISTER)
     caller.wire.data_received(REGISTER[:100])
     caller.wire.data_received(REGISTER[100:])
-    caller.hours.turn(0)
 
     assert b"".join(caller.line.pieces).count(b"HTTP/1.1 503 ") == 3
     caller.hours.forward(29)
     assert not caller.line.closed
     caller.hours.forward(2)
     assert caller.line.closed
-
-
-async def test_answers_of_one_pass_leave_together_behind_it_and_in_their_order(crowd: Callable[[], Call]) -> None:
-    one, other = crowd(), crowd()
-
-    one.wire.data_received(REGISTER + HEALTH.replace(b"GET /healthz", b"HEAD /jwks"))
-    other.wire.data_received(REGISTER)
-
-    assert one.line.pieces == other.line.pieces == []
-    one.hours.turn(0)
-    told = b"".join(one.line.pieces)
-    assert len(one.line.pieces) == len(other.line.pieces) == 1
-    assert (told.count(b"HTTP/1.1 503 "), told.endswith(b"\r\n\r\n")) == (2, True)
-
-
-async def test_an_answer_that_has_not_left_yet_leaves_before_the_connection_is_closed(crowd: Callable[[], Call]) -> None:
-    caller = crowd()
-    caller.wire.data_received(REGISTER)
-
-    caller.wire.shutdown()
-
-    assert caller.line.closed
-    assert b"".join(caller.line.pieces).startswith(b"HTTP/1.1 503 ")
-    caller.hours.turn(0)
-    assert len(caller.line.pieces) == 1
-
-
-async def test_nothing_is_sent_to_a_caller_who_left_before_its_answer_did(crowd: Callable[[], Call]) -> None:
-    caller = crowd()
-    caller.wire.data_received(REGISTER)
-
-    caller.line.close()
-    caller.wire.connection_lost(None)
-    caller.hours.turn(0)
-
-    assert caller.line.pieces == []
 
 
 @pytest.mark.parametrize("last", [b"GET /jwks HTTP/1.0\r\n\r\n", b"GET /jwks HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"])

@@ -16,11 +16,12 @@ from calling_card.store.database import Database
 from calling_card.store.drive import drive
 from calling_card.store.steps import Unit
 
-MOST = 64
-"""Units in one transaction at most: what waits behind a group stays short."""
+MOST = 256
+"""Units in one transaction at most, and so many may wait for the next one: whoever would wait longer is told to come again
+(docs/decisions/0017)."""
 
-LONGEST = 4 * MOST
-"""Units that may wait: whoever would wait for more than four groups is told to come again (docs/decisions/0017)."""
+ENOUGH = 64
+"""Units for whose sake a group begins at once."""
 
 PASSES = 4
 """Passes of the loop before a group begins, for a COMMIT costs as much as several units: in the first what the last group waited for is
@@ -110,7 +111,7 @@ class Groups:
         """Queue a unit; its future is done when it is durable, or when nothing of it is kept."""
         if self._closed:
             raise StoreUnavailable("the store is closed")
-        if len(self._waiting) >= LONGEST:
+        if len(self._waiting) >= MOST:
             raise StoreUnavailable("too many wait for the disk")
         piece = Piece(unit)
         self._waiting.append(piece)
@@ -141,7 +142,7 @@ class Groups:
     async def _gather(self) -> None:
         """Wait for those who are about to come, unless there are enough for a group."""
         for _ in range(PASSES):
-            if len(self._waiting) < MOST:
+            if len(self._waiting) < ENOUGH:
                 await asyncio.sleep(0)
 
     def _ended(self, runner: asyncio.Task[None]) -> None:

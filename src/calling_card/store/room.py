@@ -27,7 +27,8 @@ class Room:
         self._left = 0
         self._coming = 0
         self._full_at: int | None = None
-        self._counting = asyncio.Lock()
+        self._counted: asyncio.Event | None = None
+        """Set when the count that is under way is done. A lock would let in one of those who wait in each pass of the loop."""
 
     async def take(self, most: int) -> bool:
         """Let one in who will `leave` when it is written, or is not; False: there are as many as there may be."""
@@ -48,17 +49,23 @@ class Room:
         return Place(self, most)
 
     async def _look(self, most: int) -> None:
-        """Count, unless somebody did while we waited; nobody is let in meanwhile.
+        """Count, unless somebody did while we waited; nobody is let in meanwhile, and then all who waited are at once.
 
         Who was on the way may have been counted twice, so that such a count says for sure only that there is room.
         """
-        async with self._counting:
-            if self._left or self._was_full():
-                return
+        while self._counted is not None:
+            await self._counted.wait()
+        if self._left or self._was_full():
+            return
+        self._counted = asyncio.Event()
+        try:
             coming = self._coming
             room = most - coming - await self._count(most)
             self._left = min(max(room, 0), max(most // SHARE, 1))
             self._full_at = None if self._left or coming else self._now()
+        finally:
+            self._counted.set()
+            self._counted = None
 
     def _was_full(self) -> bool:
         """Whether a count found no room just now; a clock that was set back counts again."""

@@ -449,6 +449,7 @@ class Wire(asyncio.Protocol):
         head, body = _BUSY
         body = b"" if turn.asked.method == "HEAD" else body
         self._tell(head + (b"\r\n" if keep else _LAST + b"\r\n") + body)
+        self.send()
         if not keep:
             self._close()
 
