@@ -373,7 +373,7 @@ async def test_days_and_sums_that_find_no_room_in_the_queue_wait_for_the_next_wr
     for _ in range(2):
         await sqlite.report(an_event("rat_spent", client))
     with another_process(sqlite, patience=50):
-        crowd = [asyncio.ensure_future(sqlite.register(a_client(str(number)), an_event(), None)) for number in range(group.LONGEST + 64)]
+        crowd = [asyncio.ensure_future(sqlite.register(a_client(str(number)), an_event(), None)) for number in range(group.MOST + 64)]
         await asyncio.sleep(0)
         sqlite.used(client, client.last_used_day + 1)
         clock.at += 60
