@@ -139,6 +139,14 @@ class App:
         return await self.work()
 
 
+def connected(config: Config, state: ServerState, hours: Hours) -> Call:
+    """A caller of a server."""
+    line = Line()
+    wire = Wire(config, state, {}, hours)  # type: ignore[arg-type] # as much of a loop as it needs
+    wire.connection_made(line)
+    return Call(wire, line, hours, config.hands)
+
+
 @pytest.fixture
 async def call(tmp_path: Path) -> Callable[..., Call]:
     """Connects; to the whole server, or to an application of the test."""
@@ -147,10 +155,7 @@ async def call(tmp_path: Path) -> Callable[..., Call]:
     def connect(app: App | None = None) -> Call:
         config = Config.of(app or server.app, server.ports.settings)
         config.load()
-        hours, line = Hours(), Line()
-        wire = Wire(config, ServerState(), {}, hours)  # type: ignore[arg-type] # as much of a loop as it needs
-        wire.connection_made(line)
-        return Call(wire, line, hours, config.hands)
+        return connected(config, ServerState(), Hours())
 
     return connect
 
@@ -217,16 +222,9 @@ async def two(tmp_path: Path) -> Callable[[App], tuple[Call, Call]]:
     settings = (await world(tmp_path)).ports.settings
 
     def connect(app: App) -> tuple[Call, Call]:
-        config, hours = Config.of(app, settings), Hours()
+        config, state, hours = Config.of(app, settings), ServerState(), Hours()
         config.load()
-
-        def one() -> Call:
-            line = Line()
-            wire = Wire(config, ServerState(), {}, hours)  # type: ignore[arg-type] # as much of a loop as it needs
-            wire.connection_made(line)
-            return Call(wire, line, hours, config.hands)
-
-        return one(), one()
+        return connected(config, state, hours), connected(config, state, hours)
 
     return connect
 
@@ -395,10 +393,7 @@ async def crowd(tmp_path: Path) -> AsyncIterator[Callable[[], Call]]:
     state, hours = ServerState(), Hours()
 
     def connect() -> Call:
-        line = Line()
-        wire = Wire(config, state, {}, hours)  # type: ignore[arg-type] # as much of a loop as it needs
-        wire.connection_made(line)
-        return Call(wire, line, hours, config.hands)
+        return connected(config, state, hours)
 
     for _ in range(300):
         connect().wire.data_received(HEALTH.replace(b"/healthz", b"/jwks"))
@@ -470,7 +465,6 @@ async def test_whoever_wants_no_body_gets_none(crowd: Callable[[], Call]) -> Non
     caller = crowd()
 
     caller.wire.data_received(HEALTH.replace(b"GET /healthz", b"HEAD /jwks"))
-    caller.hours.turn(0)
 
     first, headers, body = read(b"".join(caller.line.pieces))
     assert (first[9:12], body) == (b"503", b"")

@@ -1,7 +1,6 @@
 """Group commit: what arrives while one COMMIT runs is the next group, and nobody is told before it is durable."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,8 +16,7 @@ from calling_card.store.drive import drive
 from calling_card.store.steps import Unit
 
 MOST = 256
-"""Units in one transaction at most, and so many may wait for the next one: whoever would wait longer is told to come again
-(docs/decisions/0017)."""
+"""Units that may wait for the next transaction, which takes them all: whoever comes then is told to come again (docs/decisions/0017)."""
 
 ENOUGH = 64
 """Units for whose sake a group begins at once."""
@@ -91,7 +89,7 @@ class Groups:
     def __init__(self, db: Database, chain: Chain) -> None:
         self._db = db
         self._chain = chain
-        self._waiting: deque[Piece[object]] = deque()
+        self._waiting: list[Piece[object]] = []
         self._under_way: Sequence[Piece[object]] = ()
         self._runner: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
@@ -132,7 +130,7 @@ class Groups:
         """Group after group until nobody waits."""
         while self._waiting:
             await self._gather()
-            taken = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
+            taken, self._waiting = self._waiting, []
             self._under_way = [piece for piece in taken if not piece.future.done()]
             if self._under_way:
                 await self._together(self._under_way)

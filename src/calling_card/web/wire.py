@@ -407,7 +407,7 @@ class Wire(asyncio.Protocol):
         """The next piece of the body, as ASGI has it."""
         if turn.expects and not self._gone:
             turn.expects = False
-            self._tell(_GO_ON)
+            self._say(_GO_ON)
         if turn.more and not turn.body and not self._gone:
             self._resume()
             turn.news = asyncio.Event()
@@ -448,8 +448,7 @@ class Wire(asyncio.Protocol):
         keep = turn.keep_alive and not self._turned_away and CLOSE not in self._state.default_headers
         head, body = _BUSY
         body = b"" if turn.asked.method == "HEAD" else body
-        self._tell(head + (b"\r\n" if keep else _LAST + b"\r\n") + body)
-        self.send()
+        self._say(head + (b"\r\n" if keep else _LAST + b"\r\n") + body)
         if not keep:
             self._close()
 
@@ -461,15 +460,20 @@ class Wire(asyncio.Protocol):
         """400, and nothing that comes behind it is read."""
         always = self._config.told_always(self._state.default_headers)
         told = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n" % len(why)
-        self._tell(b"%b%b%b%b\r\n%b" % (STATUS_LINE[400], always, told, _LAST, why.encode()))
+        self._say(b"%b%b%b%b\r\n%b" % (STATUS_LINE[400], always, told, _LAST, why.encode()))
         self._close()
 
     # ── The flow of bytes ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _tell(self, data: bytes) -> None:
-        """Whatever is written is written here, so that it leaves in its order."""
+        """An answer, which leaves with those of others."""
         self._told += data
         self._config.outgoing.take(self.loop, self, last=self._config.hands.busy <= 1)
+
+    def _say(self, data: bytes) -> None:
+        """At once, behind what was told."""
+        self._told += data
+        self.send()
 
     def send(self) -> None:
         """See `outgoing.Holder`; to those who are gone nothing can be sent."""
@@ -538,7 +542,7 @@ class Wire(asyncio.Protocol):
             self._wait(_LAST_CALL)
             return
         if self._awaited is HEAD:
-            self._tell(_TOO_SLOW)
+            self._say(_TOO_SLOW)
         self._close()
 
     def _stop(self) -> None:
