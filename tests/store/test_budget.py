@@ -133,6 +133,42 @@ def test_memory_is_bounded_and_the_cause_granted_longest_ago_is_forgotten(ticks:
     assert rate.take("a") == 0
 
 
+def test_a_cause_that_has_all_its_room_again_is_forgotten(ticks: Ticks) -> None:
+    rate = GcraBudget(per_minute=60, burst=10, clock=ticks)
+
+    for number in range(1000):
+        rate.take(f"cause {number}")
+    filled = len(rate)
+    ticks.now += 1
+    for number in range(1000):
+        rate.take("the same")
+        ticks.now += 1
+
+    assert (filled, len(rate)) == (1000, 1)
+
+
+def test_whoever_still_waits_is_not_forgotten(ticks: Ticks) -> None:
+    rate = GcraBudget(per_minute=60, burst=2, clock=ticks)
+
+    granted = [rate.take("a"), rate.take("a")]
+    ticks.now += 0.5
+    others = [rate.take(f"cause {number}") for number in range(100)]
+
+    assert (granted, others) == ([0, 0], [0] * 100)
+    assert rate.take("a") == 1
+
+
+@given(st.integers(1, 600), st.integers(1, 5), st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 10, allow_nan=False)), max_size=80))
+def test_to_forget_changes_no_answer(per_minute: int, burst: int, tries: list[tuple[str, float]]) -> None:
+    ticks = Ticks()
+    together = GcraBudget(per_minute, burst, ticks)
+    alone = {cause: GcraBudget(per_minute, burst, ticks) for cause in "abc"}
+
+    for cause, gap in tries:
+        ticks.now += gap
+        assert together.take(cause) == alone[cause].take(cause)
+
+
 # Several at once ------------------------------------------------------------------------------------------------------------------
 
 

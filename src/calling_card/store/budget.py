@@ -7,12 +7,17 @@ from hashlib import blake2b
 from calling_card.protocol.life.budgets import Cause, Draw
 
 _MOST = 100_000
+_AT_ONCE = 2
+"""Causes that may be forgotten with each grant: more than one, so that in quiet times there are fewer and fewer."""
 _LONGEST = 64
 """Characters of a cause that are kept as they are; of a longer one, which a stranger chose, a digest."""
 
 
 class GcraBudget:
-    """So many a minute on average, and so many at once. Memory is bounded: the causes seen longest ago are forgotten."""
+    """So many a minute on average, and so many at once.
+
+    Memory is bounded: a cause that has all its room again is forgotten, and of too many the ones that were granted longest ago.
+    """
 
     def __init__(self, per_minute: float, burst: int, clock: Callable[[], float]) -> None:
         """``per_minute`` 0: no limit. ``clock`` is monotonic, in seconds."""
@@ -42,9 +47,16 @@ class GcraBudget:
             return int(wait) + 1
         self._due[cause] = due + self._interval
         self._due.move_to_end(cause)
-        if len(self._due) > _MOST:
-            self._due.popitem(last=False)
+        self._forget(now)
         return 0
+
+    def _forget(self, now: float) -> None:
+        """Those in front that differ in nothing from a cause that never came, or are too many."""
+        for _ in range(_AT_ONCE):
+            oldest = next(iter(self._due))
+            if self._due[oldest] > now and len(self._due) <= _MOST:
+                return
+            del self._due[oldest]
 
 
 class GcraBudgets:
