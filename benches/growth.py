@@ -6,16 +6,14 @@ import subprocess
 import sys
 import tempfile
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import apsw
 
 from benches.bodies import MCP_BODY, OIDC_BODY
-from benches.cluster import database
 from benches.compare import say
-from benches.generator import CORES, ROOT, Way, run
+from benches.generator import ROOT, Way, run
 from benches.others import ours
 from benches.plan import Flow, Plan, Step, Table, path, rows_of, said
 from benches.pruning import pruned
@@ -67,14 +65,15 @@ def _at(folder: Path, cards: Table, way: Way) -> dict[str, float]:
     with running(ours({"ISSUER": ISSUER}), folder) as server:
         visit = Ours(server.port, folder)
         idle, made = server.memory(), registering(visit, MCP_BODY)
-        plans = {"read": Plan([Flow([_READ], "cards")], {"cards": cards}), "register": Plan([Flow([made])])}
+        plans = {"read": Plan([Flow([READ], "cards")], {"cards": cards}), "register": Plan([Flow([made])])}
         rates: dict[str, list[float]] = {name: [run(server.port, plan, way).rate for _ in range(3)] for name, plan in plans.items()}
         memory = server.memory()
     medians = {name: sorted(values)[1] for name, values in rates.items()}
     return {**medians, "idle": idle, "loaded": memory, "first": server.first, "file MB": _size(folder) / 1e6}
 
 
-_READ = Step("GET", "«path»", 200, [("Authorization", "Bearer «rat»")])
+READ = Step("GET", "«path»", 200, [("Authorization", "Bearer «rat»")])
+"""A client reads its registration."""
 
 
 def _size(folder: Path) -> int:
@@ -113,7 +112,7 @@ def loaded(seconds: float, found: Measured) -> None:
         visit = Ours(server.port, folder)
         tables = {"cards": Table(("path", "rat"))}
         made = registering(visit, MCP_BODY, path("registration_client_uri", "path"), said("registration_access_token", "rat"))
-        flows = [Flow([made], into="cards"), Flow([_READ], "cards", weight=2)]
+        flows = [Flow([made], into="cards"), Flow([READ], "cards", weight=2)]
         run(server.port, Plan(flows, tables), Way(seconds))
         found.figures["memory loaded" if seconds >= MINUTE else f"memory after {seconds:g} s"] = server.memory()
 
@@ -126,31 +125,3 @@ def pruning_stall(clients: int, found: Measured) -> None:
         figures = asyncio.run(pruned(Path(made), clients, 60.0))
     found.figures["pruning stall"] = figures["pruning worst ms"]
     found.figures["calm worst ms"] = figures["calm worst ms"]
-
-
-def two_workers(way: Way, found: Measured, url: str) -> None:
-    """One worker and two on PostgreSQL, by turns: the mix of the soak; both cores are theirs, and the load's and the database's too."""
-    rates: dict[int, list[float]] = {1: [], 2: []}
-    for number in range(3):
-        for workers, done in rates.items():
-            with database(url) as address:
-                done.append(_workers(workers, way, address))
-            say(f"round {number + 1} of 3: {workers} on PostgreSQL: {done[-1]:,.0f}/s")
-    ratios = [two / one for one, two in zip(rates[1], rates[2], strict=True)]
-    found.figures |= {
-        "one worker a second": sorted(rates[1])[1],
-        "two workers a second": sorted(rates[2])[1],
-        "two workers": sorted(ratios)[1],
-    }
-
-
-def _workers(workers: int, way: Way, url: str) -> float:
-    """Registrations and reads, two of these for one of those."""
-    settings = {"DATABASE": url, "WORKERS": str(workers), "LOG_LEVEL": "warning"}
-    with empty_folder() as folder, running(ours(settings), folder, CORES) as server:
-        made = registering(
-            Ours(server.port, folder), MCP_BODY, path("registration_client_uri", "path"), said("registration_access_token", "rat")
-        )
-        flows = [Flow([made], into="cards"), Flow([_READ], "cards", weight=2)]
-        plan = Plan(flows, {"cards": Table(("path", "rat"))})
-        return run(server.port, plan, replace(way, connections=32, cores=CORES)).rate

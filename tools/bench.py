@@ -17,12 +17,13 @@ from benches import siege
 from benches.besieged import besieged, sealed, stalled
 from benches.compare import compared, load_itself, say
 from benches.generator import BadRun, Way
-from benches.growth import MILLION, MINUTE, grown, loaded, pruning_stall, stored, two_workers
+from benches.growth import MILLION, MINUTE, grown, loaded, pruning_stall, stored
 from benches.others import PEERS, Peer, asked_for
 from benches.page import Report, as_json, machine, memory_table, rate_table, verdict_table, versions, written
 from benches.servers import NotThere
 from benches.soak import soaked, soaked_on_postgresql
 from benches.targets import NODE, OURS, SDK, SEALED, SOAK, TARGETS, Measured, judge, missed
+from benches.workers import two_workers
 from calling_card.protocol.errors import Refusal
 
 PAGES = Path(__file__).resolve().parent.parent / "docs" / "benchmarks"

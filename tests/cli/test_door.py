@@ -60,7 +60,7 @@ def waiting(listening: socket.socket, number: int, held: ExitStack) -> None:
         held.enter_context(socket.create_connection(listening.getsockname(), PATIENCE))
 
 
-async def let_in(listening: socket.socket, number: int) -> None:
+async def let_in(listening: socket.socket, number: int, leads: Callable[[], bool] = lambda: False) -> None:
     """Open the door until so many came in."""
     all_in = asyncio.Event()
     came = 0
@@ -74,7 +74,7 @@ async def let_in(listening: socket.socket, number: int) -> None:
         if came == number:
             all_in.set()
 
-    opened = Door(listening, made)
+    opened = Door(listening, made, leads)
     try:
         async with asyncio.timeout(PATIENCE):
             await all_in.wait()
@@ -124,3 +124,50 @@ async def test_where_there_are_no_others_they_are_refused(listening: Listening) 
 
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(where, PATIENCE)
+
+
+# ── Beside other workers ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_whoever_has_more_callers_gives_way_until_the_other_has_as_many(listening: Listening) -> None:
+    leads, came = True, asyncio.Event()
+    opened = Door(listening, lambda: Guest(came.set), lambda: leads)
+
+    with ExitStack() as held:
+        waiting(listening, 1, held)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        before = came.is_set()
+        leads = False
+        async with asyncio.timeout(PATIENCE):
+            await came.wait()
+    opened.close()
+
+    assert not before
+
+
+async def test_another_worker_that_does_not_come_is_not_waited_for_again_for_each_of_those_who_wait(listening: Listening) -> None:
+    looks = 0
+
+    def leads() -> bool:
+        nonlocal looks
+        looks += 1
+        return True
+
+    with ExitStack() as held:
+        waiting(listening, 100, held)
+
+        await let_in(listening, 100, leads)
+
+    assert looks == door._LOOKS  # pyright: ignore[reportPrivateUsage]
+
+
+async def test_a_door_that_is_closed_while_it_gives_way_stays_closed(listening: Listening) -> None:
+    opened = Door(listening, lambda: pytest.fail("somebody came in"), lambda: True)
+
+    with ExitStack() as held:
+        waiting(listening, 1, held)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        opened.close()
+        await asyncio.sleep(0.05)

@@ -18,7 +18,7 @@ from tests.faults.managed import Managed, gone
 from tests.faults.process import PATIENCE, command
 from tests.faults.standing import Body
 from tests.faults.traffic import RATE, Traffic
-from tests.faults.wire import Ask, lines
+from tests.faults.wire import Ask, Line, lines, volley
 
 pytestmark = pytest.mark.serial
 
@@ -115,6 +115,28 @@ async def registered(port: int, count: int) -> dict[str, str]:
         assert reply.status == 201, reply
         made[reply.text("client_id")] = reply.text("registration_access_token")
     return made
+
+
+def sockets(pid: int) -> int:
+    """How many a process has."""
+    return sum(str(one.readlink()).startswith("socket:") for one in Path(f"/proc/{pid}/fd").iterdir())
+
+
+async def test_connections_that_stay_open_are_shared_among_the_workers(managed: Callable[..., Managed], tell: Told) -> None:
+    service = managed()
+    service.start()
+    before = {pid: sockets(pid) for pid in service.crew()}
+
+    many = await asyncio.gather(*(Line.open(service.port) for _ in range(60)))
+    replies = await volley(many, [Ask("GET", "/healthz")] * 60)
+    shares = [sockets(pid) - there for pid, there in before.items()]
+    for line in many:
+        await line.close()
+
+    tell(f"60 connections on 2 workers: {shares}")
+    assert {reply.status for reply in replies} == {200}
+    assert sum(shares) == 60
+    assert min(shares) >= 20
 
 
 async def test_a_worker_that_is_killed_is_started_again_and_the_others_go_on(managed: Callable[..., Managed], tell: Told) -> None:

@@ -140,7 +140,7 @@ def test_a_cause_that_has_all_its_room_again_is_forgotten(ticks: Ticks) -> None:
         rate.take(f"cause {number}")
     filled = len(rate)
     ticks.now += 1
-    for number in range(1000):
+    for _ in range(1000):
         rate.take("the same")
         ticks.now += 1
 

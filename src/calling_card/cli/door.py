@@ -6,6 +6,10 @@ from collections.abc import Callable
 
 _MOST = 128
 """Callers let in at a time."""
+_WAY = 0.002
+"""Seconds until the next look when a worker that has fewer callers is to go first."""
+_LOOKS = 10
+"""So often it is given way to; then it is too busy to come, and everybody who waits is let in here."""
 _REST = 1.0
 """Seconds until the next look when the process has no descriptor left for another caller."""
 
@@ -17,12 +21,16 @@ class Door:
     seconds while those who are in are served again and again.
     """
 
-    def __init__(self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol]) -> None:
-        """The socket may be shared with other processes, so nobody takes many callers at once while there are few."""
+    def __init__(
+        self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol], leads: Callable[[], bool] = lambda: False
+    ) -> None:
+        """The socket may be shared with other workers; ``leads``: another one is to go first, as long as it comes (0022)."""
         listening.setblocking(False)
         self._loop = asyncio.get_running_loop()
         self._listening = listening
         self._protocol = protocol
+        self._leads = leads
+        self._gave_way = 0
         self._next = 1
         self._coming: set[asyncio.Task[tuple[asyncio.Transport, asyncio.Protocol]]] = set()
         self._resting: asyncio.TimerHandle | None = None
@@ -38,9 +46,9 @@ class Door:
             self._resting.cancel()
 
     @property
-    def coming(self) -> bool:
-        """Whether anybody was let in who is no connection yet."""
-        return bool(self._coming)
+    def coming(self) -> int:
+        """How many were let in who are no connections yet."""
+        return len(self._coming)
 
     def _open(self) -> None:
         self._loop.add_reader(self._listening, self._accept)
@@ -48,21 +56,25 @@ class Door:
     def _accept(self) -> None:
         """One; as long as others wait still, twice as many as the last time."""
         for _ in range(self._next):
+            if self._gave_way < _LOOKS and self._leads():
+                self._gave_way += 1
+                self._rest(_WAY)
+                return
             try:
                 caller, _ = self._listening.accept()
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
-                self._next = 1
+                self._next, self._gave_way = 1, 0
                 return
             except OSError:
-                self._rest()
+                self._rest(_REST)
                 return
             self._let_in(caller)
         self._next = min(_MOST, 2 * self._next)
 
-    def _rest(self) -> None:
-        """Who waits at the door would be reported again and again, and there is no descriptor to let anybody in."""
+    def _rest(self, seconds: float) -> None:
+        """Who waits at the door would be reported again and again, and is not to be let in now, or cannot be: no descriptor is left."""
         self._loop.remove_reader(self._listening)
-        self._resting = self._loop.call_later(_REST, self._open)
+        self._resting = self._loop.call_later(seconds, self._open)
 
     def _let_in(self, caller: socket.socket) -> None:
         caller.setblocking(False)

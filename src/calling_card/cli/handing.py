@@ -1,4 +1,4 @@
-"""What a process that starts another one of this program hands to it: the listening sockets, and a line between the two.
+"""What a process that starts another one of this program hands to it: the listening sockets, a line between the two, a worker's share.
 
 The sockets are opened once and inherited from then on, so that what waits in their queue is never dropped, whoever ends.
 """
@@ -11,7 +11,9 @@ import sys
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from calling_card.cli.tally import Share, Tally
 from calling_card.settings import Settings, is_loopback
 
 READY, RELIEVED = b"r", b"e"
@@ -20,6 +22,8 @@ PATIENCE = 60
 """Seconds that a process has to get ready."""
 NOT_READY = "the new process did not get ready; it said why on its standard error"
 _HANDED = "CALLING_CARD_HANDED"
+_SHARE = "CALLING_CARD_SHARE"
+"""Apart, for the one that is started may be of another version: its cell, and the descriptor of the tally."""
 _WORKER, _SUCCESSOR = "worker", "successor"
 _FIRST = 3
 """The first descriptor that a service manager hands over (sd_listen_fds)."""
@@ -38,6 +42,8 @@ class Handed:
     line: socket.socket
     worker: bool
     """Whether it serves beside others under a supervisor; else it takes the place of the one that started it."""
+    share: Share | None
+    """A worker's, of the callers; None: it has none, and gives way to nobody."""
 
     def ready(self) -> None:
         """Say that we accept; to nobody, should the other have ended meanwhile."""
@@ -49,11 +55,11 @@ class Handed:
 
 def handed() -> Handed | None:
     """What was handed to this process, once; None: it was started by somebody else."""
-    said = os.environ.pop(_HANDED, "").split()
+    said, share = os.environ.pop(_HANDED, "").split(), os.environ.pop(_SHARE, "").split()
     if not said:
         return None
     line, *sockets = (socket.socket(fileno=int(number)) for number in said[1:])
-    return Handed(sockets, line, said[0] == _WORKER)
+    return Handed(sockets, line, said[0] == _WORKER, Share(Tally(int(share[1])), int(share[0])) if share else None)
 
 
 def listening(settings: Settings) -> Sequence[socket.socket]:
@@ -98,28 +104,30 @@ def _bound(host: str, port: int) -> Sequence[socket.socket]:
 class Child:
     """Another process of this program, started by this one with the same command line."""
 
-    def __init__(self, process: Process, line: socket.socket) -> None:
-        """``line`` is our end."""
+    def __init__(self, process: Process, line: socket.socket, leave: Callable[[], None]) -> None:
+        """``line`` is our end; ``leave`` is called when it has ended."""
         self._process = process
         self._line = line
+        self._leave = leave
 
     @classmethod
-    async def start(cls, sockets: Sequence[socket.socket], *, worker: bool) -> "Child":
-        """Start one; a worker is out of reach of what a terminal sends to its foreground (Ctrl-C)."""
+    async def start(cls, sockets: Sequence[socket.socket], tally: Tally | None = None) -> "Child":
+        """Start a successor, or with a ``tally`` a worker, out of reach of what a terminal sends to its foreground (Ctrl-C)."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
+        cell = tally.take() if tally else 0
         with theirs:
             numbers = [theirs.fileno(), *(one.fileno() for one in sockets)]
-            role = _WORKER if worker else _SUCCESSOR
+            said = {_HANDED: " ".join([_WORKER if tally else _SUCCESSOR, *map(str, numbers)])}
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *sys.orig_argv[1:],
-                env={**os.environ, _HANDED: " ".join([role, *map(str, numbers)])},
+                env={**os.environ, **said, **({_SHARE: f"{cell} {tally.descriptor}"} if tally else {})},
                 stdin=DEVNULL,
-                pass_fds=numbers,
-                start_new_session=worker,
+                pass_fds=[*numbers, tally.descriptor] if tally else numbers,
+                start_new_session=tally is not None,
             )
-        return cls(process, ours)
+        return cls(process, ours, partial(tally.free, cell) if tally else lambda: None)
 
     @property
     def pid(self) -> int:
@@ -152,6 +160,7 @@ class Child:
         """Wait for its end; how it ended, negative: by that signal."""
         code = await self._process.wait()
         self._line.close()
+        self._leave()
         return code
 
 
@@ -171,7 +180,7 @@ def hear(line: socket.socket, said: Callable[[bytes], None]) -> None:
 
 async def successor(sockets: Sequence[socket.socket], log: Callable[..., None]) -> bool:
     """Start this program anew, as it is now, and wait until it serves in our place; False: it does not, and the log says so."""
-    child = await Child.start(sockets, worker=False)
+    child = await Child.start(sockets)
     if await child.ready():
         return True
     log("not_replaced", level="error", problem=NOT_READY, status=await child.ended())

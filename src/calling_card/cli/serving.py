@@ -17,6 +17,7 @@ from calling_card.cli import desk
 from calling_card.cli.door import Door
 from calling_card.cli.greeting import greet
 from calling_card.cli.handing import RELIEVED, CannotListen, Handed, hear, listening, successor
+from calling_card.cli.tally import Share
 from calling_card.jobs.policy import keep_policy
 from calling_card.jobs.prune import keep_pruning
 from calling_card.jobs.webhooks import keep_delivering
@@ -35,9 +36,13 @@ RELIEVED_MOMENT = 15.0
 class Server(uvicorn.Server):
     """uvicorn, but a signal only asks for the end: what is open is finished and the store is closed in order."""
 
-    def __init__(self, config: uvicorn.Config, ending: asyncio.Event) -> None:
-        """``listening`` is set when start-up has ended, well or badly; ``ending`` from the moment on in which nobody new is accepted."""
+    def __init__(self, config: uvicorn.Config, ending: asyncio.Event, share: Share | None = None) -> None:
+        """``listening`` is set when start-up has ended, well or badly; ``ending`` from the moment on in which nobody new is accepted.
+
+        ``share``: of the callers, which are other workers' too.
+        """
         super().__init__(config)
+        self._share = share
         self.listening = asyncio.Event()
         self._ending = ending
         self._patience = LAST_MOMENT
@@ -47,7 +52,7 @@ class Server(uvicorn.Server):
         """Accept, and say so; at doors of our own, so uvicorn gets no socket."""
         try:
             await super().startup([])
-            self._doors = [Door(one, self._connected) for one in sockets or ()]
+            self._doors = [Door(one, self._connected, self._leads) for one in sockets or ()]
         finally:
             self.listening.set()
 
@@ -55,11 +60,22 @@ class Server(uvicorn.Server):
         made = cast(Callable[..., asyncio.Protocol], self.config.http_protocol_class)
         return made(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
+    def _leads(self) -> bool:
+        return self._share is not None and self._share.leads(self._callers)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second the other workers hear of callers who left."""
+        if self._share is not None and not self.should_exit:
+            self._share.tell(self._callers)
+        return await super().on_tick(counter)
+
     def end(self, patience: float) -> None:
         """Accept nobody any more; who is connected has so many seconds to ask once more."""
         self._ending.set()
         for door in self._doors:
             door.close()
+        if self._share is not None:
+            self._share.leave()
         self._patience = patience
         self.should_exit = True
         self._say_goodbye()
@@ -71,14 +87,14 @@ class Server(uvicorn.Server):
         """
         self._say_goodbye()
         until = time.monotonic() + self._patience
-        while self._somebody_here and not self.force_exit and time.monotonic() < until:  # noqa: ASYNC110 - nobody tells of the last
+        while self._callers and not self.force_exit and time.monotonic() < until:  # noqa: ASYNC110 - nobody tells of the last
             await asyncio.sleep(0.02)
         await super().shutdown(sockets)
 
     @property
-    def _somebody_here(self) -> bool:
+    def _callers(self) -> int:
         """Whoever was let in counts, be it a moment ago: nobody else hears what they ask."""
-        return bool(self.server_state.connections) or any(door.coming for door in self._doors)
+        return len(self.server_state.connections) + sum(door.coming for door in self._doors)
 
     def _say_goodbye(self) -> None:
         """Have every answer from here on say that it is the last one of its connection."""
@@ -111,7 +127,7 @@ async def _serve(settings: Settings, handed: Handed | None) -> None:
         _deaf_to_what_is_meant_for_all()
     async with opened(settings) as ports:
         logging.getLogger().addHandler(Relay(ports.log))
-        server = Server(wire(ports), ports.ending)
+        server = Server(wire(ports), ports.ending, handed.share if handed else None)
         sockets = handed.sockets if handed else listening(settings)
         serving = asyncio.create_task(server.serve(list(sockets)))
         beside = [asyncio.create_task(loop(ports)) for loop in (keep_noting, keep_pruning, keep_delivering)]

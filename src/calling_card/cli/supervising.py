@@ -11,6 +11,7 @@ from typing import TypeVar
 from calling_card.cli import desk
 from calling_card.cli.greeting import greet, notify
 from calling_card.cli.handing import NOT_READY, CannotListen, Child, Handed, listening, successor
+from calling_card.cli.tally import Tally
 from calling_card.logs import Log
 from calling_card.settings import BadSettings, Settings
 
@@ -107,6 +108,7 @@ class Crew:
         self.failed = desk.UNREACHABLE
         """With what the last worker ended that did not get ready."""
         self.sockets = sockets
+        self._tally = Tally.made()
         self._living: dict[Child, asyncio.Task[int]] = {}
         self._places: list[Place] = []
 
@@ -140,7 +142,7 @@ class Crew:
                 child.signal(signal.SIGKILL)
 
     async def _start(self) -> Child:
-        child = await Child.start(self.sockets, worker=True)
+        child = await Child.start(self.sockets, self._tally)
         ending = self._living[child] = asyncio.create_task(child.ended())
         ending.add_done_callback(lambda _: self._living.pop(child, None))
         return child
