@@ -6,7 +6,7 @@ the others would have nothing to do.
 
 import mmap
 import os
-import tempfile
+from tempfile import TemporaryFile
 
 LEAD = 4
 """Callers that a worker may have more than another before it lets that one go first."""
@@ -84,5 +84,5 @@ def _nameless() -> int:
     in_memory = getattr(os, "memfd_create", None)  # Linux has it, and needs no folder for it
     if in_memory is not None:
         return int(in_memory("tally"))
-    with tempfile.TemporaryFile() as file:
+    with TemporaryFile() as file:
         return os.dup(file.fileno())
