@@ -162,6 +162,26 @@ async def test_another_worker_that_does_not_come_is_not_waited_for_again_for_eac
     assert looks == door._LOOKS  # pyright: ignore[reportPrivateUsage]
 
 
+async def test_whoever_comes_is_given_way_to_as_often_as_those_before(listening: Listening) -> None:
+    looked = asyncio.Event()
+
+    def leads() -> bool:
+        looked.set()
+        return True
+
+    opened = Door(listening, lambda: pytest.fail("somebody came in"), leads)
+    for _ in range(3 * door._LOOKS):  # pyright: ignore[reportPrivateUsage]
+        looked.clear()
+        with ExitStack() as held:
+            waiting(listening, 1, held)
+            async with asyncio.timeout(PATIENCE):
+                await looked.wait()
+            another, _ = socket.socket.accept(listening)
+            another.close()
+        await asyncio.sleep(0.005)
+    opened.close()
+
+
 async def test_a_door_that_is_closed_while_it_gives_way_stays_closed(listening: Listening) -> None:
     opened = Door(listening, lambda: pytest.fail("somebody came in"), lambda: True)
 

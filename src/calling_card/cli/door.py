@@ -1,6 +1,7 @@
 """Where callers come in: the more at a time the longer others wait (docs/decisions/0017)."""
 
 import asyncio
+import select
 import socket
 from collections.abc import Callable
 
@@ -58,7 +59,7 @@ class Door:
         for _ in range(self._next):
             if self._gave_way < _LOOKS and self._leads():
                 self._gave_way += 1
-                self._rest(_WAY)
+                self._rest(_WAY, self._look_again)
                 return
             try:
                 caller, _ = self._listening.accept()
@@ -66,15 +67,23 @@ class Door:
                 self._next, self._gave_way = 1, 0
                 return
             except OSError:
-                self._rest(_REST)
+                self._rest(_REST, self._open)
                 return
             self._let_in(caller)
         self._next = min(_MOST, 2 * self._next)
 
-    def _rest(self, seconds: float) -> None:
+    def _rest(self, seconds: float, then: Callable[[], None]) -> None:
         """Who waits at the door would be reported again and again, and is not to be let in now, or cannot be: no descriptor is left."""
         self._loop.remove_reader(self._listening)
-        self._resting = self._loop.call_later(seconds, self._open)
+        self._resting = self._loop.call_later(seconds, then)
+
+    def _look_again(self) -> None:
+        """Once nobody waits any more, another worker came, and is given way to anew."""
+        waiting = select.poll()
+        waiting.register(self._listening, select.POLLIN)
+        if not waiting.poll(0):
+            self._gave_way = 0
+        self._open()
 
     def _let_in(self, caller: socket.socket) -> None:
         caller.setblocking(False)
