@@ -13,6 +13,7 @@ from calling_card.cli.tally import LEAD, Share, Tally
 @pytest.fixture
 def tally() -> Iterator[Tally]:
     made = Tally.made()
+    assert made is not None
     yield made
     os.close(made.descriptor)
 
@@ -77,6 +78,12 @@ def test_there_is_room_for_all_workers_and_their_successors(tally: Tally) -> Non
     assert len(set(cells)) == 512
     assert Share(tally, cells[-1]).leads(512)
     assert not Share(tally, cells[0]).leads(cells[0])
+
+
+def test_where_memory_needs_a_name_there_is_no_tally(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "memfd_create")
+
+    assert Tally.made() is None
 
 
 # ── Handed to a worker ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -111,21 +111,21 @@ class Child:
         self._leave = leave
 
     @classmethod
-    async def start(cls, sockets: Sequence[socket.socket], tally: Tally | None = None) -> "Child":
-        """Start a successor, or with a ``tally`` a worker, out of reach of what a terminal sends to its foreground (Ctrl-C)."""
+    async def start(cls, sockets: Sequence[socket.socket], *, worker: bool, tally: Tally | None = None) -> "Child":
+        """Start one; a worker is out of reach of what a terminal sends to its foreground (Ctrl-C), and has a share of the ``tally``."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         cell = tally.take() if tally else 0
         with theirs:
             numbers = [theirs.fileno(), *(one.fileno() for one in sockets)]
-            said = {_HANDED: " ".join([_WORKER if tally else _SUCCESSOR, *map(str, numbers)])}
+            said = {_HANDED: " ".join([_WORKER if worker else _SUCCESSOR, *map(str, numbers)])}
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *sys.orig_argv[1:],
                 env={**os.environ, **said, **({_SHARE: f"{cell} {tally.descriptor}"} if tally else {})},
                 stdin=DEVNULL,
                 pass_fds=[*numbers, tally.descriptor] if tally else numbers,
-                start_new_session=tally is not None,
+                start_new_session=worker,
             )
         return cls(process, ours, partial(tally.free, cell) if tally else lambda: None)
 
@@ -180,7 +180,7 @@ def hear(line: socket.socket, said: Callable[[bytes], None]) -> None:
 
 async def successor(sockets: Sequence[socket.socket], log: Callable[..., None]) -> bool:
     """Start this program anew, as it is now, and wait until it serves in our place; False: it does not, and the log says so."""
-    child = await Child.start(sockets)
+    child = await Child.start(sockets, worker=False)
     if await child.ready():
         return True
     log("not_replaced", level="error", problem=NOT_READY, status=await child.ended())

@@ -142,7 +142,7 @@ class Crew:
                 child.signal(signal.SIGKILL)
 
     async def _start(self) -> Child:
-        child = await Child.start(self.sockets, self._tally)
+        child = await Child.start(self.sockets, worker=True, tally=self._tally)
         ending = self._living[child] = asyncio.create_task(child.ended())
         ending.add_done_callback(lambda _: self._living.pop(child, None))
         return child

@@ -6,7 +6,6 @@ the others would have nothing to do.
 
 import mmap
 import os
-from tempfile import TemporaryFile
 
 LEAD = 4
 """Callers that a worker may have more than another before it lets that one go first."""
@@ -28,9 +27,12 @@ class Tally:
         self._taken: set[int] = set()
 
     @classmethod
-    def made(cls) -> "Tally":
-        """A new one, in which nobody is. Raises `OSError`."""
-        descriptor = _nameless()
+    def made(cls) -> "Tally | None":
+        """A new one, in which nobody is; None: this system has no memory without a name, as Linux has. Raises `OSError`."""
+        nameless = getattr(os, "memfd_create", None)
+        if nameless is None:
+            return None
+        descriptor = int(nameless("tally"))
         os.ftruncate(descriptor, _CELLS * _WORD)
         return cls(descriptor)
 
@@ -77,12 +79,3 @@ class Share:
         """Tell how many are here, and hear whether that is so many more than another worker has that it should go first."""
         self.tell(callers)
         return callers > self._tally.least() + LEAD
-
-
-def _nameless() -> int:
-    """A descriptor of a file that has no name, which another process can be handed."""
-    in_memory = getattr(os, "memfd_create", None)  # Linux has it, and needs no folder for it
-    if in_memory is not None:
-        return int(in_memory("tally"))
-    with TemporaryFile() as file:
-        return os.dup(file.fileno())
