@@ -129,7 +129,10 @@ async def test_where_there_are_no_others_they_are_refused(listening: Listening) 
 # ── Beside other workers ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_whoever_has_more_callers_gives_way_until_the_other_has_as_many(listening: Listening) -> None:
+async def test_whoever_has_more_callers_gives_way_until_the_other_has_as_many(
+    listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "_LOOKS", 1_000_000)
     leads, came = True, asyncio.Event()
     opened = Door(listening, lambda: Guest(came.set), lambda: leads)
 
@@ -182,7 +185,8 @@ async def test_whoever_comes_is_given_way_to_as_often_as_those_before(listening:
     opened.close()
 
 
-async def test_a_door_that_is_closed_while_it_gives_way_stays_closed(listening: Listening) -> None:
+async def test_a_door_that_is_closed_while_it_gives_way_stays_closed(listening: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "_LOOKS", 1_000_000)
     opened = Door(listening, lambda: pytest.fail("somebody came in"), lambda: True)
 
     with ExitStack() as held:
