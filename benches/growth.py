@@ -65,15 +65,20 @@ def _at(folder: Path, cards: Table, way: Way) -> dict[str, float]:
     with running(ours({"ISSUER": ISSUER}), folder) as server:
         visit = Ours(server.port, folder)
         idle, made = server.memory(), registering(visit, MCP_BODY)
-        plans = {"read": Plan([Flow([READ], "cards")], {"cards": cards}), "register": Plan([Flow([made])])}
+        plans = {"read": Plan([Flow([_READ], "cards")], {"cards": cards}), "register": Plan([Flow([made])])}
         rates: dict[str, list[float]] = {name: [run(server.port, plan, way).rate for _ in range(3)] for name, plan in plans.items()}
         memory = server.memory()
     medians = {name: sorted(values)[1] for name, values in rates.items()}
     return {**medians, "idle": idle, "loaded": memory, "first": server.first, "file MB": _size(folder) / 1e6}
 
 
-READ = Step("GET", "«path»", 200, [("Authorization", "Bearer «rat»")])
-"""A client reads its registration."""
+_READ = Step("GET", "«path»", 200, [("Authorization", "Bearer «rat»")])
+
+
+def coming_and_reading(visit: Ours) -> Plan:
+    """Registrations and reads of those who came, two of these for one of those."""
+    made = registering(visit, MCP_BODY, path("registration_client_uri", "path"), said("registration_access_token", "rat"))
+    return Plan([Flow([made], into="cards"), Flow([_READ], "cards", weight=2)], {"cards": Table(("path", "rat"))})
 
 
 def _size(folder: Path) -> int:
@@ -109,11 +114,7 @@ def loaded(seconds: float, found: Measured) -> None:
     say(f"memory after {seconds:.0f} s of load")
     with empty_folder() as folder, running(ours(), folder) as server:
         found.figures.setdefault("memory idle", server.memory())
-        visit = Ours(server.port, folder)
-        tables = {"cards": Table(("path", "rat"))}
-        made = registering(visit, MCP_BODY, path("registration_client_uri", "path"), said("registration_access_token", "rat"))
-        flows = [Flow([made], into="cards"), Flow([READ], "cards", weight=2)]
-        run(server.port, Plan(flows, tables), Way(seconds))
+        run(server.port, coming_and_reading(Ours(server.port, folder)), Way(seconds))
         found.figures["memory loaded" if seconds >= MINUTE else f"memory after {seconds:g} s"] = server.memory()
 
 

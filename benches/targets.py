@@ -148,6 +148,8 @@ MCP, OIDC, OTHER = "register (MCP body)", "register (OIDC body)", "register, eac
 _REFUSED = "Strangers get no client_credentials: the client is found and authenticated, and refused."
 _OTHER = "The MCP body with another name each time: none of them is familiar (decision 0019)."
 _LOAD = "Requests in a second of its processor time, over those of the fastest server on its easiest workload."
+HELD = 0.35
+"""Of a core for a worker, so that the load and the database have room on two cores."""
 _CORES = "Workers, database and load share all cores."
 _ROOM = "So that the database and the load have the rest to themselves, as on machines of their own."
 _FOREIGN = "A sealed client has no token of its own: it is authenticated and told that another's is not alive."
@@ -209,7 +211,7 @@ TARGETS = (
     _slowest("p99 of reads", 3, 2.5, "read", "client_credentials, opaque", "client_credentials, ES256", "introspect"),
     _slowest("p99 of metadata", 1.5, None, "metadata", "JWKS"),
     _figure("two workers on PostgreSQL against one", 1.6, None, " ×", "two workers", at_most=False, note=_CORES),
-    _figure("the same, each held to 35 % of a core", 1.6, None, " ×", "two workers, held", at_most=False, note=_ROOM),
+    _figure(f"the same, each held to {HELD * 100:g} % of a core", 1.6, None, " ×", "two workers, held", at_most=False, note=_ROOM),
     _figure("memory, idle", 60, 45, " MiB", "memory idle"),
     _figure("memory after 60 s of load", 100, None, " MiB", "memory loaded"),
     _figure("memory with 1,000,000 clients against 1,000", 1.15, None, " ×", "memory grown", note="Flat: within 15 %."),

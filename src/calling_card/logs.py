@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import chain, islice
+from itertools import islice
 from select import PIPE_BUF
 from threading import Lock
 from types import NoneType
@@ -42,7 +42,6 @@ _SIMPLE = frozenset({str, int, float, bool, NoneType, datetime})
 """Types whose values JSON holds as they are, or in one way; so are lists of them."""
 _GROUP = 16
 """Lines that may wait for each other."""
-_values = dict[str, object].values
 _encode = msgspec.json.Encoder().encode
 _encode_lines = msgspec.json.Encoder().encode_lines
 
@@ -61,9 +60,9 @@ def _hidden(text: str) -> str:
     return text
 
 
-def _texts(lines: Sequence[dict[str, object]]) -> Sequence[str]:
+def _texts(lines: Sequence[Mapping[str, object]]) -> Sequence[str]:
     """The lines as JSON. Most are short, simple and without anything to hide, which is seen in the whole text at once."""
-    values = list(chain.from_iterable(map(_values, lines)))
+    values = [value for line in lines for value in line.values()]
     if _SIMPLE.issuperset(map(type, values)) or all(map(_is_simple, values)):
         try:
             text = _encode_lines(lines).decode()
@@ -208,7 +207,7 @@ class Log:
         self._repeats = Repeats(repeats, clock)
         self._stream = stream or sys.stderr
         self._grouped = grouped
-        self._lines: deque[dict[str, object]] = deque()
+        self._lines: deque[Mapping[str, object]] = deque()
         self._lock = Lock()
 
     def __call__(self, event: str, *, level: str = "info", **values: object) -> None:

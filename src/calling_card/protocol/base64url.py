@@ -4,8 +4,6 @@ import binascii
 
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _FROM_URL = bytes.maketrans(b"-_", b"+/")
-_FROM_URL_ALONE = bytes.maketrans(b"-_+/=", b"+/!!!")
-"""The same, and nothing of the other alphabet or of padding is left that could be read."""
 
 
 def encode(raw: bytes) -> str:
@@ -23,9 +21,5 @@ def decode(text: str) -> bytes | None:
 
 def canonical(text: str) -> bytes | None:
     """What a text spells, if it is the one spelling of it: a second spelling of the same bytes is refused (CREDENTIALS §1)."""
-    spelled = text.encode("ascii", "replace").translate(_FROM_URL_ALONE) + b"=" * (-len(text) % 4)
-    try:
-        raw = binascii.a2b_base64(spelled, strict_mode=True)
-    except binascii.Error:
-        return None
-    return raw if binascii.b2a_base64(raw, newline=False) == spelled else None
+    raw = decode(text)
+    return raw if raw is not None and encode(raw) == text else None

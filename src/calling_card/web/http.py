@@ -30,7 +30,6 @@ PRIVATE_JSON = (JSON_TYPE, *NO_STORE)
 """The headers of JSON that nobody may keep."""
 EACH = 32
 """Bytes that a header counts for besides its name and value, as in HTTP/2 (RFC 9113 §6.5.2): thousands of small ones are many too."""
-_NUMBER = b"x-request-id: "
 _ALWAYS = b"x-content-type-options: nosniff\r\n"
 _SHARED = _ALWAYS + b"access-control-allow-origin: *\r\naccess-control-expose-headers: WWW-Authenticate, Location, Retry-After\r\n"
 _CONTROLS = bytes([*range(32), 127]).replace(b"\t", b"")
@@ -92,10 +91,9 @@ class Answer(msgspec.Struct, frozen=True):
 def lines(request: Request, answer: Answer) -> bytes:
     """Every header of an answer but those of its connection. Raises `ValueError` when a value would be more than a line (RFC 9110 §5.5)."""
     told = answer.told or own(answer.headers)
-    shared, number = _SHARED if request.shared else _ALWAYS, request.id.encode()
-    if answer.status in (204, 304):
-        return b"".join((told, shared, _NUMBER, number, b"\r\n"))
-    return b"".join((told, shared, _NUMBER, number, b"\r\ncontent-length: %d\r\n" % len(answer.body)))
+    shared = _SHARED if request.shared else _ALWAYS
+    length = b"" if answer.status in (204, 304) else b"content-length: %d\r\n" % len(answer.body)
+    return b"".join((told, shared, b"x-request-id: ", request.id.encode(), b"\r\n", length))
 
 
 def own(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:

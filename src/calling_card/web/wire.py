@@ -77,8 +77,8 @@ class Config(uvicorn.Config):
     pressure: Pressure
     writing: Mapping[str, bool]
     """Paths whose requests mostly have to wait for the disk, or hardly ever, whatever their method."""
-    usual: tuple[object, bytes, bool] = (None, b"", False)
-    """The headers that every answer has, as uvicorn keeps them and as bytes, and whether they say that it is the last one."""
+    usual: tuple[object, bytes] = (None, b"")
+    """The headers that every answer has, as uvicorn keeps them and as bytes."""
 
     @classmethod
     def of(cls, app: Serves, settings: Settings) -> "Config":
@@ -103,11 +103,11 @@ class Config(uvicorn.Config):
         config.writing = {settings.base_path + one.path: one.writes for one in ENDPOINTS if one.writes is not None}
         return config
 
-    def told_always(self, headers: list[tuple[bytes, bytes]]) -> tuple[object, bytes, bool]:
-        """`usual`, of these headers; uvicorn makes a new list of them each second, and we new bytes."""
+    def told_always(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """The headers that every answer has; uvicorn makes a new list of them each second, and we new bytes."""
         if headers is not self.usual[0]:
-            self.usual = headers, written(headers), CLOSE in headers
-        return self.usual
+            self.usual = headers, written(headers)
+        return self.usual[1]
 
 
 def _busy() -> tuple[bytes, bytes]:
@@ -421,8 +421,8 @@ class Wire(asyncio.Protocol):
         """The answer in one piece, and then the next of those who wait, or a while of silence."""
         if self._gone:
             return
-        _, always, ends = self._config.told_always(self._state.default_headers)
-        told = ends or CLOSE in answer.headers
+        always = self._config.told_always(self._state.default_headers)
+        told = CLOSE in self._state.default_headers or CLOSE in answer.headers
         keep = turn.keep_alive and not told
         last = b"" if keep or told else _LAST
         faults.point("web.mid_answer")
@@ -458,7 +458,7 @@ class Wire(asyncio.Protocol):
 
     def _hang_up(self, why: str) -> None:
         """400, and nothing that comes behind it is read."""
-        _, always, _ = self._config.told_always(self._state.default_headers)
+        always = self._config.told_always(self._state.default_headers)
         told = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n" % len(why)
         self._say(b"%b%b%b%b\r\n%b" % (STATUS_LINE[400], always, told, _LAST, why.encode()))
         self._close()
